@@ -1,0 +1,258 @@
+//! The checked dataset: everything the path of a file needs to know, with nothing left to doubt.
+
+use std::collections::BTreeMap;
+
+use lakehand_domain::id::{DatasetId, FamilyId, Fingerprint};
+use lakehand_domain::object::ObjectUri;
+use lakehand_domain::shape::{DefinitionInForce, FamilyShape, OnRewrite, TableShape};
+use serde::Serialize;
+
+use crate::path::FieldPath;
+
+/// A checked dataset. Only the check of a definition makes one.
+#[derive(Debug, Clone, Serialize)]
+pub struct Dataset {
+    /// Its name.
+    pub id: DatasetId,
+    /// The hash of all that decides the bytes made from an object.
+    pub fingerprint: Fingerprint,
+    /// What is read.
+    pub source: Source,
+    /// When a file is set aside.
+    pub quality: Quality,
+    /// How Parquet is written.
+    pub encoding: Encoding,
+    /// The tables, in the order of the definition.
+    pub tables: Vec<Table>,
+}
+
+impl Dataset {
+    /// The family this dataset belongs to: its own, as long as nothing references it.
+    pub fn family(&self) -> FamilyId {
+        FamilyId::new(self.id.as_str())
+    }
+
+    /// The shape of all tables of the family, for the warehouse.
+    pub fn family_shape(&self) -> FamilyShape {
+        FamilyShape {
+            family: self.family(),
+            definitions: vec![DefinitionInForce { dataset: self.id.clone(), fingerprint: self.fingerprint.clone() }],
+            tables: self.tables.iter().map(|table| table.shape.clone()).collect(),
+        }
+    }
+
+    /// The table of this name.
+    pub fn table(&self, name: &str) -> Option<&Table> {
+        self.tables.iter().find(|table| table.shape.name == name)
+    }
+}
+
+/// What is read, and what becomes of it.
+#[derive(Debug, Clone, Serialize)]
+pub struct Source {
+    /// Patterns of object URIs as the definition writes them; those without a scheme are below the landing.
+    pub objects: Vec<String>,
+    /// The format of the lines.
+    pub format: Format,
+    /// Where the record sits inside the document; `None`: the document is the record.
+    pub records: Option<FieldPath>,
+    /// What a newer version of an object does to the rows of an older one, in append tables.
+    pub on_rewrite: OnRewrite,
+    /// What becomes of the object once it is loaded.
+    pub after_load: AfterLoad,
+    /// A line longer than this many bytes is rejected.
+    pub max_line_bytes: u64,
+    /// An object whose decompressed bytes are more than this is set aside.
+    pub max_expanded_bytes: u64,
+    /// An object of more than a megabyte decompressed whose decompressed bytes are more than this many times its own
+    /// is set aside.
+    pub max_expansion: u64,
+}
+
+/// The format of the decompressed bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "format", rename_all = "lowercase")]
+pub enum Format {
+    /// One JSON object a line.
+    Jsonl,
+    /// Delimited text with a header line or with names given.
+    Csv(CsvFormat),
+}
+
+/// How delimited text is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct CsvFormat {
+    /// Between fields; one ASCII byte.
+    pub delimiter: u8,
+    /// Around fields that hold delimiters, quotes or line ends; doubled inside. `None`: no quoting.
+    pub quote: Option<u8>,
+    /// The names of the fields by position, for files without a header line; `None`: the first line names them.
+    pub names: Option<Vec<String>>,
+    /// Whether an empty field that is not quoted is null (otherwise it is an empty text).
+    pub empty_is_null: bool,
+}
+
+/// What becomes of an object once it is loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "action", content = "to", rename_all = "lowercase")]
+pub enum AfterLoad {
+    /// It stays.
+    Keep,
+    /// The version that was read is copied below this prefix and then deleted.
+    Archive(ObjectUri),
+    /// The version that was read is deleted.
+    Delete,
+}
+
+/// When a file is set aside, and what unknown fields mean.
+#[derive(Debug, Clone, PartialEq, Serialize)]
+pub struct Quality {
+    /// More rejects than this set the whole file aside.
+    pub max_rejects: MaxRejects,
+    /// What a field that the definition does not know means.
+    pub unknown_fields: UnknownFields,
+}
+
+/// The most rejects a file may have and still be loaded.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum MaxRejects {
+    /// This many hundredths of a percent of all records.
+    BasisPoints(u32),
+    /// This many records.
+    Count(u64),
+}
+
+impl MaxRejects {
+    /// Whether a file with these numbers is set aside.
+    pub fn exceeded(self, records: u64, rejects: u64) -> bool {
+        match self {
+            Self::BasisPoints(points) => u128::from(rejects) * 10_000 > u128::from(records) * u128::from(points),
+            Self::Count(most) => rejects > most,
+        }
+    }
+}
+
+/// What a field that the definition does not know means.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum UnknownFields {
+    /// Nothing: it is left in the landing.
+    Ignore,
+    /// The record is rejected.
+    Reject,
+}
+
+/// How Parquet is written. Part of the fingerprint.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Encoding {
+    /// zstd level, 1 to 19.
+    pub zstd_level: i32,
+    /// A row group is closed at the first piece boundary at or after this many rows.
+    pub row_group_rows: u64,
+    /// A part is closed at the first row group boundary at or after this many bytes.
+    pub part_bytes: u64,
+}
+
+/// One table made from the records of a dataset.
+#[derive(Debug, Clone, Serialize)]
+pub struct Table {
+    /// Its shape, as lake and warehouse see it. `shape.columns[i]` belongs to `columns[i]`.
+    pub shape: TableShape,
+    /// One row for each element of this list; `None`: one row a record.
+    pub rows: Option<FieldPath>,
+    /// How each column's value is found and judged.
+    pub columns: Vec<Column>,
+    /// A SQL condition; rows for which it is not true are kept and filtered.
+    pub filter: Option<String>,
+    /// The columns whose values place a row in the lake.
+    pub partition_by: Vec<Partitioning>,
+    /// A record whose key in this table is all null gives no row here (instead of being rejected).
+    pub skip_without_key: bool,
+}
+
+/// How a column places rows in partitions.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Partitioning {
+    /// The column.
+    pub column: String,
+    /// What of its value counts.
+    pub grain: Grain,
+}
+
+/// What of a value counts for its partition.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Grain {
+    /// The whole value.
+    Value,
+    /// The year, `2026`.
+    Year,
+    /// The month, `2026-11`.
+    Month,
+    /// The day, `2026-11-21`.
+    Day,
+    /// The hour, `2026-11-21T08`.
+    Hour,
+}
+
+/// How the value of one column is found and judged.
+#[derive(Debug, Clone, Serialize)]
+pub struct Column {
+    /// Where the value comes from.
+    pub origin: Origin,
+    /// What is done to the text before it is typed, and what the value must satisfy.
+    pub rules: Rules,
+}
+
+/// Where a column's value comes from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// A field of the record, or of the list element.
+    Field(FieldPath),
+    /// A `{capture}` of the object's name.
+    Capture(String),
+    /// A SQL expression over the table's columns that are not expressions themselves.
+    Expression(String),
+    /// A hash of the typed values of these columns, in this order: 64 bits for bigint, 128 bits in hexadecimal for
+    /// varchar. Null where all of them are null.
+    Hash(Vec<ColumnRef>),
+}
+
+/// A column of this or another table made from the same record.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ColumnRef {
+    /// Index of the table in the dataset.
+    pub table: usize,
+    /// Index of the column in that table. Its origin is a field or a capture.
+    pub column: usize,
+}
+
+/// What is done to a value, in this order: trim, null_if, extract, map; then it is typed; then default stands in for
+/// null; then required, min, max, matches and one_of are judged.
+#[derive(Debug, Clone, PartialEq, Serialize, Default)]
+pub struct Rules {
+    /// White space at both ends of a text is removed; a text that is then empty is null.
+    pub trim: bool,
+    /// Texts that mean null.
+    pub null_if: Vec<String>,
+    /// A regular expression with one group; the group is the value, and no match rejects.
+    pub extract: Option<String>,
+    /// Text by text; a text that is not there rejects.
+    pub map: Option<BTreeMap<String, String>>,
+    /// Stands in for null; in the column's own notation.
+    pub default: Option<String>,
+    /// The least value; in the column's own notation.
+    pub min: Option<String>,
+    /// The greatest value; in the column's own notation.
+    pub max: Option<String>,
+    /// A regular expression that must match somewhere in the text.
+    pub matches: Option<String>,
+    /// The values allowed; in the column's own notation.
+    pub one_of: Vec<String>,
+    /// How dates and times are written, in strftime notation; without it ISO 8601.
+    pub format: Option<String>,
+    /// The IANA zone of times that carry none, for timestamptz columns.
+    pub zone: Option<String>,
+}

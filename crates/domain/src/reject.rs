@@ -1,0 +1,134 @@
+//! Rejected records: why, where, and how they are counted and kept.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// Which rule a record broke. The names are written to quarantine and shown to people.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Rule {
+    /// The line is not a record of the format at all.
+    Syntax,
+    /// The line is not valid UTF-8.
+    Utf8,
+    /// The line is longer than the limit.
+    LineTooLong,
+    /// The line has more or fewer fields than the header.
+    Ragged,
+    /// A key that is wanted occurs twice.
+    DuplicateKey,
+    /// The value is of another type than declared, and is not that type in text either.
+    Type,
+    /// The number does not fit the declared type.
+    Range,
+    /// The decimal has digits beyond its scale or precision.
+    Precision,
+    /// The text has more bytes than varchar(n).
+    Length,
+    /// The date or time does not exist, or has no zone where one is needed.
+    Time,
+    /// A required value is absent.
+    Required,
+    /// The value is outside min or max.
+    Bounds,
+    /// The text does not match the pattern.
+    Matches,
+    /// The value is none of those allowed.
+    OneOf,
+    /// `map` has no entry for the value.
+    Map,
+    /// An expression failed, or its result does not fit the declared type.
+    Expression,
+    /// The record has a field the definition does not know.
+    UnknownField,
+}
+
+impl Rule {
+    /// The name as people read it.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Syntax => "syntax",
+            Self::Utf8 => "utf8",
+            Self::LineTooLong => "line_too_long",
+            Self::Ragged => "ragged",
+            Self::DuplicateKey => "duplicate_key",
+            Self::Type => "type",
+            Self::Range => "range",
+            Self::Precision => "precision",
+            Self::Length => "length",
+            Self::Time => "time",
+            Self::Required => "required",
+            Self::Bounds => "bounds",
+            Self::Matches => "matches",
+            Self::OneOf => "one_of",
+            Self::Map => "map",
+            Self::Expression => "expression",
+            Self::UnknownField => "unknown_field",
+        }
+    }
+}
+
+/// One rejected record, as a line of a quarantine file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Reject {
+    /// The record's number in the object, as in the `_record` column: its first line, members counted on.
+    pub record: u64,
+    /// The member of an archive, where the object is one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub member: Option<String>,
+    /// The line within the member, or within the object where it is no archive; from 1.
+    pub line: u64,
+    /// The byte within the line at which a syntax error was seen, from 1.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub byte: Option<u64>,
+    /// `table.column`, or the path, where one column is at fault.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub column: Option<String>,
+    /// The rule it broke.
+    pub rule: Rule,
+    /// What is wrong, in words.
+    pub message: String,
+    /// The offending text, cut to 200 bytes.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub value: Option<String>,
+    /// The raw record, cut to the quarantine's limit; invalid UTF-8 replaced.
+    pub raw: String,
+    /// Whether `raw` was cut.
+    #[serde(default)]
+    pub raw_cut: bool,
+}
+
+/// How many records were rejected, by rule and column.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct RejectCounts(BTreeMap<String, u64>);
+
+impl RejectCounts {
+    /// Counts one more.
+    pub fn add(&mut self, rule: Rule, column: Option<&str>) {
+        let key = match column {
+            Some(column) => format!("{} {column}", rule.name()),
+            None => rule.name().to_owned(),
+        };
+        *self.0.entry(key).or_default() += 1;
+    }
+
+    /// Adds all of another.
+    pub fn merge(&mut self, other: &Self) {
+        for (key, count) in &other.0 {
+            *self.0.entry(key.clone()).or_default() += count;
+        }
+    }
+
+    /// All together.
+    pub fn total(&self) -> u64 {
+        self.0.values().sum()
+    }
+
+    /// `rule column` (or `rule` alone) and how many, in order of the name.
+    pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
+        self.0.iter().map(|(key, count)| (key.as_str(), *count))
+    }
+}
