@@ -11,17 +11,17 @@
 
 pub mod backoff;
 pub mod clock;
-//pub mod dead_letter;
-//pub mod entry;
+pub mod dead_letter;
+pub mod entry;
 pub mod fault;
 pub mod id;
 pub mod manifest;
-//pub mod message;
+pub mod message;
 pub mod object;
-//pub mod object_event;
+pub mod object_event;
 pub mod port;
 pub mod reject;
 pub mod shape;
 pub mod timestamp;
 pub mod value;
-//pub mod warehousing;
+pub mod warehousing;

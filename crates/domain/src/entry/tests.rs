@@ -1,0 +1,163 @@
+use std::time::Duration;
+
+use super::*;
+use crate::object::ObjectVersion;
+use crate::object_event::Cause;
+
+const LEASE: Duration = Duration::from_secs(60);
+const SKEW: Duration = Duration::from_secs(5);
+
+fn at(second: i64) -> Timestamp {
+    Timestamp::from_micros(second * 1_000_000)
+}
+
+fn request(worker: &str, fingerprint: &str, cause: Cause, second: i64) -> ClaimRequest {
+    let uri = ObjectUri::parse("s3://landing/a.json").unwrap();
+    let version = ObjectVersion::of(Some("v1"), None, 3, at(0));
+    ClaimRequest {
+        dataset: DatasetId::new("d"),
+        object: ObjectStat { uri, version, version_id: None, etag: None, size: 3, last_modified: at(0) },
+        fingerprint: Fingerprint::new(fingerprint),
+        worker: WorkerId::new(worker),
+        lease_for: LEASE,
+        skew: SKEW,
+        cause,
+        marked: None,
+        now: at(second),
+    }
+}
+
+fn taken(decision: ClaimDecision) -> Entry {
+    match decision {
+        ClaimDecision::Take(entry) => *entry,
+        other => panic!("not taken: {other:?}"),
+    }
+}
+
+fn summary() -> LoadSummary {
+    LoadSummary {
+        manifest: None,
+        records: 1,
+        rejects: RejectCounts::default(),
+        rows: BTreeMap::new(),
+        bytes: 0,
+        parts: 0,
+        quarantine: None,
+    }
+}
+
+fn claimed() -> Entry {
+    taken(claim(None, &request("a", "f1", Cause::Arrived, 0)))
+}
+
+fn written() -> Entry {
+    let entry = claimed();
+    let lease = entry.lease().unwrap().clone();
+    entry.written(&lease, summary(), at(1)).unwrap()
+}
+
+fn loaded() -> Entry {
+    let entry = written();
+    entry.loaded(&entry.load_id, "b1", at(2)).unwrap().unwrap()
+}
+
+fn aside() -> Entry {
+    let entry = claimed();
+    let lease = entry.lease().unwrap().clone();
+    let reason = SetAsideReason { kind: SetAsideKind::Unreadable, message: "torn".to_owned() };
+    entry.set_aside(&lease, reason, None, at(1)).unwrap()
+}
+
+#[test]
+fn a_lease_holds_until_it_has_run_out_and_the_skew_has_passed() {
+    let entry = claimed();
+    let held = claim(Some(&entry), &request("b", "f1", Cause::Arrived, 65));
+    assert_eq!(held, ClaimDecision::Held { until: at(65) });
+    let stolen = taken(claim(Some(&entry), &request("b", "f1", Cause::Arrived, 66)));
+    assert_eq!((stolen.generation, stolen.token), (Generation(1), FencingToken(2)));
+    assert_eq!(stolen.load_id, entry.load_id, "same generation and fingerprint, same load");
+    let zombie = entry.lease().unwrap();
+    assert_eq!(stolen.written(zombie, summary(), at(70)), Err(Refusal::LeaseLost));
+    assert_eq!(stolen.extended(zombie, LEASE, at(70)), Err(Refusal::LeaseLost));
+}
+
+#[test]
+fn only_the_listed_causes_raise_a_generation() {
+    let generation_after = |entry: &Entry, fingerprint: &str, cause: Cause| match claim(
+        Some(entry),
+        &request("b", fingerprint, cause, 1_000),
+    ) {
+        ClaimDecision::Take(taken) => Some(taken.generation.0),
+        _ => None,
+    };
+    let cases = [
+        (claimed(), "f1", Cause::Arrived, Some(1)),
+        (claimed(), "f2", Cause::Arrived, Some(2)),
+        (written(), "f2", Cause::Arrived, None),
+        (written(), "f2", Cause::Replay, None),
+        (written(), "f2", Cause::DefinitionChanged, Some(2)),
+        (written(), "f1", Cause::DefinitionChanged, None),
+        (loaded(), "f2", Cause::Arrived, None),
+        (loaded(), "f2", Cause::DefinitionChanged, None),
+        (loaded(), "f1", Cause::Replay, Some(2)),
+        (aside(), "f2", Cause::Arrived, None),
+        (aside(), "f1", Cause::Replay, Some(2)),
+        (aside(), "f1", Cause::Letter(Generation(1)), Some(2)),
+        (aside(), "f1", Cause::Letter(Generation(7)), None),
+        (loaded(), "f1", Cause::Letter(Generation(1)), None),
+    ];
+    for (entry, fingerprint, cause, expected) in cases {
+        assert_eq!(generation_after(&entry, fingerprint, cause), expected, "{:?} {cause:?}", entry.state_name());
+    }
+}
+
+#[test]
+fn a_replay_that_fails_leaves_the_load_before_it_live() {
+    let before = loaded();
+    let again = taken(claim(Some(&before), &request("b", "f2", Cause::Replay, 100)));
+    let lease = again.lease().unwrap().clone();
+    let reason = SetAsideReason { kind: SetAsideKind::TooManyRejects, message: "9 of 10".to_owned() };
+    let failed = again.set_aside(&lease, reason, None, at(101)).unwrap();
+    assert_eq!(failed.live.as_ref().unwrap().load_id, before.load_id);
+    assert_eq!(failed.generation, Generation(2));
+}
+
+#[test]
+fn loaded_twice_is_loaded_once_and_another_load_is_refused() {
+    let entry = loaded();
+    assert_eq!(entry.loaded(&entry.load_id, "b2", at(9)), Ok(None));
+    assert_eq!(entry.loaded(&LoadId::new("other"), "b2", at(9)), Err(Refusal::MovedOn { state: StateName::Loaded }));
+}
+
+#[test]
+fn a_lost_entry_begins_above_its_marker() {
+    let mut lost = request("a", "f1", Cause::Arrived, 0);
+    lost.marked = Some(Generation(4));
+    assert_eq!(taken(claim(None, &lost)).generation, Generation(5));
+}
+
+#[test]
+fn giving_back_counts_only_the_files_own_failures_and_waits() {
+    let entry = claimed();
+    let lease = entry.lease().unwrap().clone();
+    let back = entry.given_back(&lease, Some("disk full".to_owned()), false, Some(at(30)), at(1)).unwrap();
+    assert_eq!((back.attempts, back.lease()), (0, None));
+    assert_eq!(claim(Some(&back), &request("b", "f1", Cause::Arrived, 20)), ClaimDecision::Held { until: at(30) });
+    assert_eq!(taken(claim(Some(&back), &request("b", "f1", Cause::Arrived, 30))).token, FencingToken(2));
+    assert_eq!(entry.given_back(&lease, None, true, None, at(1)).unwrap().attempts, 1);
+}
+
+#[test]
+fn a_restored_warehouse_sends_loads_back_to_written() {
+    let back = loaded().restored(at(50)).unwrap();
+    assert_eq!((back.state_name(), back.live), (StateName::Written, None));
+    assert!(written().restored(at(50)).is_err());
+}
+
+#[test]
+fn every_state_reads_back_from_json() {
+    for entry in [claimed(), written(), loaded(), aside()] {
+        let text = serde_json::to_string(&entry).unwrap();
+        assert_eq!(serde_json::from_str::<Entry>(&text).unwrap(), entry);
+    }
+}

@@ -1,0 +1,160 @@
+//! Every other legal change of an entry. Each takes the entry as it was read and gives the entry to store over it.
+
+use std::time::Duration;
+
+use crate::entry::{Entry, EntryState, Lease, LiveLoad, LoadSummary, SetAsideReason, StateName};
+use crate::id::LoadId;
+use crate::timestamp::Timestamp;
+
+/// Why a change is not legal. A lost race, not an error: whoever made the entry what it is answers for it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Refusal {
+    /// The lease is another's, or over.
+    LeaseLost,
+    /// The entry has another state or another load than the change is for.
+    MovedOn {
+        /// The state it has.
+        state: StateName,
+    },
+}
+
+impl Entry {
+    fn changed(&self, now: Timestamp, state: EntryState) -> Self {
+        Self { state, updated: now, revision: self.revision + 1, ..self.clone() }
+    }
+
+    fn held_by(&self, lease: &Lease) -> Result<(), Refusal> {
+        match self.lease() {
+            Some(held) if held.token == lease.token && held.worker == lease.worker => Ok(()),
+            _ => Err(Refusal::LeaseLost),
+        }
+    }
+
+    fn moved_on(&self) -> Refusal {
+        Refusal::MovedOn { state: self.state_name() }
+    }
+
+    /// Prolongs a lease, which may even have run out as long as nobody took it.
+    pub fn extended(&self, lease: &Lease, lease_for: Duration, now: Timestamp) -> Result<Self, Refusal> {
+        self.held_by(lease)?;
+        let lease = Lease { expires_at: now.plus(lease_for), ..lease.clone() };
+        Ok(self.changed(now, EntryState::Claimed { lease: Some(lease), retry_at: None }))
+    }
+
+    /// The Parquet is in the lake.
+    pub fn written(&self, lease: &Lease, summary: LoadSummary, now: Timestamp) -> Result<Self, Refusal> {
+        self.held_by(lease)?;
+        Ok(self.changed(now, EntryState::Written { at: now, summary }))
+    }
+
+    /// It cannot succeed.
+    pub fn set_aside(
+        &self,
+        lease: &Lease,
+        reason: SetAsideReason,
+        summary: Option<LoadSummary>,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        self.held_by(lease)?;
+        let last_error = Some(reason.message.clone());
+        let state = EntryState::SetAside { at: now, reason, told: false, summary };
+        Ok(Self { last_error, ..self.changed(now, state) })
+    }
+
+    /// The worker lets go: it drains, or something failed that may succeed later. `file_failed`: the failure counts as
+    /// an attempt of the file.
+    pub fn given_back(
+        &self,
+        lease: &Lease,
+        error: Option<String>,
+        file_failed: bool,
+        retry_at: Option<Timestamp>,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
+        self.held_by(lease)?;
+        let changed = self.changed(now, EntryState::Claimed { lease: None, retry_at });
+        Ok(Self {
+            attempts: self.attempts + u32::from(file_failed),
+            last_error: error.or_else(|| self.last_error.clone()),
+            ..changed
+        })
+    }
+
+    /// The warehouse has marked this load. An entry that is loaded by it already stays as it is (`Ok(None)`).
+    pub fn loaded(&self, load_id: &LoadId, batch: &str, now: Timestamp) -> Result<Option<Self>, Refusal> {
+        match &self.state {
+            EntryState::Written { summary, .. } if self.load_id == *load_id => {
+                let live = LiveLoad {
+                    load_id: load_id.clone(),
+                    generation: self.generation,
+                    fingerprint: self.fingerprint.clone(),
+                    batch: batch.to_owned(),
+                    at: now,
+                    summary: summary.clone(),
+                };
+                let changed = self.changed(now, EntryState::Loaded { at: now });
+                Ok(Some(Self { live: Some(live), last_error: None, ..changed }))
+            }
+            EntryState::Loaded { .. } if self.load_id == *load_id => Ok(None),
+            _ => Err(self.moved_on()),
+        }
+    }
+
+    /// The warehouse refuses the rows of this load, and of no other.
+    pub fn refused(&self, load_id: &LoadId, reason: SetAsideReason, now: Timestamp) -> Result<Self, Refusal> {
+        match &self.state {
+            EntryState::Written { summary, .. } if self.load_id == *load_id => {
+                let last_error = Some(reason.message.clone());
+                let state = EntryState::SetAside { at: now, reason, told: false, summary: Some(summary.clone()) };
+                Ok(Self { last_error, ..self.changed(now, state) })
+            }
+            _ => Err(self.moved_on()),
+        }
+    }
+
+    /// A version that nobody will ever read again, because the object is gone or replaced, is set aside. Only from a
+    /// claim on which nobody works.
+    pub fn abandoned(&self, reason: SetAsideReason, skew: Duration, now: Timestamp) -> Result<Self, Refusal> {
+        if !self.is_lapsed(now, skew) {
+            return Err(self.moved_on());
+        }
+        let last_error = Some(reason.message.clone());
+        let state = EntryState::SetAside { at: now, reason, told: false, summary: None };
+        Ok(Self { last_error, ..self.changed(now, state) })
+    }
+
+    /// A dead letter about it was sent.
+    pub fn told(&self, now: Timestamp) -> Result<Self, Refusal> {
+        match &self.state {
+            EntryState::SetAside { at, reason, told: false, summary } => {
+                let state =
+                    EntryState::SetAside { at: *at, reason: reason.clone(), told: true, summary: summary.clone() };
+                Ok(self.changed(now, state))
+            }
+            _ => Err(self.moved_on()),
+        }
+    }
+
+    /// The warehouse has lost the marker of this load (it was restored from an earlier state): it waits to be loaded
+    /// again.
+    pub fn restored(&self, now: Timestamp) -> Result<Self, Refusal> {
+        match (&self.state, &self.live) {
+            (EntryState::Loaded { .. }, Some(live)) => {
+                let changed = self.changed(now, EntryState::Written { at: now, summary: live.summary.clone() });
+                Ok(Self { live: None, ..changed })
+            }
+            _ => Err(self.moved_on()),
+        }
+    }
+
+    /// What was written is not there any more as its manifest says: back to transform, same generation, same bytes.
+    pub fn parts_lost(&self, load_id: &LoadId, error: String, now: Timestamp) -> Result<Self, Refusal> {
+        match &self.state {
+            EntryState::Written { .. } if self.load_id == *load_id => {
+                let changed = self.changed(now, EntryState::Claimed { lease: None, retry_at: None });
+                Ok(Self { last_error: Some(error), ..changed })
+            }
+            _ => Err(self.moved_on()),
+        }
+    }
+}

@@ -1,0 +1,7 @@
+//! Wrappers around ports that fail before the call, fail after it happened, or delay it.
+
+pub mod ledger;
+pub mod object_store;
+pub mod plan;
+pub mod queue;
+pub mod warehouse;

@@ -1,0 +1,1 @@
+//! The ledger port, failing as planned.

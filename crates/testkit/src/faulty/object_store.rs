@@ -1,0 +1,1 @@
+//! The object_store port, failing as planned.

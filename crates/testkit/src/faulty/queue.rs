@@ -1,0 +1,1 @@
+//! The queue port, failing as planned.

@@ -1,0 +1,1 @@
+//! The warehouse port, failing as planned.
