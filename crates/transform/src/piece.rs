@@ -6,7 +6,7 @@
 use std::ops::Range;
 use std::sync::Arc;
 
-use lakehand_domain::reject::Reject;
+use lakehand_domain::reject::{Reject, Rule};
 use polars_arrow::array::Array;
 
 /// Decompressed bytes cut after a line end (of a record, where a quoted field holds line ends), at offsets that depend
@@ -17,10 +17,34 @@ pub(crate) struct Chunk {
     pub(crate) number: u64,
     /// The member of an archive these lines belong to, where the object is one. A chunk never spans members.
     pub(crate) member: Option<Arc<str>>,
-    /// Whether this is the first chunk of its member, or of the object: a byte order mark and a header line stand here.
+    /// Whether this is the first chunk of its member, or of the object: lines are counted anew from here.
     pub(crate) begins_member: bool,
-    /// The bytes. They end with a line end (one is added where the last line has none).
+    /// The bytes, without a byte order mark. They end with a line end (one is added where the last line has none).
     pub(crate) bytes: Vec<u8>,
+    /// How many bytes at the start are no records: the header line of delimited text, and blank lines before it.
+    pub(crate) preamble: usize,
+    /// The names of the fields of delimited text, the same for all chunks of a member.
+    pub(crate) header: Option<Arc<Header>>,
+    /// Set where the chunk is one single line that the source refuses. `bytes` are its first bytes then.
+    pub(crate) refused: Option<Refused>,
+}
+
+/// The names of the fields of delimited text, by position.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Header {
+    /// In the order of the file.
+    pub(crate) names: Vec<String>,
+}
+
+/// Why the source refuses a line: it is too long to be held, or a quote in it is never closed.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Refused {
+    /// The rule it breaks.
+    pub(crate) rule: Rule,
+    /// What is wrong, in words.
+    pub(crate) message: String,
+    /// Whether `bytes` are less than the line.
+    pub(crate) cut: bool,
 }
 
 /// A chunk, decoded.
