@@ -1,0 +1,39 @@
+# What a person or CI runs. Every target works on a fresh clone with cargo and a C compiler; `bench` also wants python3.
+SHELL := /bin/bash
+CARGO ?= cargo
+ROUNDS ?= 50
+
+.PHONY: help demo test test-offline check fmt lint bench torture-local release clean-demo
+
+help: ## what there is
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
+
+demo: ## the whole thing on this machine: sample files in, Parquet and an embedded warehouse out
+	$(CARGO) run --quiet --package lakehand -- demo
+
+test-offline: ## all tests that need no service
+	$(CARGO) test --workspace --quiet
+
+# Nothing in this version needs a service; when something does, this target sets it up and starts it.
+test: test-offline ## all tests
+
+fmt: ## format
+	$(CARGO) fmt --all
+
+lint: ## format check and clippy, warnings are errors
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets --quiet -- --deny warnings
+
+check: lint test ## all that CI runs
+
+release: ## the optimised binary
+	$(CARGO) build --release --package lakehand
+
+bench: release ## MB/s, CPU seconds and memory beside DuckDB, polars and pandas, in one run (BENCH_MB=1000)
+	tests/bench/run.sh
+
+torture-local: ## two daemons, doubled messages, kill -9 at random moments, ROUNDS times; then compare with a calm run
+	LAKEHAND_TORTURE_ROUNDS=$(ROUNDS) $(CARGO) test --package lakehand --test it torture -- --nocapture
+
+clean-demo: ## remove what the demo left
+	rm -rf lakehand-demo
