@@ -130,6 +130,31 @@ fn loaded_twice_is_loaded_once_and_another_load_is_refused() {
 }
 
 #[test]
+fn a_marker_outweighs_a_refusal_and_no_other_setting_aside() {
+    let entry = written();
+    let reason = SetAsideReason { kind: SetAsideKind::RefusedByWarehouse, message: "22003".to_owned() };
+    let refused = entry.refused(&entry.load_id, reason, at(2)).unwrap();
+    assert_eq!(refused.loaded(&entry.load_id, "b1", at(3)).unwrap().unwrap().state_name(), StateName::Loaded);
+    assert!(refused.loaded(&LoadId::new("other"), "b1", at(3)).is_err());
+    assert!(aside().loaded(&aside().load_id, "b1", at(3)).is_err());
+}
+
+#[test]
+fn an_overtaken_entry_begins_again_above_the_marker() {
+    let entry = written();
+    let again = entry.overtaken(&entry.load_id, Generation(3), at(2)).unwrap();
+    assert_eq!((again.generation, again.state_name()), (Generation(4), StateName::Claimed));
+    assert_eq!(again.load_id, LoadId::of(&entry.id, Generation(4), &entry.fingerprint));
+    assert!(again.is_lapsed(at(2), SKEW), "anyone may take it");
+    assert_eq!(again.revision, entry.revision + 1);
+    let moved_on = Err(Refusal::MovedOn { state: StateName::Written });
+    assert_eq!(entry.overtaken(&LoadId::new("other"), Generation(3), at(2)), moved_on);
+    let higher = Entry { generation: Generation(5), ..entry.clone() };
+    assert_eq!(higher.overtaken(&entry.load_id, Generation(3), at(2)), moved_on, "a lower marker is no obstacle");
+    assert!(loaded().overtaken(&entry.load_id, Generation(3), at(2)).is_err());
+}
+
+#[test]
 fn a_lost_entry_begins_above_its_marker() {
     let mut lost = request("a", "f1", Cause::Arrived, 0);
     lost.marked = Some(Generation(4));

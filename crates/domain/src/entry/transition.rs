@@ -2,8 +2,8 @@
 
 use std::time::Duration;
 
-use crate::entry::{Entry, EntryState, Lease, LiveLoad, LoadSummary, SetAsideReason, StateName};
-use crate::id::LoadId;
+use crate::entry::{Entry, EntryState, Lease, LiveLoad, LoadSummary, SetAsideKind, SetAsideReason, StateName};
+use crate::id::{Generation, LoadId};
 use crate::timestamp::Timestamp;
 
 /// Why a change is not legal. A lost race, not an error: whoever made the entry what it is answers for it.
@@ -80,10 +80,16 @@ impl Entry {
         })
     }
 
-    /// The warehouse has marked this load. An entry that is loaded by it already stays as it is (`Ok(None)`).
+    /// The warehouse has marked this load. An entry that is loaded by it already stays as it is (`Ok(None)`). Where
+    /// another loader saw the same rows refused, the marker is right: the warehouse says what is done.
     pub fn loaded(&self, load_id: &LoadId, batch: &str, now: Timestamp) -> Result<Option<Self>, Refusal> {
         match &self.state {
-            EntryState::Written { summary, .. } if self.load_id == *load_id => {
+            EntryState::Written { summary, .. }
+            | EntryState::SetAside {
+                summary: Some(summary),
+                reason: SetAsideReason { kind: SetAsideKind::RefusedByWarehouse, .. },
+                ..
+            } if self.load_id == *load_id => {
                 let live = LiveLoad {
                     load_id: load_id.clone(),
                     generation: self.generation,
@@ -153,6 +159,25 @@ impl Entry {
             EntryState::Written { .. } if self.load_id == *load_id => {
                 let changed = self.changed(now, EntryState::Claimed { lease: None, retry_at: None });
                 Ok(Self { last_error: Some(error), ..changed })
+            }
+            _ => Err(self.moved_on()),
+        }
+    }
+
+    /// The warehouse's marker is as high as this load and is another's: the ledger has lost a generation that the
+    /// warehouse has not. What was written can never be committed; it begins again above the marker.
+    pub fn overtaken(&self, load_id: &LoadId, marked: Generation, now: Timestamp) -> Result<Self, Refusal> {
+        match &self.state {
+            EntryState::Written { .. } if self.load_id == *load_id && marked >= self.generation => {
+                let generation = marked.next();
+                let changed = self.changed(now, EntryState::Claimed { lease: None, retry_at: None });
+                Ok(Self {
+                    generation,
+                    load_id: LoadId::of(&self.id, generation, &self.fingerprint),
+                    attempts: 0,
+                    last_error: None,
+                    ..changed
+                })
             }
             _ => Err(self.moved_on()),
         }
