@@ -18,6 +18,8 @@ pub(crate) struct Hourly {
     pub(crate) seed: u64,
     /// Lines in each file.
     pub(crate) lines: u64,
+    /// How many of a hundred lines are dirty.
+    pub(crate) dirt: u64,
 }
 
 impl Hourly {
@@ -49,7 +51,7 @@ impl Hourly {
             let rewritten = edition > 0 && random.percent(10);
             let revision = hour + 1 + if rewritten { edition * 1_000 } else { 0 };
             let text = line(self.seed, Listing { id: FIRST_ID + id, revision, modified });
-            if random.percent(1) {
+            if random.percent(self.dirt) {
                 bytes.extend_from_slice(&dirt::spoil(&text, &mut random));
             } else {
                 bytes.extend_from_slice(text.as_bytes());
@@ -66,7 +68,7 @@ mod tests {
 
     #[test]
     fn a_flat_has_the_portals_keys_and_the_same_seed_gives_the_same_file() {
-        let files = Hourly { seed: 7, lines: 40 };
+        let files = Hourly { seed: 7, lines: 40, dirt: 1 };
         assert_eq!(files.zip(3, 0).unwrap(), files.zip(3, 0).unwrap());
         assert_ne!(files.jsonl(3, 0), files.jsonl(3, 1));
         let full = (0..500)

@@ -1,0 +1,3 @@
+//! The one integration-test binary: the real `lakehand` on embedded parts, and the rules of the architecture.
+
+mod architecture;
