@@ -1,1 +1,3 @@
-//! ledger
+//! Backends of the ledger port: one file or folder each, named after what they speak to.
+
+pub mod sqlite;

@@ -1,1 +1,3 @@
-//! queue
+//! Backends of the queue port: one file or folder each, named after what they speak to.
+
+pub mod sqlite;
