@@ -1,0 +1,66 @@
+//! One change of a ledger entry by compare-and-set, with lost races and lost answers looked at, never guessed.
+
+use lakehand_domain::entry::{Entry, Refusal};
+use lakehand_domain::fault::{Effect, Fault};
+use lakehand_domain::id::EntryId;
+use lakehand_domain::port::ledger::{Ledger, LedgerError, PutEntry};
+
+/// Others may change an entry under us this often before we give up.
+const ROUNDS: usize = 16;
+
+/// How a change ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Changed {
+    /// This is what is stored now, by us.
+    Stored(Box<Entry>),
+    /// The entry is as it should be already.
+    AlreadySo(Box<Entry>),
+    /// The change is not legal any more, given this entry.
+    Refused(Refusal, Box<Entry>),
+    /// There is no such entry.
+    Missing,
+}
+
+/// Reads the entry, makes the change, and stores it over what was read; where somebody was faster it looks again.
+/// `make` gives the entry to store, or `None` where nothing is to be changed.
+///
+/// An answer that was lost is settled by reading back: if what is there is what was put, it happened.
+pub async fn change(
+    ledger: &dyn Ledger,
+    id: &EntryId,
+    make: impl Fn(&Entry) -> Result<Option<Entry>, Refusal> + Send + Sync,
+) -> Result<Changed, LedgerError> {
+    let mut existing = ledger.get(id).await?;
+    for _ in 0..ROUNDS {
+        let Some(entry) = existing else { return Ok(Changed::Missing) };
+        let wanted = match make(&entry) {
+            Ok(Some(wanted)) => wanted,
+            Ok(None) => return Ok(Changed::AlreadySo(Box::new(entry))),
+            Err(refusal) => return Ok(Changed::Refused(refusal, Box::new(entry))),
+        };
+        existing = match put(ledger, &wanted).await? {
+            PutEntry::Stored => return Ok(Changed::Stored(Box::new(wanted))),
+            PutEntry::Mismatch(now) => now.map(|entry| *entry),
+        };
+    }
+    Err(contended("put"))
+}
+
+/// Stores an entry; an unknown outcome is settled by reading back and comparing the whole entry.
+pub async fn put(ledger: &dyn Ledger, wanted: &Entry) -> Result<PutEntry, LedgerError> {
+    match ledger.put(wanted).await {
+        Err(error) if error.effect() == Effect::Unknown => {
+            let there = ledger.get(&wanted.id).await?;
+            if there.as_ref() == Some(wanted) {
+                return Ok(PutEntry::Stored);
+            }
+            Ok(PutEntry::Mismatch(there.map(Box::new)))
+        }
+        answer => answer,
+    }
+}
+
+pub(crate) fn contended(operation: &'static str) -> LedgerError {
+    let source = format!("the entry changed {ROUNDS} times while it was being changed").into();
+    LedgerError::Unavailable { operation, effect: Effect::NotApplied, source }
+}

@@ -1,0 +1,75 @@
+//! A warehouse that knows fewer batches than the ledger remembers was restored from an older state, or is a new one:
+//! what the ledger calls loaded and the warehouse does not know waits to be loaded again.
+
+use std::collections::HashMap;
+
+use lakehand_domain::entry::{Entry, EntryState, Refusal, StateName};
+use lakehand_domain::id::{EntryId, FamilyId, LoadId};
+use lakehand_domain::port::ledger::EntryQuery;
+
+use crate::change::{Changed, change};
+use crate::commit::STAGE;
+use crate::loading::{LoadError, Loader, Memory};
+
+/// Entries on a page, and in one question for markers.
+const PAGE: usize = 500;
+
+/// Compares every entry that the ledger has a live load of with the markers, and gives how many wait again. Dying in
+/// the middle is harmless: the number of batches is set back only after it.
+pub(super) async fn reconcile(loader: &Loader<'_>, memory: &mut Memory, family: &FamilyId) -> Result<u64, LoadError> {
+    tracing::warn!(dataset.id = %loader.dataset.id, "the warehouse is older than the ledger remembers; looking for what it has lost");
+    let mut restored = 0;
+    let mut query = EntryQuery { dataset: Some(loader.dataset.id.clone()), limit: PAGE, ..EntryQuery::default() };
+    // What is changed here moves to the end of the order, where it is no longer loaded.
+    loop {
+        let page = loader.ports.ledger.list(&query).await.map_err(LoadError::ledger(STAGE))?;
+        let live: Vec<Entry> = page.entries.into_iter().filter(|entry| entry.live.is_some()).collect();
+        let ids: Vec<EntryId> = live.iter().map(|entry| entry.id.clone()).collect();
+        let markers = if ids.is_empty() { Ok(Vec::new()) } else { loader.ports.warehouse.markers(family, &ids).await };
+        let markers = markers.map_err(|source| {
+            memory.doubt();
+            LoadError::Warehouse { stage: STAGE, source }
+        })?;
+        let marked: HashMap<EntryId, LoadId> =
+            markers.into_iter().map(|marker| (marker.entry, marker.load_id)).collect();
+        for entry in live {
+            let known = marked.get(&entry.id);
+            if entry.live.as_ref().is_some_and(|live| known != Some(&live.load_id)) {
+                restored += u64::from(restore(loader, &entry).await?);
+            }
+        }
+        match page.next {
+            Some(next) => query.after = Some(next),
+            None => break,
+        }
+    }
+    tracing::warn!(dataset.id = %loader.dataset.id, entries = restored, "entries that the warehouse has lost wait to be loaded again");
+    Ok(restored)
+}
+
+async fn restore(loader: &Loader<'_>, entry: &Entry) -> Result<bool, LoadError> {
+    if let EntryState::SetAside { .. } = entry.state {
+        // Its replay failed and left the load before it live; that load cannot be brought back without a new one.
+        tracing::error!(
+            dataset.id = %entry.dataset,
+            entry.id = %entry.id,
+            object.uri = %entry.object.uri,
+            "the warehouse has lost the rows of an entry whose replay was set aside; replay it once its cause is gone"
+        );
+        return Ok(false);
+    }
+    if entry.state_name() != StateName::Loaded {
+        // A newer generation is on its way and brings its rows itself.
+        return Ok(false);
+    }
+    let load_id = &entry.load_id;
+    let ports = loader.ports;
+    let make = |entry: &Entry| {
+        if entry.load_id != *load_id {
+            return Err(Refusal::MovedOn { state: entry.state_name() });
+        }
+        entry.restored(ports.clock.now()).map(Some)
+    };
+    let changed = change(ports.ledger.as_ref(), &entry.id, make).await.map_err(LoadError::ledger(STAGE))?;
+    Ok(matches!(changed, Changed::Stored(_)))
+}

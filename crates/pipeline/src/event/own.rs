@@ -1,0 +1,26 @@
+//! Messages of our own: `{"lakehand_event": 1, "objects": [{"uri": "…"}]}`.
+
+use lakehand_domain::object_event::ObjectEvent;
+use serde::Deserialize;
+use serde_json::Value;
+
+use super::{Record, bad};
+
+pub(super) fn decode(document: &Value) -> Option<Vec<Record>> {
+    let version = document.get("lakehand_event")?;
+    if version.as_u64() != Some(1) {
+        return Some(vec![bad(format!("lakehand_event is {version}; this version of lakehand understands 1"))]);
+    }
+    let Some(objects) = document.get("objects").and_then(Value::as_array) else {
+        return Some(vec![bad("a lakehand_event without a list of `objects`".to_owned())]);
+    };
+    // One by one, and not as the whole type at once: a bad record takes nothing else with it.
+    Some(objects.iter().enumerate().map(|(index, object)| record(index, object)).collect())
+}
+
+fn record(index: usize, object: &Value) -> Record {
+    match ObjectEvent::deserialize(object) {
+        Ok(event) => Record::Object(event),
+        Err(error) => bad(format!("objects[{index}] cannot be read: {error}")),
+    }
+}

@@ -1,0 +1,106 @@
+//! Finish: what the warehouse has marked is archived or deleted where the definition says so; then, last, the ledger
+//! calls it loaded. All of it may be done again.
+
+use futures::stream::{self, StreamExt};
+use lakehand_dataset::dataset::AfterLoad;
+use lakehand_domain::entry::Entry;
+use lakehand_domain::object::ObjectStat;
+use lakehand_domain::port::object_store::{DeleteOutcome, StoreError};
+
+use crate::change::{Changed, change};
+use crate::commit::{Committed, Marked, batches_number};
+use crate::error::Stage;
+use crate::loading::{LoadError, LoadOutcome, LoadedEntry, Loader, Memory};
+use crate::stage::drop_stagings;
+
+const STAGE: Stage = Stage::Finish;
+
+/// Finishes what is marked. One entry that cannot be finished now does not keep the others; it is gathered again, and
+/// its marker found.
+pub(crate) async fn finish(
+    loader: &Loader<'_>,
+    memory: &mut Memory,
+    committed: Committed,
+) -> Result<LoadOutcome, LoadError> {
+    let Committed { marked, batches, mut outcome } = committed;
+    let family = loader.dataset.family();
+    // Before any entry is called loaded: a warehouse restored from before this batch must be noticed.
+    if let Some(batches) = batches.filter(|_| !marked.is_empty()) {
+        let batches = i64::try_from(batches).unwrap_or(i64::MAX);
+        loader.ports.ledger.raise(&batches_number(&family), batches).await.map_err(LoadError::ledger(STAGE))?;
+    }
+    let finishing = stream::iter(marked.into_iter().map(|marked| finish_one(loader, marked)));
+    let finished: Vec<_> = finishing.buffered(loader.settings.concurrency.max(1)).collect().await;
+    drop_stagings(loader, memory).await;
+    let mut failed = None;
+    for one in finished {
+        match one {
+            Ok(stored) => outcome.loaded += u64::from(stored),
+            Err(error) => failed = failed.or(Some(error)),
+        }
+    }
+    failed.map_or(Ok(outcome), Err)
+}
+
+async fn finish_one(loader: &Loader<'_>, marked: Marked) -> Result<bool, LoadError> {
+    let Marked { load, batch } = marked;
+    let (entry, manifest) = (&load.entry, &load.manifest);
+    after_load(loader, &entry.object).await.map_err(LoadError::store(STAGE))?;
+    let load_id = &entry.load_id;
+    let ports = loader.ports;
+    let make = |entry: &Entry| entry.loaded(load_id, &batch, ports.clock.now());
+    match change(ports.ledger.as_ref(), &entry.id, make).await.map_err(LoadError::ledger(STAGE))? {
+        Changed::Stored(_) => {
+            let rows = manifest.tables.iter().map(|table| (table.table.clone(), table.rows)).collect();
+            let loaded = LoadedEntry {
+                entry: entry.id.clone(),
+                object: entry.object.uri.clone(),
+                load_id: load_id.clone(),
+                rows,
+                rejects: manifest.rejects.total(),
+                batch,
+            };
+            tracing::info!(
+                dataset.id = %entry.dataset,
+                entry.id = %entry.id,
+                object.uri = %entry.object.uri,
+                load.id = %load_id,
+                rows = manifest.rows(),
+                rejects = loaded.rejects,
+                "loaded"
+            );
+            loader.observer.loaded(&loaded);
+            Ok(true)
+        }
+        Changed::AlreadySo(_) => Ok(false),
+        Changed::Refused(..) | Changed::Missing => {
+            tracing::debug!(entry.id = %entry.id, load.id = %load_id, "marked, and its entry has moved on");
+            Ok(false)
+        }
+    }
+}
+
+/// Does with the source what the definition says. Only the version that was read is touched; where it is gone or
+/// replaced there is nothing left to do.
+async fn after_load(loader: &Loader<'_>, object: &ObjectStat) -> Result<(), StoreError> {
+    match &loader.dataset.source.after_load {
+        AfterLoad::Keep => return Ok(()),
+        AfterLoad::Delete => {}
+        AfterLoad::Archive(prefix) => {
+            let to = prefix.join(object.uri.key());
+            match loader.ports.landing.copy(object, &to).await {
+                Ok(()) => {}
+                Err(StoreError::NotFound { .. } | StoreError::Changed { .. }) => return Ok(()),
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    match loader.ports.landing.delete(object).await {
+        Ok(DeleteOutcome::Deleted) | Err(StoreError::NotFound { .. }) => Ok(()),
+        Ok(DeleteOutcome::Changed) => {
+            tracing::debug!(object.uri = %object.uri, "it was replaced by another version, which stays");
+            Ok(())
+        }
+        Err(error) => Err(error),
+    }
+}

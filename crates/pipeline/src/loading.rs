@@ -1,0 +1,40 @@
+//! Loading: what is written in the lake becomes rows of the warehouse, exactly once.
+//!
+//! | stage | does | durable after it |
+//! |---|---|---|
+//! | gather | the written entries of a dataset and their manifests | nothing |
+//! | stage | their parts copied into staging tables of a name nobody else has | staging tables |
+//! | commit | under the fence, one transaction: rows and markers | the warehouse says that they are done |
+//! | finish | the source kept, archived or deleted; then, last, the ledger | the ledger says that they are loaded |
+//!
+//! It may be dropped at any await, or die at any instruction, and be run again by anyone: nothing is lost or doubled.
+
+mod error;
+mod loader;
+mod memory;
+mod outcome;
+mod send_back;
+
+#[cfg(test)]
+mod tests;
+
+pub use error::LoadError;
+pub use loader::{Loader, LoadingSettings};
+pub use memory::Memory;
+pub use outcome::{LoadObserver, LoadOutcome, LoadedEntry, Standing};
+
+pub(crate) use send_back::{ask, send_back};
+
+use crate::commit::commit;
+use crate::finish::finish;
+use crate::gather::gather;
+use crate::stage::stage;
+
+/// Loads one batch of a dataset. With nothing to load it still makes sure, once, that the warehouse is ours, is no
+/// older than the ledger remembers, and has the definition in force.
+pub async fn load(loader: &Loader<'_>, memory: &mut Memory) -> Result<LoadOutcome, LoadError> {
+    let gathered = gather(loader, memory).await?;
+    let staged = stage(loader, memory, gathered).await?;
+    let committed = commit(loader, memory, staged).await?;
+    finish(loader, memory, committed).await
+}

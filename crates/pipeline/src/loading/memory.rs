@@ -1,0 +1,63 @@
+//! What one process remembers of a family between batches. Losing it costs a few calls and nothing else.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
+
+use lakehand_domain::id::{EntryId, Nonce};
+use lakehand_domain::timestamp::Timestamp;
+
+/// What one process remembers of a family between batches.
+#[derive(Debug, Default)]
+pub struct Memory {
+    /// Fence and marker tables were made.
+    pub(crate) ensured: bool,
+    /// The warehouse was seen to be ours, complete, and of our definition.
+    pub(crate) verified: bool,
+    /// Staging tables that we made, or may have made, and that are not known to be dropped.
+    pub(crate) stagings: BTreeSet<Nonce>,
+    asked: BTreeMap<EntryId, Timestamp>,
+}
+
+/// So many entries are remembered as asked for; beyond it, asking twice is the lesser evil.
+const MOST_ASKED: usize = 10_000;
+
+impl Memory {
+    /// After a failure of the warehouse nothing is taken for granted any more: it may come back as an older self.
+    pub fn doubt(&mut self) {
+        self.ensured = false;
+        self.verified = false;
+    }
+
+    /// Names of staging tables that this process made and has not dropped.
+    pub fn stagings(&self) -> impl Iterator<Item = &Nonce> {
+        self.stagings.iter()
+    }
+
+    /// Whether to ask for this entry now; asking is remembered for `again`.
+    pub(crate) fn ask(&mut self, entry: &EntryId, again: Duration, now: Timestamp) -> bool {
+        if self.asked.get(entry).is_some_and(|at| now < at.plus(again)) {
+            return false;
+        }
+        self.asked.retain(|_, at| now < at.plus(again));
+        if self.asked.len() < MOST_ASKED {
+            self.asked.insert(entry.clone(), now);
+        }
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_entry_is_asked_for_again_only_after_a_while() {
+        let mut memory = Memory::default();
+        let (entry, again) = (EntryId::new("e"), Duration::from_secs(10));
+        let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
+        assert!(memory.ask(&entry, again, at(0)));
+        assert!(!memory.ask(&entry, again, at(9)));
+        assert!(memory.ask(&entry, again, at(10)));
+        assert!(!memory.ask(&entry, again, at(19)));
+    }
+}

@@ -1,0 +1,80 @@
+//! What a batch came to.
+
+use std::collections::BTreeMap;
+use std::fmt::Debug;
+
+use lakehand_domain::entry::Entry;
+use lakehand_domain::id::{EntryId, LoadId};
+use lakehand_domain::object::ObjectUri;
+
+/// What one call of [`load`](crate::loading::load) came to.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct LoadOutcome {
+    /// How the family's warehouse stands to us.
+    pub standing: Standing,
+    /// Entries that are loaded now.
+    pub loaded: u64,
+    /// Entries set aside because the warehouse refuses their rows.
+    pub refused: u64,
+    /// Entries sent back to transform: their parts are gone, an older life of theirs is marked, or their definition is
+    /// no longer in force.
+    pub sent_back: u64,
+    /// Entries that the warehouse has lost and that wait to be loaded again.
+    pub restored: u64,
+    /// Entries left for the next batch: this one was full, or another loader was in the way.
+    pub left: u64,
+}
+
+impl LoadOutcome {
+    /// Whether there is more to do at once.
+    pub fn more(&self) -> bool {
+        self.left > 0 || self.restored > 0
+    }
+}
+
+/// How the warehouse stands to this process.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub enum Standing {
+    /// Our definition is in force, or was when last seen.
+    #[default]
+    InForce,
+    /// Another definition is in force and ours was before it: others load, this process stands aside.
+    Retired {
+        /// What to do.
+        message: String,
+    },
+}
+
+/// One entry whose rows are in the warehouse and whose ledger entry says so.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoadedEntry {
+    /// The entry.
+    pub entry: EntryId,
+    /// The object.
+    pub object: ObjectUri,
+    /// The load.
+    pub load_id: LoadId,
+    /// Rows by table, whatever their standing.
+    pub rows: BTreeMap<String, u64>,
+    /// Records rejected before.
+    pub rejects: u64,
+    /// The batch.
+    pub batch: String,
+}
+
+/// Learns of what loading has done, each time after it is durable. Must not block.
+pub trait LoadObserver: Debug + Send + Sync {
+    /// An entry is loaded.
+    fn loaded(&self, entry: &LoadedEntry);
+    /// An entry was set aside: the warehouse refuses its rows.
+    fn refused(&self, entry: &Entry, message: &str);
+    /// An entry was sent back to transform.
+    fn sent_back(&self, entry: &Entry, why: &str);
+}
+
+/// Nobody is told.
+impl LoadObserver for () {
+    fn loaded(&self, _: &LoadedEntry) {}
+    fn refused(&self, _: &Entry, _: &str) {}
+    fn sent_back(&self, _: &Entry, _: &str) {}
+}

@@ -1,0 +1,54 @@
+//! Who looks on while files are worked on: progress, status and counts are made from these calls.
+
+use std::fmt::Debug;
+
+use lakehand_domain::id::{DatasetId, MessageId};
+use lakehand_domain::message::Message;
+use lakehand_domain::object::ObjectUri;
+
+use crate::error::Stage;
+use crate::settle::{Fate, Settlement};
+
+/// Is told what happens; must return at once. Every method does nothing unless it is implemented.
+pub trait Observer: Debug + Send + Sync {
+    /// A message was received.
+    fn message_received(&self, message: &Message) {
+        let _ = message;
+    }
+
+    /// A file enters a stage of intake, from claim on.
+    fn file_enters(&self, file: FileInWork<'_>, stage: Stage) {
+        let _ = (file, stage);
+    }
+
+    /// What became of one record of a message. `file` is `None` for records that name no object.
+    fn record_ended(&self, message: &MessageId, file: Option<FileInWork<'_>>, fate: &Fate) {
+        let _ = (message, file, fate);
+    }
+
+    /// What became of a message.
+    fn message_settled(&self, message: &MessageId, settlement: &Settlement) {
+        let _ = (message, settlement);
+    }
+
+    /// The queue was asked for messages: `None`, it answered; else why it did not.
+    fn queue_answered(&self, error: Option<&str>) {
+        let _ = error;
+    }
+}
+
+/// One file being worked on.
+#[derive(Debug, Clone, Copy)]
+pub struct FileInWork<'a> {
+    /// The message that names it.
+    pub message: &'a MessageId,
+    /// The object.
+    pub object: &'a ObjectUri,
+    /// Its dataset, once it is routed.
+    pub dataset: Option<&'a DatasetId>,
+    /// Its size, once stat has said it.
+    pub bytes: Option<u64>,
+}
+
+/// Nobody looks on.
+impl Observer for () {}

@@ -1,0 +1,307 @@
+//! **settle**: how each record ended, and with them the message: deleted, hidden until it can go on, or given back.
+//! Failures of intake are logged here, once.
+
+use std::time::Duration;
+
+use lakehand_domain::dead_letter::{DeadLetter, OriginalMessage};
+use lakehand_domain::entry::{Entry, EntryState, LoadSummary, SetAsideKind, SetAsideReason, StateName};
+use lakehand_domain::fault::{Retry, chain};
+use lakehand_domain::id::{DatasetId, EntryId, MessageId};
+use lakehand_domain::message::Message;
+use lakehand_domain::object::ObjectUri;
+use lakehand_domain::port::queue::QueueError;
+use lakehand_domain::timestamp::Timestamp;
+
+use crate::change::{Changed, change};
+use crate::claim::Claimed;
+use crate::error::{Blame, StageError};
+use crate::event::{Received, Record};
+use crate::intake::Intake;
+use crate::observe::FileInWork;
+use crate::write::{self, Written, past_claim};
+
+/// A message that waits is hidden for at least this long, so that clocks that differ a little cause no spinning.
+const SHORTEST_WAIT: Duration = Duration::from_secs(1);
+
+/// What became of one record of a message.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Fate {
+    /// It asked for nothing.
+    Ignored,
+    /// Its Parquet is in the lake.
+    Written {
+        /// The dataset.
+        dataset: DatasetId,
+        /// The entry.
+        entry: EntryId,
+        /// What was written.
+        summary: Box<LoadSummary>,
+    },
+    /// It cannot succeed; the ledger says why, and a dead letter follows from there.
+    SetAside {
+        /// The dataset.
+        dataset: DatasetId,
+        /// The entry.
+        entry: EntryId,
+        /// Why.
+        kind: SetAsideKind,
+        /// What was read of it, where it was read to its end.
+        summary: Option<Box<LoadSummary>>,
+    },
+    /// It had been done before.
+    Done {
+        /// As what.
+        state: StateName,
+    },
+    /// No entry answers for it: a dead letter does.
+    Letter {
+        /// The object, as far as the record names one.
+        object: Option<ObjectUri>,
+        /// Why.
+        reason: SetAsideReason,
+    },
+    /// It waits: another worker has it, or something failed that may succeed later.
+    Later {
+        /// Until when.
+        at: Timestamp,
+        /// What failed, where something did.
+        error: Option<String>,
+    },
+    /// The work was stopped on purpose; the entry is free.
+    Released,
+}
+
+/// What became of one record, and whether its message is to come back all the same.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ended {
+    /// What became of it.
+    pub fate: Fate,
+    /// When to look again because another version of the object is still in work elsewhere.
+    pub again: Option<Timestamp>,
+}
+
+impl Ended {
+    /// Nothing else is to be waited for.
+    pub fn of(fate: Fate) -> Self {
+        Self { fate, again: None }
+    }
+}
+
+/// How a message ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Settlement {
+    /// All its records are written, done, set aside or told of in dead letters: it is gone.
+    Deleted,
+    /// It is hidden until a record of it can go on.
+    Waits {
+        /// Until when.
+        until: Timestamp,
+    },
+    /// It was given back at once.
+    Released,
+    /// The queue could not be told: it comes back when its visibility ends, and finds what was done.
+    Untold,
+}
+
+/// A message at its end.
+#[derive(Debug)]
+pub struct Settled {
+    /// Which.
+    pub message: MessageId,
+    /// How it ended.
+    pub settlement: Settlement,
+    /// What became of its records, in their order.
+    pub records: Vec<Ended>,
+}
+
+/// The end of a record, logged and observed. A claim that failed left no entry behind that would have to be given back.
+pub(crate) fn record(
+    intake: &Intake<'_>,
+    received: &Received,
+    record: &Record,
+    ended: Result<Ended, StageError>,
+) -> Ended {
+    let message = received.message();
+    let object = match record {
+        Record::Object(event) => Some(&event.uri),
+        Record::Bad { object, .. } => object.as_ref(),
+        Record::Ignored { .. } => None,
+    };
+    let ended = ended.unwrap_or_else(|error| {
+        let delay = retry_delay(intake, &error, message.delivery_count.max(1), message.id.as_str());
+        Ended::of(Fate::Later { at: intake.now().plus(delay), error: Some(said(&error)) })
+    });
+    log(message, object, &ended.fate);
+    let route = object.and_then(|uri| intake.ports.catalog.route(uri));
+    let dataset = route.as_ref().map(|route| &route.dataset.id);
+    let file = object.map(|object| FileInWork { message: &message.id, object, dataset, bytes: None });
+    intake.observer.record_ended(&message.id, file, &ended.fate);
+    ended
+}
+
+/// The end of the work on a claimed entry. What did not come to its end is given back, or set aside after too many
+/// failures of its own.
+pub(crate) async fn entry(intake: &Intake<'_>, claimed: &Claimed, written: Result<Written, StageError>) -> Ended {
+    let fate = match written {
+        Ok(written) => fate_of(written.entry()),
+        Err(error) => interrupted(intake, claimed, error).await,
+    };
+    Ended { fate, again: claimed.again() }
+}
+
+/// An entry whose attempts are used up before the work began.
+pub(crate) async fn exhausted(intake: &Intake<'_>, claimed: &Claimed) -> Result<Ended, StageError> {
+    let entry = claimed.entry();
+    let last = entry.last_error.as_deref().unwrap_or("unknown");
+    let reason = used_up(entry.attempts, last);
+    let entry = write::set_aside(intake, claimed, reason, None).await?;
+    Ok(Ended { fate: fate_of(&entry), again: claimed.again() })
+}
+
+fn used_up(attempts: u32, last: &str) -> SetAsideReason {
+    let message = format!("the file failed {attempts} times in a way no file should; the last time: {last}");
+    SetAsideReason { kind: SetAsideKind::AttemptsExhausted, message }
+}
+
+async fn interrupted(intake: &Intake<'_>, claimed: &Claimed, error: StageError) -> Fate {
+    let now = intake.now();
+    let entry = claimed.entry();
+    let text = said(&error);
+    let attempts = entry.attempts + 1;
+    let (delay, counts) = match error.blame {
+        Blame::Cancelled => (None, false),
+        // Whoever has the lease answers for the entry; we only see later that it did.
+        Blame::LeaseLost => {
+            return Fate::Later { at: now.plus(intake.settings.lease), error: Some(text) };
+        }
+        Blame::File if attempts >= intake.settings.max_attempts => {
+            return match write::set_aside(intake, claimed, used_up(attempts, &text), None).await {
+                Ok(entry) => fate_of(&entry),
+                Err(error) => Fate::Later { at: now.plus(intake.settings.lease), error: Some(said(&error)) },
+            };
+        }
+        Blame::File => (Some(intake.settings.retry.delay(attempts, entry.id.as_str())), true),
+        Blame::ObjectChanged => (None, false),
+        Blame::Infrastructure => {
+            // How often it failed is not the entry's to remember: the claims before this one are about as many.
+            let failures = u32::try_from(entry.token.0).unwrap_or(u32::MAX);
+            (Some(retry_delay(intake, &error, failures, entry.id.as_str())), false)
+        }
+    };
+    let retry_at = delay.map(|delay| now.plus(delay));
+    let stopped = error.blame == Blame::Cancelled;
+    let kept = (!stopped).then(|| text.clone());
+    let given_back = change(intake.ports.ledger.as_ref(), &entry.id, |entry| {
+        entry.given_back(claimed.lease(), kept.clone(), counts, retry_at, now).map(Some)
+    });
+    let failure = match given_back.await {
+        // The answer to our own change was lost, and found now.
+        Ok(Changed::Refused(_, entry)) if past_claim(&entry, claimed) => return fate_of(&entry),
+        Ok(Changed::Stored(_) | Changed::AlreadySo(_)) if stopped => return Fate::Released,
+        Ok(_) => text,
+        // The lease runs out by itself; until then nobody can go on.
+        Err(failed) => format!("{text}; and the entry could not be given back: {}", chain(&failed)),
+    };
+    if stopped {
+        return Fate::Released;
+    }
+    Fate::Later { at: retry_at.unwrap_or_else(|| now.plus(SHORTEST_WAIT)), error: Some(failure) }
+}
+
+fn fate_of(entry: &Entry) -> Fate {
+    let (dataset, id) = (entry.dataset.clone(), entry.id.clone());
+    match &entry.state {
+        EntryState::SetAside { reason, summary, .. } => {
+            Fate::SetAside { dataset, entry: id, kind: reason.kind, summary: summary.clone().map(Box::new) }
+        }
+        _ => match entry.summary() {
+            Some(summary) => Fate::Written { dataset, entry: id, summary: Box::new(summary.clone()) },
+            None => Fate::Done { state: entry.state_name() },
+        },
+    }
+}
+
+fn retry_delay(intake: &Intake<'_>, error: &StageError, failures: u32, seed: &str) -> Duration {
+    match error.retry {
+        Retry::After(delay) => delay,
+        Retry::Never | Retry::Backoff => intake.settings.retry.delay(failures, seed),
+    }
+}
+
+/// Ends the message. It is deleted only when every record is settled; dead letters are sent before, so that nothing is
+/// forgotten between the two.
+pub(crate) async fn settle(intake: &Intake<'_>, received: Received, records: Vec<Ended>) -> Settled {
+    intake.keep.let_go().await;
+    let message = received.message();
+    let settlement = end(intake, message, &records).await.unwrap_or_else(|error| {
+        tracing::warn!(message.id = %message.id, error = chain(&error), "settle the message, which comes again");
+        Settlement::Untold
+    });
+    intake.observer.message_settled(&message.id, &settlement);
+    Settled { message: message.id.clone(), settlement, records }
+}
+
+async fn end(intake: &Intake<'_>, message: &Message, records: &[Ended]) -> Result<Settlement, QueueError> {
+    let queue = intake.ports.queue.as_ref();
+    let receipt = std::slice::from_ref(&message.receipt);
+    // A receipt that is lost was redelivered: whoever has it now settles it, so its outcome changes nothing here.
+    if records.iter().any(|record| record.fate == Fate::Released) {
+        queue.extend(receipt, Duration::ZERO).await?;
+        return Ok(Settlement::Released);
+    }
+    let now = intake.now();
+    let waits = records.iter().flat_map(|record| match record.fate {
+        Fate::Later { at, .. } => [Some(at), record.again],
+        _ => [None, record.again],
+    });
+    if let Some(until) = waits.flatten().min() {
+        let longest = intake.settings.max_visibility.saturating_sub(now.since(message.received_at));
+        let hidden = until.since(now).max(SHORTEST_WAIT).min(longest);
+        queue.extend(receipt, hidden).await?;
+        return Ok(Settlement::Waits { until: now.plus(hidden) });
+    }
+    for record in records {
+        if let Fate::Letter { object, reason } = &record.fate {
+            let original =
+                OriginalMessage { id: message.id.clone(), body: message.body.clone(), sent_at: message.sent_at };
+            let letter = DeadLetter::of_message(reason.clone(), now, object.clone(), original);
+            intake.ports.dead_letters.send(&letter.body(), Duration::ZERO).await?;
+        }
+    }
+    queue.delete(receipt).await?;
+    Ok(Settlement::Deleted)
+}
+
+fn said(error: &StageError) -> String {
+    chain(error)
+}
+
+fn log(message: &Message, object: Option<&ObjectUri>, fate: &Fate) {
+    let message = &message.id;
+    let object = object.map_or("", ObjectUri::as_str);
+    match fate {
+        Fate::Ignored => tracing::debug!(message.id = %message, "nothing asked for"),
+        Fate::Written { dataset, entry, summary } => tracing::info!(
+            message.id = %message, dataset.id = %dataset, entry.id = %entry, object.uri = object,
+            records = summary.records, rejects = summary.rejects.total(), parts = summary.parts, "written"
+        ),
+        Fate::SetAside { dataset, entry, kind, .. } => tracing::warn!(
+            message.id = %message, dataset.id = %dataset, entry.id = %entry, object.uri = object,
+            kind = kind.as_str(), "set aside"
+        ),
+        Fate::Done { state } => {
+            tracing::debug!(message.id = %message, object.uri = object, state = state.as_str(), "done before");
+        }
+        Fate::Letter { reason, .. } => tracing::warn!(
+            message.id = %message, object.uri = object, kind = reason.kind.as_str(), reason = reason.message,
+            "dead-lettered"
+        ),
+        Fate::Later { at, error: Some(error) } => {
+            tracing::warn!(message.id = %message, object.uri = object, retry.at = %at, error, "failed, to be retried");
+        }
+        Fate::Later { at, error: None } => {
+            tracing::debug!(message.id = %message, object.uri = object, retry.at = %at, "held elsewhere");
+        }
+        Fate::Released => tracing::info!(message.id = %message, object.uri = object, "given back"),
+    }
+}
