@@ -1,0 +1,53 @@
+//! What a person can do about an object, as far as it can be told from here.
+
+use lakehand_domain::entry::{Entry, EntryState};
+
+use super::{ExplainPorts, Routing, StoreSays};
+
+/// What to do, as far as it can be told.
+pub(super) fn advice(ports: &ExplainPorts<'_>, routing: &Routing, store: &StoreSays, entries: &[Entry]) -> Vec<String> {
+    let mut advice = Vec::new();
+    let mut say = |text: String| advice.push(text);
+    match (&routing.dataset, store) {
+        (None, StoreSays::Present { .. }) if entries.is_empty() => {
+            say("no dataset claims it: add a pattern for it to source.objects of a definition".to_owned());
+        }
+        (None, _) if entries.is_empty() => {
+            say("no dataset claims it, and it is not there: look at its name".to_owned());
+        }
+        (Some(dataset), StoreSays::Present { .. }) if entries.is_empty() => say(format!(
+            "{dataset} claims it, and nothing was done with it yet: lakehand run takes it up at its next listing"
+        )),
+        (Some(_), StoreSays::Absent) if entries.is_empty() => {
+            say("it is not there, and was never seen: the sender did not write it, or wrote it elsewhere".to_owned());
+        }
+        (_, StoreSays::Present { version, .. })
+            if !entries.is_empty() && !entries.iter().any(|entry| entry.object.version == *version) =>
+        {
+            say("it was written again since: lakehand run takes the new version up at its next listing".to_owned());
+        }
+        _ => {}
+    }
+    if let StoreSays::Unknown { error } = store {
+        say(format!("the store does not answer: {error}"));
+    }
+    // What an older version waits for matters to nobody once a newer one is there.
+    let Some(newest) = entries.first() else { return advice };
+    match &newest.state {
+        EntryState::Claimed { lease: Some(lease), .. } if lease.expires_at < ports.now => say(format!(
+            "its worker {} has not spoken since its lease ran out: another takes it up; if none does, none runs",
+            lease.worker
+        )),
+        EntryState::Claimed { retry_at: Some(at), .. } => say(format!("it is tried again after {at}")),
+        EntryState::Claimed { .. } | EntryState::Loaded { .. } => {}
+        EntryState::Written { .. } => {
+            say("its Parquet is in the lake; it is loaded with the next batch, if lakehand runs and the warehouse answers".to_owned());
+        }
+        EntryState::SetAside { reason, .. } => say(format!(
+            "{}: correct the file and write it again under the same name, which is a new version; or, where the \
+             definition is at fault, correct that first",
+            reason.kind
+        )),
+    }
+    advice
+}
