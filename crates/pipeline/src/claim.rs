@@ -114,19 +114,19 @@ impl Claimed {
 /// Claims the object of a record. Nothing is done for the object before the entry is stored under our lease.
 pub async fn claim(intake: &Intake<'_>, received: &Received, record: &Record) -> Result<Claim, StageError> {
     let event = match record {
-        Record::Ignored { .. } => return over(Fate::Ignored),
+        Record::Ignored { .. } => return Ok(over(Fate::Ignored)),
         Record::Bad { reason, object } => {
-            return letter(SetAsideKind::Undecodable, reason.clone(), object.clone());
+            return Ok(letter(SetAsideKind::Undecodable, reason.clone(), object.clone()));
         }
         Record::Object(event) => event,
     };
     if intake.cancel.is_cancelled() {
-        return over(Fate::Released);
+        return Ok(over(Fate::Released));
     }
     let Some(route) = intake.ports.catalog.route(&event.uri) else {
         let message =
             format!("no dataset claims {}; add a definition whose `objects` match it, then replay", event.uri);
-        return letter(SetAsideKind::NoDataset, message, Some(event.uri.clone()));
+        return Ok(letter(SetAsideKind::NoDataset, message, Some(event.uri.clone())));
     };
     let message = &received.message().id;
     let file = FileInWork { message, object: &event.uri, dataset: Some(&route.dataset.id), bytes: None };
@@ -135,7 +135,7 @@ pub async fn claim(intake: &Intake<'_>, received: &Received, record: &Record) ->
         Ok(object) => object,
         Err(StoreError::NotFound { .. }) => return gone(intake, &route.dataset, event).await,
         Err(error @ StoreError::Foreign { .. }) => {
-            return letter(SetAsideKind::NoDataset, error.to_string(), Some(event.uri.clone()));
+            return Ok(letter(SetAsideKind::NoDataset, error.to_string(), Some(event.uri.clone())));
         }
         Err(error) => return Err(StageError::of(Stage::Claim, error)),
     };
@@ -257,11 +257,11 @@ async fn gone(intake: &Intake<'_>, dataset: &Dataset, event: &ObjectEvent) -> Re
     Ok(Claim::Over(Ended { fate, again: others.again }))
 }
 
-fn over(fate: Fate) -> Result<Claim, StageError> {
-    Ok(Claim::Over(Ended::of(fate)))
+fn over(fate: Fate) -> Claim {
+    Claim::Over(Ended::of(fate))
 }
 
-fn letter(kind: SetAsideKind, message: String, object: Option<ObjectUri>) -> Result<Claim, StageError> {
+fn letter(kind: SetAsideKind, message: String, object: Option<ObjectUri>) -> Claim {
     over(Fate::Letter { object, reason: SetAsideReason { kind, message } })
 }
 

@@ -7,6 +7,7 @@ mod fence;
 mod reconcile;
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use lakehand_domain::fault::{Effect, Fault, chain};
 use lakehand_domain::id::EntryId;
@@ -139,7 +140,7 @@ impl std::fmt::Display for Obstacle {
 fn staged_loads(plan: &[Planned]) -> Vec<StagedLoad> {
     let staged = plan.iter().filter_map(|planned| {
         let staging = planned.staging.clone()?;
-        Some(StagedLoad { manifest: planned.load.manifest.clone(), staging })
+        Some(StagedLoad { manifest: Arc::clone(&planned.load.manifest), staging })
     });
     staged.collect()
 }

@@ -15,9 +15,6 @@ mod memory;
 mod outcome;
 mod send_back;
 
-#[cfg(test)]
-mod tests;
-
 pub use error::LoadError;
 pub use loader::{Loader, LoadingSettings};
 pub use memory::Memory;

@@ -169,7 +169,7 @@ async fn interrupted(intake: &Intake<'_>, claimed: &Claimed, error: StageError) 
     let text = said(&error);
     let attempts = entry.attempts + 1;
     let (delay, counts) = match error.blame {
-        Blame::Cancelled => (None, false),
+        Blame::Cancelled | Blame::ObjectChanged => (None, false),
         // Whoever has the lease answers for the entry; we only see later that it did.
         Blame::LeaseLost => {
             return Fate::Later { at: now.plus(intake.settings.lease), error: Some(text) };
@@ -181,7 +181,6 @@ async fn interrupted(intake: &Intake<'_>, claimed: &Claimed, error: StageError) 
             };
         }
         Blame::File => (Some(intake.settings.retry.delay(attempts, entry.id.as_str())), true),
-        Blame::ObjectChanged => (None, false),
         Blame::Infrastructure => {
             // How often it failed is not the entry's to remember: the claims before this one are about as many.
             let failures = u32::try_from(entry.token.0).unwrap_or(u32::MAX);

@@ -113,10 +113,8 @@ pub(super) async fn copy(
         attempt += 1;
         let name = loader.ports.identity.nonce();
         memory.stagings.insert(name.clone());
-        let error = match loader.ports.warehouse.stage(&loader.shape(), &name, manifests).await {
-            Ok(_) => return Ok(Copied::Staged(name)),
-            Err(error) => error,
-        };
+        let staged = loader.ports.warehouse.stage(&loader.shape(), &name, manifests).await;
+        let Err(error) = staged else { return Ok(Copied::Staged(name)) };
         match error {
             WarehouseError::Data { message } => return Ok(Copied::Refused(message)),
             WarehouseError::Part(error @ (PartError::Gone { .. } | PartError::Mismatch { .. })) => {
