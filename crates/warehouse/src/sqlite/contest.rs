@@ -1,0 +1,174 @@
+//! The standing of rows: which are visible, decided by SQL from the set of live loads alone, never from their order.
+
+use lakehand_domain::id::FamilyId;
+use lakehand_domain::shape::{ColumnType, Contest, OnRewrite, TableShape};
+use rusqlite::{Connection, params};
+
+use super::ddl::quoted_list;
+use super::names::{self, quote};
+use super::physical::greatest_first;
+use super::trouble::Trouble;
+
+/// Keys whose rows came or went, in the connection's own temporary space.
+const TOUCHED: &str = "temp.lakehand_touched";
+
+/// Whose standing is decided anew.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Scope<'a> {
+    /// All rows of the table: the contest itself changed.
+    All,
+    /// The rows of the touched keys, or of these objects, a JSON list of URIs.
+    Touched {
+        /// The objects whose live loads changed.
+        objects: &'a str,
+    },
+}
+
+/// The standing of a row before anything is known of its rivals.
+pub(crate) fn unrivalled(table: &TableShape, prefix: &str) -> String {
+    if table.has_where {
+        format!("CASE WHEN {prefix}\"_passes\" = 0 THEN 'filtered' ELSE 'visible' END")
+    } else {
+        "'visible'".to_owned()
+    }
+}
+
+/// Forgets which keys were touched.
+pub(crate) fn touch_none(transaction: &Connection, table: &TableShape) -> Result<(), Trouble> {
+    if let Contest::Upsert { key, .. } = &table.contest {
+        // Made from the table itself, the columns compare as the key's do.
+        transaction.execute_batch(&format!(
+            "DROP TABLE IF EXISTS {TOUCHED}; CREATE TEMP TABLE lakehand_touched AS SELECT {} FROM {} WHERE 0",
+            quoted_list("", key),
+            quote(&names::rows(table)),
+        ))?;
+    }
+    Ok(())
+}
+
+/// Remembers the keys of the rows of these loads, a JSON list.
+pub(crate) fn touch(transaction: &Connection, table: &TableShape, loads: &str) -> Result<(), Trouble> {
+    if let Contest::Upsert { key, .. } = &table.contest {
+        let (key, rows) = (quoted_list("", key), quote(&names::rows(table)));
+        transaction.execute(
+            &format!(
+                "INSERT INTO {TOUCHED} SELECT {key} FROM {rows} \
+                 WHERE \"_load_id\" IN (SELECT value FROM json_each(?1))"
+            ),
+            [loads],
+        )?;
+    }
+    Ok(())
+}
+
+/// Decides standing anew within the scope. Markers of all live loads are written already.
+pub(crate) fn recompute(
+    transaction: &Connection,
+    family: &FamilyId,
+    table: &TableShape,
+    scope: Scope<'_>,
+) -> Result<(), Trouble> {
+    match &table.contest {
+        Contest::Upsert { key, version } => recompute_keys(transaction, table, key, version.as_deref(), scope),
+        Contest::Append { on_rewrite: OnRewrite::Append } => recompute_uncontested(transaction, table, scope),
+        Contest::Append { on_rewrite } => recompute_objects(transaction, family, table, *on_rewrite, scope),
+    }
+}
+
+/// Gives every row the standing that `decided` (its columns: id, standing) says, where it differs.
+fn stand(table: &TableShape, decided: &str) -> String {
+    format!(
+        "UPDATE {} AS kept SET \"_standing\" = decided.standing FROM ({decided}) AS decided \
+         WHERE kept._rowid_ = decided.id AND kept.\"_standing\" <> decided.standing",
+        quote(&names::rows(table)),
+    )
+}
+
+fn recompute_keys(
+    transaction: &Connection,
+    table: &TableShape,
+    key: &[String],
+    version: Option<&str>,
+    scope: Scope<'_>,
+) -> Result<(), Trouble> {
+    let mut order = Vec::new();
+    if let Some(version) = version {
+        let column_type =
+            table.columns.iter().find(|column| column.name == version).map_or(ColumnType::Bigint, |c| c.column_type);
+        order.push(greatest_first(&format!("r.{}", quote(version)), column_type));
+    }
+    // SQLite puts nulls last where it orders downwards, and compares text by its bytes.
+    order.extend(["_order", "_object", "_record", "_element"].map(|name| format!("r.{} DESC", quote(name))));
+    let rows = quote(&names::rows(table));
+    let from = match scope {
+        Scope::All => format!("{rows} AS r"),
+        // CROSS JOIN keeps SQLite from reading the whole table to look for the few keys.
+        Scope::Touched { .. } => {
+            let on: Vec<String> = key.iter().map(|name| format!("r.{0} = t.{0}", quote(name))).collect();
+            format!(
+                "(SELECT DISTINCT {} FROM {TOUCHED}) AS t CROSS JOIN {rows} AS r ON {}",
+                quoted_list("", key),
+                on.join(" AND ")
+            )
+        }
+    };
+    let decided = format!(
+        "SELECT id, CASE WHEN place > 1 THEN 'lost' ELSE unrivalled END AS standing FROM (\
+           SELECT r._rowid_ AS id, {} AS unrivalled, row_number() OVER (PARTITION BY {} ORDER BY {}) AS place FROM {from})",
+        unrivalled(table, "r."),
+        quoted_list("r.", key),
+        order.join(", "),
+    );
+    transaction.execute(&stand(table, &decided), [])?;
+    Ok(())
+}
+
+/// The rows of one version of each object stand: of the newest live load, or of the oldest. The markers say which are
+/// live, for a version without rows takes part as well.
+fn recompute_objects(
+    transaction: &Connection,
+    family: &FamilyId,
+    table: &TableShape,
+    on_rewrite: OnRewrite,
+    scope: Scope<'_>,
+) -> Result<(), Trouble> {
+    let direction = if on_rewrite == OnRewrite::Ignore { "ASC" } else { "DESC" };
+    let rows = quote(&names::rows(table));
+    let (from, of_objects, objects) = match scope {
+        Scope::All => (format!("{rows} AS r"), "", None),
+        Scope::Touched { objects } => (
+            format!("json_each(?2) AS t CROSS JOIN {rows} AS r ON r.\"_object\" = t.value"),
+            "AND object IN (SELECT value FROM json_each(?2))",
+            Some(objects),
+        ),
+    };
+    let decided = format!(
+        "WITH live AS (\
+           SELECT load_id, row_number() OVER (PARTITION BY object ORDER BY version_order {direction}, entry) AS place \
+           FROM {} WHERE dataset = ?1 {of_objects}) \
+         SELECT r._rowid_ AS id, CASE WHEN r.\"_load_id\" IN (SELECT load_id FROM live WHERE place = 1) \
+           THEN {} ELSE 'lost' END AS standing FROM {from}",
+        names::markers(family),
+        unrivalled(table, "r."),
+    );
+    let sql = stand(table, &decided);
+    match objects {
+        Some(objects) => transaction.execute(&sql, params![table.dataset.as_str(), objects])?,
+        None => transaction.execute(&sql, params![table.dataset.as_str()])?,
+    };
+    Ok(())
+}
+
+fn recompute_uncontested(transaction: &Connection, table: &TableShape, scope: Scope<'_>) -> Result<(), Trouble> {
+    // A row that has no rivals has its standing since it was added.
+    if matches!(scope, Scope::Touched { .. }) {
+        return Ok(());
+    }
+    let decided = format!(
+        "SELECT r._rowid_ AS id, {} AS standing FROM {} AS r",
+        unrivalled(table, "r."),
+        quote(&names::rows(table))
+    );
+    transaction.execute(&stand(table, &decided), [])?;
+    Ok(())
+}

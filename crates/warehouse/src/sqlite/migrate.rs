@@ -1,0 +1,260 @@
+//! A changed definition: tables, views and indexes made as the shape says, in one transaction under the fence.
+//!
+//! Columns come (null in the rows that are there) and grow wider; columns and tables that a definition drops stay, with
+//! their rows. A change that would bend rows that are there is refused, in words that say what to do.
+
+use lakehand_domain::id::FamilyId;
+use lakehand_domain::port::warehouse::MigrateOutcome;
+use lakehand_domain::shape::{Contest, FamilyShape, TableShape};
+use lakehand_domain::warehousing::Fence;
+use rusqlite::{Connection, params};
+
+use super::connection::End;
+use super::contest::{self, Scope};
+use super::ddl::{self, ROWS_LINEAGE, RowsColumn, quoted_list};
+use super::fence::{self, signed};
+use super::names::{self, RESERVED, quote};
+use super::physical::{declared_type, is_text_decimal, read_declared_type, widens};
+use super::tables::{self, told};
+use super::trouble::Trouble;
+
+/// The next form of a table while it is copied.
+const REBUILT: &str = "lakehand_rebuilt";
+
+/// Why a table cannot be as the shape says; `None` is that it is now.
+type Refusal = Option<String>;
+
+/// Migrates the family to this shape, or finds why not.
+pub(crate) fn migrate(
+    transaction: &Connection,
+    fence: &Fence,
+    shape: &FamilyShape,
+) -> Result<End<MigrateOutcome>, Trouble> {
+    if !fence::hold(transaction, fence)? {
+        return Ok(End::Undo(MigrateOutcome::FenceLost));
+    }
+    for table in &shape.tables {
+        if let Some(message) = migrate_table(transaction, &shape.family, table)? {
+            return Ok(End::Undo(MigrateOutcome::Refused { message }));
+        }
+    }
+    for definition in &shape.definitions {
+        let tables: Vec<_> = shape.tables.iter().filter(|table| table.dataset == definition.dataset).collect();
+        transaction.execute(
+            &format!(
+                "INSERT OR REPLACE INTO {} (dataset, fingerprint, tables, token) VALUES (?1, ?2, ?3, ?4)",
+                names::definitions(&shape.family)
+            ),
+            params![
+                definition.dataset.as_str(),
+                definition.fingerprint.as_str(),
+                serde_json::to_string(&tables)?,
+                signed(fence.token.0)?
+            ],
+        )?;
+    }
+    fence::put_in_force(transaction, &shape.family, &shape.definitions)?;
+    Ok(End::Keep(MigrateOutcome::InForce))
+}
+
+fn migrate_table(transaction: &Connection, family: &FamilyId, table: &TableShape) -> Result<Refusal, Trouble> {
+    if let Some(message) = amiss(table) {
+        return Ok(Some(message));
+    }
+    let refusal = match tables::find(transaction, &names::view(table))? {
+        None => create(transaction, table)?,
+        Some((owner, known)) if owner != *family || told(&known) != told(table) => Some(format!(
+            "table {} would be called {} here, which is {} of family {owner}: rename one of them",
+            told(table),
+            names::view(table),
+            told(&known)
+        )),
+        Some((_, known)) if known == *table => return Ok(None),
+        Some((_, known)) => alter(transaction, family, &known, table)?,
+    };
+    if refusal.is_none() {
+        tables::record(transaction, family, table)?;
+    }
+    Ok(refusal)
+}
+
+/// What is wrong with a shape by itself.
+fn amiss(table: &TableShape) -> Refusal {
+    let of = told(table);
+    if names::view(table).starts_with(RESERVED) {
+        return Some(format!("table {of} would have a name that begins with {RESERVED}: rename it"));
+    }
+    for (at, column) in table.columns.iter().enumerate() {
+        if ROWS_LINEAGE.contains(&column.name.as_str()) || column.name == "_rowid_" {
+            return Some(format!("column {} of {of} has a name that is kept for lineage: rename it", column.name));
+        }
+        if table.columns[..at].iter().any(|other| other.name == column.name) {
+            return Some(format!("table {of} has two columns {}", column.name));
+        }
+    }
+    let Contest::Upsert { key, version } = &table.contest else { return None };
+    if key.is_empty() {
+        return Some(format!("table {of} has an empty key: name its columns, or append"));
+    }
+    let find = |name: &String| table.columns.iter().find(|column| column.name == *name);
+    for name in key {
+        match find(name) {
+            Some(column) if column.required => {}
+            Some(_) => return Some(format!("key column {name} of {of} is not required: say required = true")),
+            None => return Some(format!("key column {name} of {of} does not exist")),
+        }
+    }
+    let version = version.as_ref().filter(|name| find(name).is_none())?;
+    Some(format!("version column {version} of {of} does not exist"))
+}
+
+fn create(transaction: &Connection, table: &TableShape) -> Result<Refusal, Trouble> {
+    let mut wanted = names::indexes(table).to_vec();
+    wanted.extend([names::view(table), names::rows(table)]);
+    let taken: Vec<String> = transaction
+        .prepare("SELECT name FROM sqlite_master WHERE name IN (SELECT value FROM json_each(?1)) ORDER BY name")?
+        .query_map([serde_json::to_string(&wanted)?], |row| row.get(0))?
+        .collect::<Result<_, _>>()?;
+    if let Some(name) = taken.first() {
+        return Ok(Some(format!(
+            "table {} needs the name {name}, which something else has in this file: rename it, or use another file",
+            told(table)
+        )));
+    }
+    transaction.execute_batch(&ddl::create_rows(&names::rows(table), &ddl::rows_columns(table)))?;
+    create_indexes(transaction, table)?;
+    transaction.execute_batch(&ddl::create_view(table))?;
+    Ok(None)
+}
+
+fn create_indexes(transaction: &Connection, table: &TableShape) -> Result<(), Trouble> {
+    for index in names::indexes(table) {
+        transaction.execute_batch(&format!("DROP INDEX IF EXISTS {}", quote(&index)))?;
+    }
+    for statement in ddl::create_indexes(table) {
+        transaction.execute_batch(&statement)?;
+    }
+    Ok(())
+}
+
+fn alter(
+    transaction: &Connection,
+    family: &FamilyId,
+    known: &TableShape,
+    table: &TableShape,
+) -> Result<Refusal, Trouble> {
+    let rows = names::rows(table);
+    let physical = physical_columns(transaction, &rows)?;
+    let is_empty: bool =
+        transaction.query_row(&format!("SELECT NOT EXISTS (SELECT 1 FROM {})", quote(&rows)), [], |row| row.get(0))?;
+    let next = match next_columns(table, &physical, is_empty) {
+        Ok(next) => next,
+        Err(message) => return Ok(Some(message)),
+    };
+    transaction.execute_batch(&format!("DROP VIEW IF EXISTS {}", quote(&names::view(table))))?;
+    let is_rebuilt = next[..physical.len()] != physical;
+    if is_rebuilt {
+        rebuild(transaction, &rows, &physical, &next)?;
+    } else {
+        for column in &next[physical.len()..] {
+            transaction.execute_batch(&format!(
+                "ALTER TABLE {} ADD COLUMN {} {}",
+                quote(&rows),
+                quote(&column.name),
+                column.declared
+            ))?;
+        }
+    }
+    if let Some(message) = null_keys(transaction, table)? {
+        return Ok(Some(message));
+    }
+    if is_rebuilt || known.contest != table.contest {
+        create_indexes(transaction, table)?;
+    }
+    transaction.execute_batch(&ddl::create_view(table))?;
+    let is_other_contest = known.contest != table.contest || known.has_where != table.has_where;
+    if is_other_contest && !is_empty {
+        contest::recompute(transaction, family, table, Scope::All)?;
+    }
+    Ok(None)
+}
+
+/// The columns that the table has, lineage left out.
+fn physical_columns(transaction: &Connection, rows: &str) -> Result<Vec<RowsColumn>, Trouble> {
+    let mut statement = transaction.prepare("SELECT name, type FROM pragma_table_info(?1) ORDER BY cid")?;
+    let columns = statement
+        .query_map([rows], |row| Ok(RowsColumn { name: row.get(0)?, declared: row.get(1)? }))?
+        .collect::<Result<Vec<_>, _>>()?;
+    Ok(columns.into_iter().filter(|column| !ROWS_LINEAGE.contains(&column.name.as_str())).collect())
+}
+
+/// The columns that the table is to have: those that are there, as wide as the shape says, then those that are new.
+fn next_columns(table: &TableShape, physical: &[RowsColumn], is_empty: bool) -> Result<Vec<RowsColumn>, String> {
+    let mut next = physical.to_vec();
+    for column in &table.columns {
+        let declared = declared_type(column.column_type);
+        let Some(there) = next.iter_mut().find(|there| there.name == column.name) else {
+            next.push(RowsColumn { name: column.name.clone(), declared });
+            continue;
+        };
+        let old = read_declared_type(&there.declared);
+        if !is_empty && !old.is_some_and(|old| widens(old, column.column_type)) {
+            return Err(format!(
+                "column {} of {} holds {} and is to hold {}, which would bend the rows that are there: give the column \
+                 another name, or the table, and replay its files into it",
+                column.name,
+                told(table),
+                old.map_or_else(|| there.declared.clone(), |old| old.to_string()),
+                column.column_type
+            ));
+        }
+        there.declared = declared;
+    }
+    Ok(next)
+}
+
+/// Copies the table into its next form. SQLite cannot change the type of a column in place.
+fn rebuild(transaction: &Connection, rows: &str, physical: &[RowsColumn], next: &[RowsColumn]) -> Result<(), Trouble> {
+    let mut targets: Vec<&str> = physical.iter().map(|column| column.name.as_str()).collect();
+    targets.extend(ROWS_LINEAGE);
+    let mut sources: Vec<String> = physical.iter().zip(next).map(|(from, to)| converted(from, to)).collect();
+    sources.extend(ROWS_LINEAGE.map(quote));
+    transaction.execute_batch(&format!(
+        "{}; INSERT INTO {REBUILT} ({}) SELECT {} FROM {rows}; DROP TABLE {rows}; \
+         ALTER TABLE {REBUILT} RENAME TO {rows};",
+        ddl::create_rows(REBUILT, next),
+        quoted_list("", &targets),
+        sources.join(", "),
+        rows = quote(rows),
+    ))?;
+    Ok(())
+}
+
+/// A value in the column's next type. Of all that is wider, only a decimal that outgrows a double is kept otherwise.
+fn converted(from: &RowsColumn, to: &RowsColumn) -> String {
+    use lakehand_domain::shape::ColumnType::Decimal;
+    let name = quote(&from.name);
+    match (read_declared_type(&from.declared), read_declared_type(&to.declared)) {
+        (Some(old @ Decimal { scale, .. }), Some(new)) if !is_text_decimal(old) && is_text_decimal(new) => {
+            format!("CASE WHEN {name} IS NOT NULL THEN printf('%.{scale}f', {name}) END")
+        }
+        _ => name,
+    }
+}
+
+/// Rows without a key cannot contend.
+fn null_keys(transaction: &Connection, table: &TableShape) -> Result<Refusal, Trouble> {
+    let Contest::Upsert { key, .. } = &table.contest else { return Ok(None) };
+    for name in key {
+        let sql = format!("SELECT count(*) FROM {} WHERE {} IS NULL", quote(&names::rows(table)), quote(name));
+        let rows: i64 = transaction.query_row(&sql, [], |row| row.get(0))?;
+        if rows > 0 {
+            return Ok(Some(format!(
+                "{rows} rows of {} have no {name}, which is to be of the key: give the table another name, and replay its \
+                 files into it",
+                told(table)
+            )));
+        }
+    }
+    Ok(None)
+}

@@ -1,0 +1,73 @@
+//! What can go wrong inside, and which error of the port it is.
+
+use lakehand_domain::fault::Effect;
+use lakehand_domain::port::row_reader::PartError;
+use lakehand_domain::port::warehouse::WarehouseError;
+use rusqlite::ErrorCode;
+
+/// A failure that does not know yet which call it is part of.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Trouble {
+    /// SQLite failed, and the transaction was rolled back.
+    #[error("sqlite")]
+    Sql(#[from] rusqlite::Error),
+    /// COMMIT itself failed: the transaction may have become durable.
+    #[error("sqlite failed to commit")]
+    Commit(#[source] rusqlite::Error),
+    /// What lakehand wrote into its own tables does not read back.
+    #[error("a table of lakehand's own holds what lakehand did not write")]
+    Own(#[from] serde_json::Error),
+    /// Something is not as it has to be; an operator has to act.
+    #[error("{0}")]
+    Refused(String),
+    /// The rows of a file are refused.
+    #[error("rows are refused: {0}")]
+    Data(String),
+    /// A part cannot be read.
+    #[error("read a part")]
+    Part(#[from] PartError),
+    /// The thread that did the work is gone.
+    #[error("the work was broken off")]
+    BrokenOff,
+}
+
+impl Trouble {
+    /// A value of one of lakehand's own tables that cannot be.
+    pub(crate) fn own(message: impl Into<String>) -> Self {
+        Self::Refused(message.into())
+    }
+
+    /// The error of the port, told by the call that failed.
+    pub(crate) fn of(self, operation: &'static str) -> WarehouseError {
+        match self {
+            Self::Data(message) => WarehouseError::Data { message },
+            Self::Part(part) => WarehouseError::Part(part),
+            Self::Sql(error) => of_sqlite(operation, Effect::NotApplied, error),
+            Self::Commit(error) => of_sqlite(operation, Effect::Unknown, error),
+            Self::BrokenOff => {
+                WarehouseError::Unavailable { operation, effect: Effect::Unknown, source: Box::new(self) }
+            }
+            Self::Own(_) | Self::Refused(_) => WarehouseError::Denied { operation, source: Box::new(self) },
+        }
+    }
+}
+
+fn of_sqlite(operation: &'static str, effect: Effect, error: rusqlite::Error) -> WarehouseError {
+    let code = error.sqlite_error_code();
+    let source = Box::new(error);
+    match code {
+        // SQLite leaves a transaction open whose COMMIT is busy, and rolling it back then undoes it.
+        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => WarehouseError::Conflict { operation, source },
+        Some(
+            ErrorCode::ReadOnly
+            | ErrorCode::PermissionDenied
+            | ErrorCode::AuthorizationForStatementDenied
+            | ErrorCode::NotADatabase
+            | ErrorCode::DatabaseCorrupt
+            | ErrorCode::CannotOpen
+            | ErrorCode::SchemaChanged
+            | ErrorCode::Unknown,
+        ) if effect == Effect::NotApplied => WarehouseError::Denied { operation, source },
+        _ => WarehouseError::Unavailable { operation, effect, source },
+    }
+}
