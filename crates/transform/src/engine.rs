@@ -1,0 +1,174 @@
+//! The engine: one object through source, decoding, deriving, ordering, encoding and writing.
+
+mod lane;
+mod ordered;
+mod quarantine;
+mod workers;
+
+use std::num::NonZeroUsize;
+use std::sync::{Arc, Once};
+use std::thread;
+
+use lakehand_dataset::dataset::{Dataset, MaxRejects};
+use lakehand_dataset::transformer::{
+    PartSink, TransformError, TransformInput, Transformed, TransformedTable, Transformer, Verdict,
+};
+use lakehand_domain::reject::RejectCounts;
+use polars_error::PolarsWarning;
+
+use self::ordered::Ordered;
+use self::workers::Feed;
+use crate::decode::{Decoder, Plan};
+use crate::derive::{Batch, Program};
+use crate::encode::PartSchema;
+use crate::source::{self, ChunkSource};
+
+/// An object of fewer bytes is done by the calling thread alone: starting workers would cost more than they save.
+const ONE_THREAD_BYTES: u64 = 256 * 1024;
+
+/// The transformer built on polars.
+#[derive(Debug, Clone)]
+pub struct Engine {
+    threads: NonZeroUsize,
+}
+
+impl Engine {
+    /// With as many workers as the machine has cores.
+    pub fn new() -> Self {
+        Self::with_threads(thread::available_parallelism().unwrap_or(NonZeroUsize::MIN))
+    }
+
+    /// With this many workers for each object. The bytes made do not depend on it.
+    pub fn with_threads(threads: NonZeroUsize) -> Self {
+        static WARNINGS: Once = Once::new();
+        WARNINGS.call_once(|| polars_error::set_warning_function(warn));
+        Self { threads }
+    }
+}
+
+impl Default for Engine {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// polars warns once a chunk, so this is no more than a debug event.
+fn warn(message: &str, _: PolarsWarning) {
+    tracing::debug!(message, "polars warns");
+}
+
+impl Transformer for Engine {
+    fn transform(
+        &self,
+        input: &TransformInput,
+        sink: &dyn PartSink,
+        cancelled: &(dyn Fn() -> bool + Sync),
+    ) -> Result<Transformed, TransformError> {
+        if cancelled() {
+            return Err(TransformError::Cancelled);
+        }
+        let dataset = &input.dataset;
+        let program = Program::compile(dataset).map_err(|problems| refused(dataset, &problems))?;
+        let plan = Plan::compile(dataset, &input.captures)?;
+        let source = source::open(&input.content, dataset)?;
+        let threads = if input.content.len() < ONE_THREAD_BYTES { NonZeroUsize::MIN } else { self.threads };
+        let feed = || Chunks { source: &source, decoder: plan.decoder(), program: &program, reuse: Vec::new() };
+        run(input, sink, cancelled, threads, feed)
+    }
+
+    fn check(&self, dataset: &Dataset) -> Vec<(String, String)> {
+        Program::compile(dataset).err().unwrap_or_default()
+    }
+}
+
+/// One worker's way from a chunk to a batch.
+struct Chunks<'a> {
+    source: &'a ChunkSource,
+    decoder: Decoder,
+    program: &'a Program,
+    reuse: Vec<u8>,
+}
+
+impl Feed for Chunks<'_> {
+    fn next(&mut self) -> Result<Option<Batch>, TransformError> {
+        let Some(chunk) = self.source.next(std::mem::take(&mut self.reuse))? else { return Ok(None) };
+        let piece = self.decoder.decode(&chunk)?;
+        let batch = self.program.derive(piece, &chunk.bytes)?;
+        self.reuse = chunk.bytes;
+        Ok(Some(batch))
+    }
+}
+
+/// Runs batches, wherever they come from, into parts and a verdict.
+fn run<F: Feed>(
+    input: &TransformInput,
+    sink: &dyn PartSink,
+    cancelled: &(dyn Fn() -> bool + Sync),
+    threads: NonZeroUsize,
+    feed: impl Fn() -> F + Sync,
+) -> Result<Transformed, TransformError> {
+    let dataset = &input.dataset;
+    let columns: Vec<_> = dataset.tables.iter().map(|table| table.shape.part_columns()).collect();
+    let schemas = columns
+        .iter()
+        .map(|columns| PartSchema::of(columns, dataset.encoding.zstd_level).map(Arc::new))
+        .collect::<Result<Vec<_>, _>>()
+        .map_err(|error| TransformError::Engine {
+            what: format!("lay out the parts of {}", dataset.id),
+            source: Box::new(error),
+        })?;
+    let outcome = workers::run(threads, Ordered::new(input, &schemas), sink, cancelled, feed)?;
+    if cancelled() {
+        return Err(TransformError::Cancelled);
+    }
+    let tables = dataset
+        .tables
+        .iter()
+        .zip(columns)
+        .zip(outcome.tables)
+        .map(|((table, columns), (rows, parts))| TransformedTable {
+            table: table.shape.name.clone(),
+            columns,
+            rows,
+            parts,
+        })
+        .collect();
+    Ok(Transformed {
+        verdict: verdict(dataset.quality.max_rejects, outcome.records, &outcome.rejects),
+        records: outcome.records,
+        rejects: outcome.rejects,
+        tables,
+        quarantine: outcome.quarantine,
+    })
+}
+
+fn verdict(max_rejects: MaxRejects, records: u64, rejects: &RejectCounts) -> Verdict {
+    let rejected = rejects.total();
+    if !max_rejects.exceeded(records, rejected) {
+        return Verdict::Accepted;
+    }
+    let limit = match max_rejects {
+        MaxRejects::BasisPoints(points) => {
+            let percent = format!("{}.{:02}", points / 100, points % 100);
+            format!("{}%", percent.trim_end_matches('0').trim_end_matches('.'))
+        }
+        MaxRejects::Count(most) => most.to_string(),
+    };
+    let mut rules: Vec<_> = rejects.iter().collect();
+    rules.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(other.0)));
+    let rules = rules.iter().take(3).map(|(rule, count)| format!("{rule}: {count}")).collect::<Vec<_>>().join(", ");
+    Verdict::TooManyRejects {
+        message: format!("{rejected} of {records} records are rejected, more than max_rejects = {limit} allows ({rules})"),
+    }
+}
+
+fn refused(dataset: &Dataset, problems: &[(String, String)]) -> TransformError {
+    let problems = problems.iter().map(|(path, message)| format!("{path}: {message}")).collect::<Vec<_>>().join("; ");
+    TransformError::Engine {
+        what: format!("compile the definition of {}, which lakehand check would refuse", dataset.id),
+        source: problems.into(),
+    }
+}
+
+#[cfg(test)]
+mod tests;
