@@ -1,43 +1,267 @@
 //! From chunks of lines to typed columns of accepted records, and rejects.
 //!
 //! A [`Plan`] is compiled once for an object and shared; each worker has a [`Decoder`] of its own, which learns the
-//! order in which keys come.
+//! order in which keys come. A format's reader fills the slots of a record (`walk` for JSON, `csv` for delimited text),
+//! `record` makes typed rows of them by the rules of each column, and only then are they pushed to builders; so a reject
+//! is never undone.
 
-use std::collections::BTreeMap;
+mod coerce;
+mod complaint;
+mod csv;
+mod json_text;
+mod learned;
+mod number;
+mod plan;
+mod record;
+mod reject;
+mod rules;
+mod slot;
+#[cfg(test)]
+mod tests;
+mod texts;
+mod time;
+mod trie;
+mod utf8;
+mod walk;
+
+use std::ops::Range;
 use std::sync::Arc;
 
-use lakehand_dataset::dataset::Dataset;
 use lakehand_dataset::transformer::TransformError;
+use lakehand_domain::reject::{Reject, Rule};
+use memchr::{memchr, memchr_iter};
 
+use self::csv::Mapping;
+pub(crate) use self::plan::Plan;
+use self::record::{RowMaker, TableBuilders};
+use self::reject::Refusal;
+use self::slot::{Row, narrow};
+use self::texts::Texts;
+use self::utf8::Checked;
+use self::walk::{Walker, skip_space};
 use crate::piece::{Chunk, Piece};
-
-/// Everything about a dataset that decoding needs, with the captures of one object's name.
-#[derive(Debug)]
-pub(crate) struct Plan {}
-
-impl Plan {
-    /// Compiles the dataset. A capture that cannot be typed makes the object [`TransformError::Unreadable`]; what the
-    /// check of the definition should have refused is [`TransformError::Engine`].
-    pub(crate) fn compile(_dataset: &Dataset, _captures: &BTreeMap<String, String>) -> Result<Arc<Self>, TransformError> {
-        Err(TransformError::Cancelled)
-    }
-
-    /// A decoder for one worker.
-    pub(crate) fn decoder(self: &Arc<Self>) -> Decoder {
-        Decoder { plan: Arc::clone(self) }
-    }
-}
 
 /// Decodes chunks, one at a time. What it has learned from earlier chunks makes it faster and changes no result.
 #[derive(Debug)]
 pub(crate) struct Decoder {
     plan: Arc<Plan>,
+    walker: Walker,
+    row: Row,
+    maker: RowMaker,
+    mapping: Option<Mapping>,
+    /// Rows of each table in the chunk before: how many there may be in the next.
+    expected: Vec<usize>,
+}
+
+/// What has become of a chunk so far.
+struct Progress<'a> {
+    chunk: &'a Chunk,
+    builders: Vec<TableBuilders>,
+    rejects: Vec<Reject>,
+    accepted: Vec<(u32, Range<u32>)>,
+    lines: u64,
+    records: u64,
 }
 
 impl Decoder {
-    /// Decodes one chunk. Fails only where the whole object cannot be read, such as for a missing header column.
-    pub(crate) fn decode(&mut self, _chunk: &Chunk) -> Result<Piece, TransformError> {
-        let _ = &self.plan;
-        Err(TransformError::Cancelled)
+    fn new(plan: Arc<Plan>) -> Self {
+        let (width, widths) = plan.widths();
+        Self {
+            walker: Walker::new(&plan.trie),
+            row: Row::new(width, &widths),
+            maker: RowMaker::new(Arc::clone(&plan)),
+            mapping: None,
+            expected: vec![0; plan.tables.len()],
+            plan,
+        }
     }
+
+    /// Decodes one chunk. Fails only where the whole object cannot be read, such as for a missing header column.
+    pub(crate) fn decode(&mut self, chunk: &Chunk) -> Result<Piece, TransformError> {
+        let plan = Arc::clone(&self.plan);
+        let builders = plan.tables.iter().zip(&self.expected).map(|(table, &rows)| TableBuilders::new(table, rows));
+        let preamble = chunk.bytes.get(..chunk.preamble).unwrap_or_default();
+        let mut progress = Progress {
+            chunk,
+            builders: builders.collect(),
+            rejects: Vec::new(),
+            accepted: Vec::new(),
+            lines: memchr_iter(b'\n', preamble).count() as u64,
+            records: 0,
+        };
+        if let Some(refused) = &chunk.refused {
+            progress.lines += 1;
+            progress.records += 1;
+            let raw = without_line_end(&chunk.bytes);
+            let refusal = Refusal { line: progress.lines, raw, start: 0 };
+            let mut reject = refusal.plain(refused.rule, refused.message.clone().into());
+            reject.raw_cut |= refused.cut;
+            progress.rejects.push(reject);
+        } else {
+            let checked = Checked::new(&chunk.bytes);
+            match &plan.csv {
+                None => self.jsonl(&checked, &mut progress),
+                Some(_) => self.csv(&checked, &mut progress)?,
+            }
+        }
+        self.expected = progress.builders.iter().map(TableBuilders::rows).collect();
+        Ok(Piece {
+            number: chunk.number,
+            member: chunk.member.clone(),
+            begins_member: chunk.begins_member,
+            lines: progress.lines,
+            records: progress.records,
+            tables: progress.builders.into_iter().map(TableBuilders::finish).collect(),
+            rejects: progress.rejects,
+            accepted: progress.accepted,
+        })
+    }
+
+    fn jsonl(&mut self, checked: &Checked<'_>, progress: &mut Progress<'_>) {
+        let text = checked.text.as_ref();
+        let bytes = text.as_bytes();
+        let mut broken = checked.broken.iter().peekable();
+        let mut at = progress.chunk.preamble;
+        while at < bytes.len() {
+            let start = at;
+            progress.lines += 1;
+            let line = progress.lines;
+            let first = skip_space(bytes, start);
+            if bytes.get(first).is_none_or(|&byte| byte == b'\n') {
+                at = first + 1;
+                continue;
+            }
+            progress.records += 1;
+            if let Some(invalid) = broken.next_if(|invalid| invalid.line_start == start) {
+                let end = line_end(bytes, invalid.at);
+                progress.reject_utf8(start, end, invalid.at);
+                at = end + 1;
+                continue;
+            }
+            self.row.clear();
+            let walked = self.walker.document(text, first, &self.plan.trie, &mut self.row);
+            let end = match &walked {
+                Ok(end) => *end,
+                Err(failure) => line_end(bytes, failure.at.max(start)),
+            };
+            at = end + 1;
+            if end - start > self.plan.max_line {
+                progress.reject_long(line, start, end, self.plan.max_line);
+                continue;
+            }
+            match walked {
+                Ok(_) => self.accept(line, start..end, text, progress),
+                Err(failure) => {
+                    let refusal = progress.refusal(line, start..end);
+                    progress.rejects.push(refusal.failure(*failure));
+                }
+            }
+        }
+    }
+
+    fn csv(&mut self, checked: &Checked<'_>, progress: &mut Progress<'_>) -> Result<(), TransformError> {
+        let plan = Arc::clone(&self.plan);
+        let (Some(csv), Some(header)) = (&plan.csv, &progress.chunk.header) else {
+            // Blank lines before a header that is still to come.
+            return Ok(());
+        };
+        if self.mapping.as_ref().is_none_or(|mapping| !mapping.is_of(header)) {
+            self.mapping = Some(Mapping::new(Arc::clone(header), csv)?);
+        }
+        let text = checked.text.as_ref();
+        let bytes = text.as_bytes();
+        let mut broken = checked.broken.iter().peekable();
+        let mut at = progress.chunk.preamble;
+        while broken.next_if(|invalid| invalid.at < at).is_some() {}
+        while at < bytes.len() {
+            let start = at;
+            progress.lines += 1;
+            let line = progress.lines;
+            if matches!(bytes.get(start..), Some([b'\n', ..] | [b'\r', b'\n', ..])) {
+                at = line_end(bytes, start) + 1;
+                continue;
+            }
+            progress.records += 1;
+            self.row.clear();
+            let Some(mapping) = &self.mapping else { break };
+            let read = csv::read(text, start, csv, mapping, &mut self.row);
+            let end = read.end.min(bytes.len() - 1);
+            at = end + 1;
+            progress.lines += u64::from(read.inner_lines);
+            let mut invalid = None;
+            while let Some(next) = broken.next_if(|invalid| invalid.at < end) {
+                invalid = invalid.or(Some(next.at));
+            }
+            if let Some(invalid) = invalid {
+                progress.reject_utf8_at(line, start, end, invalid);
+            } else if end - start > plan.max_line {
+                progress.reject_long(line, start, end, plan.max_line);
+            } else if let Some(failure) = read.failure {
+                let refusal = progress.refusal(line, start..end);
+                progress.rejects.push(refusal.failure(*failure));
+            } else {
+                self.accept(line, start..end, text, progress);
+            }
+        }
+        Ok(())
+    }
+
+    /// Makes the rows of a record that was read, or rejects it.
+    #[inline]
+    fn accept(&mut self, line: u64, range: Range<usize>, text: &str, progress: &mut Progress<'_>) {
+        let texts = Texts { chunk: text, scratch: &self.row.scratch, plan: self.plan.texts.as_str() };
+        match self.maker.make(&self.row, &texts) {
+            Ok(()) => {
+                let content = without_line_end(&progress.chunk.bytes[range.clone()]).len();
+                // A chunk has far fewer lines than 32 bits count.
+                let line = u32::try_from(line).unwrap_or(u32::MAX);
+                self.maker.push(line, &mut progress.builders, &texts);
+                progress.accepted.push((line, narrow(range.start)..narrow(range.start + content)));
+            }
+            Err(objection) => {
+                let refusal = progress.refusal(line, range);
+                progress.rejects.push(refusal.objection(*objection));
+            }
+        }
+    }
+}
+
+impl<'a> Progress<'a> {
+    fn refusal(&self, line: u64, range: Range<usize>) -> Refusal<'a> {
+        Refusal { line, start: range.start, raw: without_line_end(&self.chunk.bytes[range]) }
+    }
+
+    #[cold]
+    fn reject_long(&mut self, line: u64, start: usize, end: usize, most: usize) {
+        let message = format!(
+            "the line has {} bytes, more than the {most} allowed; raise source.max_line_bytes if such lines are right",
+            end - start
+        );
+        let reject = self.refusal(line, start..end).plain(Rule::LineTooLong, message.into());
+        self.rejects.push(reject);
+    }
+
+    #[cold]
+    fn reject_utf8(&mut self, start: usize, end: usize, at: usize) {
+        self.reject_utf8_at(self.lines, start, end, at);
+    }
+
+    #[cold]
+    fn reject_utf8_at(&mut self, line: u64, start: usize, end: usize, at: usize) {
+        let refusal = self.refusal(line, start..end);
+        let mut reject = refusal.plain(Rule::Utf8, "the line is not valid UTF-8".into());
+        reject.byte = Some((at - start) as u64 + 1);
+        self.rejects.push(reject);
+    }
+}
+
+/// Where the line that a byte belongs to ends.
+fn line_end(bytes: &[u8], at: usize) -> usize {
+    bytes.get(at..).and_then(|rest| memchr(b'\n', rest)).map_or(bytes.len() - 1, |found| at + found)
+}
+
+/// Without the line end, be it one byte or two.
+fn without_line_end(bytes: &[u8]) -> &[u8] {
+    let bytes = bytes.strip_suffix(b"\n").unwrap_or(bytes);
+    bytes.strip_suffix(b"\r").unwrap_or(bytes)
 }

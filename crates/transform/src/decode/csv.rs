@@ -1,0 +1,170 @@
+//! Delimited text: fields by RFC 4180, each to the slot of its name.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use lakehand_dataset::transformer::TransformError;
+use lakehand_domain::reject::Rule;
+use memchr::{memchr, memchr_iter};
+
+use super::json_text::either;
+use super::plan::CsvPlan;
+use super::slot::{Kind, Row, Slot};
+use super::walk::Failure;
+use crate::piece::Header;
+
+/// Which field of a file goes to which slot.
+#[derive(Debug)]
+pub(super) struct Mapping {
+    header: Arc<Header>,
+    slots: Vec<Option<usize>>,
+}
+
+impl Mapping {
+    /// By the names of the fields. A wanted field that is missing or there twice makes the file unreadable, and so does
+    /// a field that is not wanted where those are refused.
+    pub(super) fn new(header: Arc<Header>, plan: &CsvPlan) -> Result<Self, TransformError> {
+        let names = &header.names;
+        let slot_of = |name: &String| plan.fields.iter().position(|field| field == name);
+        let slots: Vec<Option<usize>> = names.iter().map(slot_of).collect();
+        let list = |names: &mut dyn Iterator<Item = &String>| {
+            names.map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
+        };
+        let missing = list(&mut plan.fields.iter().filter(|field| !names.contains(field)));
+        if !missing.is_empty() {
+            let message = format!(
+                "has no column {missing}; its header has {}; deliver the columns, or change the definition",
+                list(&mut names.iter())
+            );
+            return Err(TransformError::Unreadable { message });
+        }
+        let doubled = |field: &&String| names.iter().filter(|name| name == field).count() > 1;
+        let doubled = list(&mut plan.fields.iter().filter(doubled));
+        if !doubled.is_empty() {
+            let message = format!("has the column {doubled} more than once, and it is not known which is meant");
+            return Err(TransformError::Unreadable { message });
+        }
+        let unknown = list(&mut names.iter().zip(&slots).filter(|(_, slot)| slot.is_none()).map(|(name, _)| name));
+        if plan.strict && !unknown.is_empty() {
+            let message = format!(
+                "has the column {unknown}, which the definition does not know, and unknown_fields is reject; add it to \
+                 the definition"
+            );
+            return Err(TransformError::Unreadable { message });
+        }
+        Ok(Self { header, slots })
+    }
+
+    /// Whether it is that of this header.
+    pub(super) fn is_of(&self, header: &Arc<Header>) -> bool {
+        Arc::ptr_eq(&self.header, header)
+    }
+}
+
+/// A record that was read, or that could not be.
+#[derive(Debug)]
+pub(super) struct ReadRecord {
+    /// Where its line end is.
+    pub(super) end: usize,
+    /// Line ends within its quoted fields.
+    pub(super) inner_lines: u32,
+    /// Why it is refused.
+    pub(super) failure: Option<Box<Failure>>,
+}
+
+/// Reads the record that starts here into the row, which must be clear. The text must end with a line end.
+pub(super) fn read(text: &str, start: usize, plan: &CsvPlan, mapping: &Mapping, row: &mut Row) -> ReadRecord {
+    let bytes = text.as_bytes();
+    let delimiter = plan.format.delimiter;
+    let mut record = ReadRecord { end: start, inner_lines: 0, failure: None };
+    let mut field = 0;
+    let mut at = start;
+    loop {
+        let slot = mapping.slots.get(field).copied().flatten();
+        if plan.format.quote.is_some() && bytes.get(at) == plan.format.quote.as_ref() {
+            at = quoted(text, at, plan, slot, row, &mut record);
+        } else {
+            let end = either(bytes, at, delimiter, b'\n');
+            let last = bytes.get(end) != Some(&delimiter);
+            let carriage_return = last && end > at && bytes.get(end - 1) == Some(&b'\r');
+            let content_end = end - usize::from(carriage_return);
+            if let Some(slot) = slot {
+                let null = content_end == at && plan.format.empty_is_null;
+                row.slots[slot] = Slot::of(if null { Kind::Null } else { Kind::Text }, at, content_end);
+            }
+            at = end;
+        }
+        field += 1;
+        if bytes.get(at) != Some(&delimiter) {
+            break;
+        }
+        at += 1;
+    }
+    record.end = at;
+    if record.failure.is_none() && field != mapping.slots.len() {
+        let message = format!("the line has {field} fields and the header {}", mapping.slots.len());
+        record.failure =
+            Some(Box::new(Failure { rule: Rule::Ragged, at: start, path: None, message: Cow::Owned(message) }));
+    }
+    record
+}
+
+/// A quoted field; returns where its delimiter or line end is.
+fn quoted(
+    text: &str,
+    open: usize,
+    plan: &CsvPlan,
+    slot: Option<usize>,
+    row: &mut Row,
+    record: &mut ReadRecord,
+) -> usize {
+    let bytes = text.as_bytes();
+    let quote = bytes[open];
+    let start = open + 1;
+    let mut doubled = false;
+    let mut close = start;
+    loop {
+        let Some(found) = bytes.get(close..).and_then(|rest| memchr(quote, rest)) else {
+            // The source cuts no chunk within quotes, so that this is a defect seen as the line's fault.
+            record.failure.get_or_insert_with(|| Failure::syntax(open, "a quote is opened and not closed"));
+            return bytes.len().saturating_sub(1).max(open);
+        };
+        close += found;
+        if bytes.get(close + 1) != Some(&quote) {
+            break;
+        }
+        doubled = true;
+        close += 2;
+    }
+    let content = bytes.get(start..close).unwrap_or_default();
+    record.inner_lines += u32::try_from(memchr_iter(b'\n', content).count()).unwrap_or(u32::MAX);
+    if let Some(slot) = slot {
+        row.slots[slot] = if doubled {
+            let from = row.scratch.len();
+            undouble(text.get(start..close).unwrap_or_default(), char::from(quote), &mut row.scratch);
+            Slot::escaped(start, close, from..row.scratch.len())
+        } else {
+            Slot::of(Kind::Text, start, close)
+        };
+    }
+    let after = close + 1;
+    match (bytes.get(after), bytes.get(after + 1)) {
+        (Some(&next), _) if next == plan.format.delimiter || next == b'\n' => after,
+        (Some(b'\r'), Some(b'\n')) => after + 1,
+        _ => {
+            record.failure.get_or_insert_with(|| Failure::syntax(after, "something follows the closing quote of a field"));
+            either(bytes, after, plan.format.delimiter, b'\n')
+        }
+    }
+}
+
+/// Two quotes are one.
+fn undouble(text: &str, quote: char, into: &mut String) {
+    let mut rest = text;
+    while let Some(at) = rest.find(quote) {
+        let (head, tail) = rest.split_at(at + quote.len_utf8());
+        into.push_str(head);
+        rest = tail.strip_prefix(quote).unwrap_or(tail);
+    }
+    into.push_str(rest);
+}

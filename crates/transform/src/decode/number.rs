@@ -1,0 +1,223 @@
+//! Numbers as they are written: read once into digits and a power of ten, from which every type is made exactly.
+
+use lakehand_domain::reject::Rule;
+
+use super::complaint::Complaint;
+
+/// A number's digits and power of ten.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub(crate) struct Number {
+    /// All significant digits, unless `wide`.
+    pub(crate) mantissa: u64,
+    /// The power of ten by which all digits together are multiplied.
+    pub(crate) exponent: i32,
+    /// Whether it has a minus.
+    pub(crate) negative: bool,
+    /// Whether it is written with a point or an exponent.
+    pub(crate) fractional: bool,
+    /// Whether it has more digits than the mantissa holds: the text must be read again.
+    pub(crate) wide: bool,
+}
+
+/// How many digits always fit a mantissa.
+const MANTISSA_DIGITS: u32 = 19;
+/// Written exponents beyond this are as good as infinite.
+const EXPONENT_LIMIT: i32 = 1_000_000;
+
+/// Powers of ten that a double holds exactly.
+const POWERS_F64: [f64; 23] = [
+    1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15, 1e16, 1e17, 1e18, 1e19, 1e20,
+    1e21, 1e22,
+];
+
+/// Reads a number at a place by the grammar of JSON. Ok is where it ends; Err is where it goes wrong.
+#[inline]
+pub(crate) fn scan(bytes: &[u8], at: usize) -> Result<(usize, Number), usize> {
+    let byte = |at: usize| bytes.get(at).copied().unwrap_or(b'\n');
+    let mut number = Number::default();
+    let mut digits = 0;
+    let mut at = at;
+    if byte(at) == b'-' {
+        number.negative = true;
+        at += 1;
+    }
+    match byte(at) {
+        b'0' => at += 1,
+        b'1'..=b'9' => at = take_digits(bytes, at, &mut number, &mut digits),
+        _ => return Err(at),
+    }
+    if byte(at) == b'.' {
+        number.fractional = true;
+        let start = at + 1;
+        at = take_digits(bytes, start, &mut number, &mut digits);
+        if at == start {
+            return Err(at);
+        }
+        number.exponent = i32::try_from(start).unwrap_or(0).wrapping_sub(i32::try_from(at).unwrap_or(0));
+    }
+    if matches!(byte(at), b'e' | b'E') {
+        at = take_exponent(bytes, at, &mut number)?;
+    }
+    number.wide = digits > MANTISSA_DIGITS;
+    Ok((at, number))
+}
+
+/// Reads a whole text as a number: as JSON writes them, and also with a plus, with leading zeros, and without digits on
+/// one side of the point.
+pub(crate) fn parse(text: &str) -> Option<Number> {
+    let bytes = text.as_bytes();
+    let mut number = Number::default();
+    let mut digits = 0;
+    let mut at = 0;
+    if let Some(sign @ (b'-' | b'+')) = bytes.first() {
+        number.negative = *sign == b'-';
+        at = 1;
+    }
+    let whole = at;
+    at = take_digits(bytes, at, &mut number, &mut digits);
+    let mut seen = at - whole;
+    if bytes.get(at) == Some(&b'.') {
+        number.fractional = true;
+        let start = at + 1;
+        at = take_digits(bytes, start, &mut number, &mut digits);
+        seen += at - start;
+        number.exponent = -i32::try_from(at - start).ok()?;
+    }
+    if seen == 0 {
+        return None;
+    }
+    if matches!(bytes.get(at), Some(b'e' | b'E')) {
+        at = take_exponent(bytes, at, &mut number).ok()?;
+    }
+    number.wide = digits > MANTISSA_DIGITS;
+    (at == bytes.len()).then_some(number)
+}
+
+/// Takes digits into the mantissa; `significant` counts them from the first that is not zero.
+#[inline]
+fn take_digits(bytes: &[u8], mut at: usize, number: &mut Number, significant: &mut u32) -> usize {
+    while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        number.mantissa = number.mantissa.wrapping_mul(10).wrapping_add(u64::from(digit));
+        *significant += u32::from(*significant > 0 || digit > 0);
+        at += 1;
+    }
+    at
+}
+
+/// Takes `e`, a sign and digits.
+fn take_exponent(bytes: &[u8], at: usize, number: &mut Number) -> Result<usize, usize> {
+    number.fractional = true;
+    let mut at = at + 1;
+    let sign = bytes.get(at).copied().unwrap_or(b'\n');
+    if matches!(sign, b'+' | b'-') {
+        at += 1;
+    }
+    let start = at;
+    let mut exponent = 0i32;
+    while let Some(digit) = bytes.get(at).map(|byte| byte.wrapping_sub(b'0')).filter(|digit| *digit < 10) {
+        exponent = (exponent * 10 + i32::from(digit)).min(EXPONENT_LIMIT);
+        at += 1;
+    }
+    if at == start {
+        return Err(at);
+    }
+    number.exponent += if sign == b'-' { -exponent } else { exponent };
+    Ok(at)
+}
+
+impl Number {
+    /// As an integer between these, exactly.
+    #[inline]
+    pub(crate) fn integer(self, least: i64, greatest: i64) -> Result<i64, Complaint> {
+        if self.fractional {
+            return Err(Complaint::new(Rule::Type, "is written with a point or an exponent, and is no whole number"));
+        }
+        let value = if self.negative { -i128::from(self.mantissa) } else { i128::from(self.mantissa) };
+        match i64::try_from(value) {
+            Ok(value) if !self.wide && (least..=greatest).contains(&value) => Ok(value),
+            _ => Err(Complaint::owned(Rule::Range, format!("is not between {least} and {greatest}"))),
+        }
+    }
+
+    /// As a double, correctly rounded. `text` is the number as written.
+    #[inline]
+    #[allow(clippy::cast_precision_loss, reason = "mantissas up to 2^53 are exact; others take the other branch")]
+    pub(crate) fn double(self, text: &str) -> Result<f64, Complaint> {
+        let power = POWERS_F64.get(self.exponent.unsigned_abs() as usize);
+        if let Some(power) = power
+            && !self.wide
+            && self.mantissa <= 1 << 53
+        {
+            // Both are exact, so that the one operation rounds correctly.
+            let magnitude = self.mantissa as f64;
+            let magnitude = if self.exponent < 0 { magnitude / power } else { magnitude * power };
+            return Ok(if self.negative { -magnitude } else { magnitude });
+        }
+        match text.parse::<f64>() {
+            Ok(value) if value.is_finite() => Ok(value),
+            _ => Err(Complaint::new(Rule::Range, "is beyond what a double can hold")),
+        }
+    }
+
+    /// As a single, correctly rounded, in a double that holds it exactly.
+    pub(crate) fn real(text: &str) -> Result<f64, Complaint> {
+        match text.parse::<f32>() {
+            Ok(value) if value.is_finite() => Ok(f64::from(value)),
+            _ => Err(Complaint::new(Rule::Range, "is beyond what a real can hold")),
+        }
+    }
+
+    /// As the unscaled integer of a decimal, exactly. `text` is the number as written.
+    #[inline]
+    pub(crate) fn decimal(self, text: &str, precision: u8, scale: u8) -> Result<i128, Complaint> {
+        let (mantissa, exponent) = if self.wide { wide_digits(text, self.exponent)? } else { (u128::from(self.mantissa), self.exponent) };
+        if mantissa == 0 {
+            return Ok(0);
+        }
+        let too_many = || {
+            let most = u32::from(precision - scale);
+            Complaint::owned(Rule::Precision, format!("has more than {most} digits before the point"))
+        };
+        let shift = exponent + i32::from(scale);
+        let unscaled = if shift >= 0 {
+            power(shift).and_then(|power| mantissa.checked_mul(power)).ok_or_else(too_many)?
+        } else {
+            match power(-shift) {
+                Some(power) if mantissa.is_multiple_of(power) => mantissa / power,
+                _ => {
+                    let message = format!("has more than {scale} digits after the point");
+                    return Err(Complaint::owned(Rule::Precision, message));
+                }
+            }
+        };
+        if power(i32::from(precision)).is_some_and(|limit| unscaled >= limit) {
+            return Err(too_many());
+        }
+        let unscaled = i128::try_from(unscaled).map_err(|_| too_many())?;
+        Ok(if self.negative { -unscaled } else { unscaled })
+    }
+}
+
+/// Ten to this power, where 128 bits hold it.
+fn power(exponent: i32) -> Option<u128> {
+    u32::try_from(exponent).ok().and_then(|exponent| 10u128.checked_pow(exponent))
+}
+
+/// The digits of a number of more than nineteen, trailing zeros moved into the exponent.
+fn wide_digits(text: &str, exponent: i32) -> Result<(u128, i32), Complaint> {
+    let written = text.split(['e', 'E']).next().unwrap_or_default();
+    let digits: Vec<u8> = written.bytes().filter(u8::is_ascii_digit).collect();
+    let kept = digits.iter().rposition(|&digit| digit != b'0').map_or(0, |last| last + 1);
+    let zeros = i32::try_from(digits.len() - kept).unwrap_or(i32::MAX / 2);
+    let mut mantissa = 0u128;
+    for digit in &digits[..kept] {
+        mantissa = mantissa
+            .checked_mul(10)
+            .and_then(|mantissa| mantissa.checked_add(u128::from(digit - b'0')))
+            .ok_or_else(|| Complaint::new(Rule::Precision, "has more than 38 digits"))?;
+    }
+    Ok((mantissa, exponent + zeros))
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,266 @@
+//! A dataset compiled for decoding: where every column's value stands, and what is done with it.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lakehand_dataset::dataset::{Column, CsvFormat, Dataset, Format, Origin, Table, UnknownFields};
+use lakehand_dataset::path::FieldPath;
+use lakehand_dataset::transformer::TransformError;
+use lakehand_domain::shape::{ColumnType, Contest};
+
+use super::Decoder;
+use super::coerce::Value;
+use super::rules::ColumnRules;
+use super::texts::{PlanTexts, Texts};
+use super::trie::Trie;
+
+/// Everything about a dataset that decoding needs, with the captures of one object's name.
+#[derive(Debug)]
+pub(crate) struct Plan {
+    pub(super) tables: Vec<TablePlan>,
+    pub(super) trie: Trie,
+    pub(super) csv: Option<CsvPlan>,
+    pub(super) texts: PlanTexts,
+    /// A longer line is rejected.
+    pub(super) max_line: usize,
+    /// Cells that others need before their own row is made: table and column.
+    pub(super) early: Vec<(usize, usize)>,
+}
+
+/// What a delimited file needs.
+#[derive(Debug)]
+pub(super) struct CsvPlan {
+    pub(super) format: CsvFormat,
+    /// The wanted field of each slot.
+    pub(super) fields: Vec<String>,
+    /// Whether a field that is not wanted makes the file unreadable.
+    pub(super) strict: bool,
+}
+
+/// One table.
+#[derive(Debug)]
+pub(super) struct TablePlan {
+    pub(super) name: String,
+    pub(super) columns: Vec<ColumnPlan>,
+    /// The list that is exploded.
+    pub(super) list: Option<usize>,
+    /// Where its cells of a record start.
+    pub(super) base: usize,
+    /// The key, where a row without one is left out.
+    pub(super) skip_key: Option<Vec<usize>>,
+}
+
+/// One column.
+#[derive(Debug)]
+pub(super) struct ColumnPlan {
+    pub(super) name: String,
+    pub(super) column_type: ColumnType,
+    pub(super) origin: ColumnOrigin,
+    pub(super) rules: ColumnRules,
+    /// Whether its cell is made before the rows.
+    pub(super) early: bool,
+}
+
+/// Where its value stands.
+#[derive(Debug)]
+pub(super) enum ColumnOrigin {
+    /// A slot of the record.
+    Record(usize),
+    /// A slot of the element.
+    Element(usize),
+    /// The same for all records.
+    Fixed(Value),
+    /// A hash of these cells: table and column.
+    Hash(Vec<(usize, usize)>),
+    /// Not made here.
+    Expression,
+}
+
+fn defect(what: String) -> TransformError {
+    TransformError::Engine { what, source: "the check of the definition should have refused this".into() }
+}
+
+impl Plan {
+    /// Compiles the dataset. A capture that cannot be typed makes the object [`TransformError::Unreadable`]; what the
+    /// check of the definition should have refused is [`TransformError::Engine`].
+    pub(crate) fn compile(dataset: &Dataset, captures: &BTreeMap<String, String>) -> Result<Arc<Self>, TransformError> {
+        let strict = dataset.quality.unknown_fields == UnknownFields::Reject;
+        let csv = match &dataset.source.format {
+            Format::Csv(format) => Some(CsvPlan { format: format.clone(), fields: Vec::new(), strict }),
+            Format::Jsonl => None,
+        };
+        let mut plan = Self {
+            tables: Vec::with_capacity(dataset.tables.len()),
+            trie: Trie::new(dataset.source.records.as_ref(), strict),
+            csv,
+            texts: PlanTexts::default(),
+            max_line: usize::try_from(dataset.source.max_line_bytes).unwrap_or(usize::MAX),
+            early: Vec::new(),
+        };
+        let mut base = 0;
+        for table in &dataset.tables {
+            let compiled = plan.table(table, base, captures)?;
+            base += compiled.columns.len();
+            plan.tables.push(compiled);
+        }
+        plan.find_early()?;
+        plan.trie.settle();
+        Ok(Arc::new(plan))
+    }
+
+    /// A decoder for one worker.
+    pub(crate) fn decoder(self: &Arc<Self>) -> Decoder {
+        Decoder::new(Arc::clone(self))
+    }
+
+    fn table(
+        &mut self,
+        table: &Table,
+        base: usize,
+        captures: &BTreeMap<String, String>,
+    ) -> Result<TablePlan, TransformError> {
+        let name = &table.shape.name;
+        let list = match &table.rows {
+            Some(_) if self.csv.is_some() => {
+                return Err(defect(format!("{name}: rows of lists cannot be made from csv")));
+            }
+            Some(path) => Some(self.trie.list(path)),
+            None => None,
+        };
+        let mut columns = Vec::with_capacity(table.columns.len());
+        for (column, shape) in table.columns.iter().zip(&table.shape.columns) {
+            let full_name = format!("{name}.{}", shape.name);
+            // A hash that is a number is judged as one; its text is 32 digits.
+            let rules = ColumnRules::compile(
+                &column.rules,
+                shape.column_type,
+                shape.required,
+                self.csv.is_some() || matches!(column.origin, Origin::Capture(_)),
+                &mut self.texts,
+            )
+            .map_err(|message| defect(format!("{full_name}: {message}")))?;
+            let origin = self.origin(column, &rules, &full_name, list, captures)?;
+            if matches!(origin, ColumnOrigin::Hash(_))
+                && !matches!(shape.column_type, ColumnType::Bigint | ColumnType::Varchar { bytes: 32.. })
+            {
+                return Err(defect(format!("{full_name}: a hash is a bigint or a varchar of at least 32")));
+            }
+            let column_type = shape.column_type;
+            columns.push(ColumnPlan { name: full_name, column_type, origin, rules, early: false });
+        }
+        let skip_key = match &table.shape.contest {
+            Contest::Upsert { key, .. } if table.skip_without_key => {
+                let place = |name: &String| table.shape.columns.iter().position(|column| column.name == *name);
+                let key: Option<Vec<usize>> = key.iter().map(place).collect();
+                Some(key.ok_or_else(|| defect(format!("{name}: the key is none of its columns")))?)
+            }
+            _ => None,
+        };
+        Ok(TablePlan { name: name.clone(), columns, list, base, skip_key })
+    }
+
+    fn origin(
+        &mut self,
+        column: &Column,
+        rules: &ColumnRules,
+        full_name: &str,
+        list: Option<usize>,
+        captures: &BTreeMap<String, String>,
+    ) -> Result<ColumnOrigin, TransformError> {
+        Ok(match &column.origin {
+            Origin::Expression(_) => ColumnOrigin::Expression,
+            Origin::Hash(inputs) => {
+                ColumnOrigin::Hash(inputs.iter().map(|input| (input.table, input.column)).collect())
+            }
+            Origin::Field(path) => match (&mut self.csv, list) {
+                (Some(csv), _) => ColumnOrigin::Record(csv.slot(path)),
+                (None, Some(list)) if !path.from_record => {
+                    ColumnOrigin::Element(self.trie.element_slot(list, path))
+                }
+                (None, _) => ColumnOrigin::Record(self.trie.record_slot(path)),
+            },
+            Origin::Capture(capture) => {
+                let Some(text) = captures.get(capture) else {
+                    return Err(defect(format!("{full_name}: the object's name has no capture {{{capture}}}")));
+                };
+                let at = self.texts.keep(text);
+                let texts = Texts { chunk: "", scratch: "", plan: self.texts.as_str() };
+                let value = rules.value_of_text(at, &texts);
+                match value.and_then(|value| rules.check_required(value).map(|()| value)) {
+                    Ok(value) => ColumnOrigin::Fixed(value),
+                    Err(complaint) => {
+                        return Err(TransformError::Unreadable {
+                            message: format!(
+                                "has a name whose {{{capture}}} is {text:?}, which as {full_name} {} ({}); rename the \
+                                 object, or change the column",
+                                complaint.message,
+                                complaint.rule.name()
+                            ),
+                        });
+                    }
+                }
+            }
+        })
+    }
+
+    /// Finds the cells that hashes and keys need before rows are made.
+    fn find_early(&mut self) -> Result<(), TransformError> {
+        let mut early = Vec::new();
+        for (at, table) in self.tables.iter().enumerate() {
+            let hashed = table.columns.iter().filter_map(|column| match &column.origin {
+                ColumnOrigin::Hash(inputs) => Some((column.name.as_str(), inputs)),
+                _ => None,
+            });
+            for (name, inputs) in hashed {
+                for &(other, column) in inputs {
+                    match self.tables.get(other).and_then(|table| table.columns.get(column)).map(|c| &c.origin) {
+                        Some(ColumnOrigin::Record(_) | ColumnOrigin::Fixed(_)) => early.push((other, column)),
+                        Some(ColumnOrigin::Element(_)) if other == at => {}
+                        _ => {
+                            return Err(defect(format!(
+                                "{name}: hashes a column that is neither of its own row nor of the record"
+                            )));
+                        }
+                    }
+                }
+            }
+            for &column in table.skip_key.iter().flatten() {
+                if matches!(table.columns[column].origin, ColumnOrigin::Record(_)) {
+                    early.push((at, column));
+                }
+            }
+        }
+        early.sort_unstable();
+        early.dedup();
+        for &(table, column) in &early {
+            self.tables[table].columns[column].early = true;
+        }
+        self.early = early;
+        Ok(())
+    }
+
+    /// How many cells a record has over all tables.
+    pub(super) fn cells(&self) -> usize {
+        self.tables.iter().map(|table| table.columns.len()).sum()
+    }
+
+    /// How many slots a record has, and the elements of each list.
+    pub(super) fn widths(&self) -> (usize, Vec<usize>) {
+        match &self.csv {
+            Some(csv) => (csv.fields.len(), Vec::new()),
+            None => (self.trie.width, self.trie.lists.iter().map(|list| list.width).collect()),
+        }
+    }
+}
+
+impl CsvPlan {
+    /// The slot of a field, each field having one.
+    fn slot(&mut self, path: &FieldPath) -> usize {
+        let name = path.keys.join(".");
+        if let Some(slot) = self.fields.iter().position(|field| *field == name) {
+            return slot;
+        }
+        self.fields.push(name);
+        self.fields.len() - 1
+    }
+}

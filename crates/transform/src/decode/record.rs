@@ -1,0 +1,285 @@
+//! From the slots of a record to rows: all of them, or none and the reason.
+
+use std::sync::Arc;
+
+use lakehand_domain::shape::ColumnType;
+
+use super::coerce::Value;
+use super::complaint::Complaint;
+use super::plan::{ColumnOrigin, ColumnPlan, Plan, TablePlan};
+use super::rules::raw_at;
+use super::slot::{Kind, Row, Slot};
+use super::texts::Texts;
+use crate::hash::{Hashed, KeyHasher, as_bigint};
+use crate::physical::Builder;
+use crate::piece::TablePiece;
+
+/// What is wrong with which column.
+#[derive(Debug)]
+pub(super) struct Objection {
+    /// `table.column`.
+    pub(super) column: String,
+    /// The rule and the words.
+    pub(super) complaint: Complaint,
+    /// The offending text, where there is one.
+    pub(super) value: Option<String>,
+}
+
+/// Makes rows of records. Nothing reaches the builders before every row of a record is made.
+#[derive(Debug)]
+pub(super) struct RowMaker {
+    plan: Arc<Plan>,
+    /// One for each column of each table; those of tables made of whole records are set.
+    cells: Vec<Value>,
+    /// The same for cells that are made before the rows.
+    early: Vec<Value>,
+    /// For each table that is made of whole records, whether this one gives a row.
+    whole: Vec<bool>,
+    /// For each exploded table the cells of its rows, row after row, and the position of each in the list.
+    exploded: Vec<(Vec<Value>, Vec<i32>)>,
+    digits: String,
+}
+
+/// The builders of one table.
+#[derive(Debug)]
+pub(super) struct TableBuilders {
+    record: Vec<u32>,
+    element: Vec<i32>,
+    columns: Vec<Option<Builder>>,
+}
+
+impl TableBuilders {
+    /// With room for so many rows.
+    pub(super) fn new(table: &TablePlan, rows: usize) -> Self {
+        let builder = |column: &ColumnPlan| {
+            let made = !matches!(column.origin, ColumnOrigin::Expression);
+            made.then(|| Builder::new(column.column_type, rows))
+        };
+        Self {
+            record: Vec::with_capacity(rows),
+            element: Vec::new(),
+            columns: table.columns.iter().map(builder).collect(),
+        }
+    }
+
+    /// How many rows.
+    pub(super) fn rows(&self) -> usize {
+        self.record.len()
+    }
+
+    /// The rows as arrays.
+    pub(super) fn finish(self) -> TablePiece {
+        TablePiece {
+            record: self.record,
+            element: self.element,
+            columns: self.columns.into_iter().map(|builder| builder.map(Builder::finish)).collect(),
+        }
+    }
+}
+
+impl RowMaker {
+    /// For this plan.
+    pub(super) fn new(plan: Arc<Plan>) -> Self {
+        let tables = plan.tables.len();
+        Self {
+            cells: vec![Value::Null; plan.cells()],
+            early: vec![Value::Null; plan.cells()],
+            whole: vec![false; tables],
+            exploded: vec![(Vec::new(), Vec::new()); tables],
+            digits: String::new(),
+            plan,
+        }
+    }
+
+    /// Types and judges every value of the record.
+    #[inline]
+    pub(super) fn make(&mut self, row: &Row, texts: &Texts<'_>) -> Result<(), Box<Objection>> {
+        let plan = Arc::clone(&self.plan);
+        for &(at, column) in &plan.early {
+            let table = &plan.tables[at];
+            let cell = first_cell(&table.columns[column], row, &[], texts)?;
+            self.early[table.base + column] = cell;
+        }
+        for (at, table) in plan.tables.iter().enumerate() {
+            let Some(list) = table.list else {
+                let mut cells = std::mem::take(&mut self.cells);
+                let made = self.row(table, row, &[], texts, &mut cells[table.base..][..table.columns.len()]);
+                self.cells = cells;
+                self.whole[at] = made?;
+                continue;
+            };
+            let (mut cells, mut elements) = std::mem::take(&mut self.exploded[at]);
+            cells.clear();
+            elements.clear();
+            let made = self.explode(table, row, list, texts, &mut cells, &mut elements);
+            self.exploded[at] = (cells, elements);
+            made?;
+        }
+        Ok(())
+    }
+
+    /// The rows of all elements of a list.
+    fn explode(
+        &self,
+        table: &TablePlan,
+        row: &Row,
+        list: usize,
+        texts: &Texts<'_>,
+        cells: &mut Vec<Value>,
+        elements: &mut Vec<i32>,
+    ) -> Result<(), Box<Objection>> {
+        let list = &row.lists[list];
+        for element in 0..list.elements {
+            let slots = &list.slots[element * list.width..][..list.width];
+            let start = cells.len();
+            cells.resize(start + table.columns.len(), Value::Null);
+            if self.row(table, row, slots, texts, &mut cells[start..])? {
+                elements.push(i32::try_from(element + 1).unwrap_or(i32::MAX));
+            } else {
+                cells.truncate(start);
+            }
+        }
+        Ok(())
+    }
+
+    /// One row. False where it has no key and the table leaves such rows out.
+    #[inline]
+    fn row(
+        &self,
+        table: &TablePlan,
+        row: &Row,
+        element: &[Slot],
+        texts: &Texts<'_>,
+        cells: &mut [Value],
+    ) -> Result<bool, Box<Objection>> {
+        let key = table.skip_key.as_deref().unwrap_or_default();
+        for &column in key {
+            cells[column] = self.cell(table, column, row, element, texts)?;
+        }
+        if !key.is_empty() && key.iter().all(|&column| cells[column].is_null()) {
+            return Ok(false);
+        }
+        for (at, column) in table.columns.iter().enumerate() {
+            if !key.contains(&at) {
+                cells[at] = self.cell(table, at, row, element, texts)?;
+            }
+            if let Err(complaint) = column.rules.check_required(cells[at])
+                && !matches!(column.origin, ColumnOrigin::Expression)
+            {
+                return Err(objection(column, complaint, None, texts));
+            }
+        }
+        Ok(true)
+    }
+
+    /// One cell of a row.
+    #[inline]
+    fn cell(
+        &self,
+        table: &TablePlan,
+        at: usize,
+        row: &Row,
+        element: &[Slot],
+        texts: &Texts<'_>,
+    ) -> Result<Value, Box<Objection>> {
+        let column = &table.columns[at];
+        match &column.origin {
+            ColumnOrigin::Record(_) if column.early => Ok(self.early[table.base + at]),
+            ColumnOrigin::Hash(inputs) => self.hash(column, inputs, row, element, texts),
+            _ => first_cell(column, row, element, texts),
+        }
+    }
+
+    /// A hash of cells of this row and of the record.
+    fn hash(
+        &self,
+        column: &ColumnPlan,
+        inputs: &[(usize, usize)],
+        row: &Row,
+        element: &[Slot],
+        texts: &Texts<'_>,
+    ) -> Result<Value, Box<Objection>> {
+        let mut hasher = KeyHasher::default();
+        for &(table, at) in inputs {
+            let table = &self.plan.tables[table];
+            let input = &table.columns[at];
+            let value = match &input.origin {
+                ColumnOrigin::Record(_) => self.early[table.base + at],
+                _ => first_cell(input, row, element, texts)?,
+            };
+            hasher.add(hashed(value, input.column_type, texts));
+        }
+        Ok(match (hasher.finish(), column.column_type) {
+            (None, _) => Value::Null,
+            (Some(hash), ColumnType::Bigint) => Value::Integer(as_bigint(hash)),
+            (Some(hash), _) => Value::Digest(hash),
+        })
+    }
+
+    /// Adds the rows of the record made last.
+    #[inline]
+    pub(super) fn push(&mut self, line: u32, builders: &mut [TableBuilders], texts: &Texts<'_>) {
+        for (at, (table, builders)) in self.plan.tables.iter().zip(builders).enumerate() {
+            if table.list.is_none() {
+                if self.whole[at] {
+                    builders.record.push(line);
+                    let cells = &self.cells[table.base..][..table.columns.len()];
+                    push_row(&mut builders.columns, cells, texts, &mut self.digits);
+                }
+                continue;
+            }
+            let (cells, elements) = &self.exploded[at];
+            for (element, cells) in elements.iter().zip(cells.chunks_exact(table.columns.len().max(1))) {
+                builders.record.push(line);
+                builders.element.push(*element);
+                push_row(&mut builders.columns, cells, texts, &mut self.digits);
+            }
+        }
+    }
+}
+
+#[inline]
+fn push_row(columns: &mut [Option<Builder>], cells: &[Value], texts: &Texts<'_>, digits: &mut String) {
+    for (builder, cell) in columns.iter_mut().zip(cells) {
+        if let Some(builder) = builder {
+            builder.push(cell.scalar(texts, digits));
+        }
+    }
+}
+
+/// A cell that needs no other.
+#[inline]
+fn first_cell(column: &ColumnPlan, row: &Row, element: &[Slot], texts: &Texts<'_>) -> Result<Value, Box<Objection>> {
+    let slot = match &column.origin {
+        ColumnOrigin::Record(slot) => &row.slots[*slot],
+        ColumnOrigin::Element(slot) => &element[*slot],
+        ColumnOrigin::Fixed(value) => return Ok(*value),
+        ColumnOrigin::Hash(_) | ColumnOrigin::Expression => return Ok(Value::Null),
+    };
+    column.rules.value(slot, texts).map_err(|complaint| objection(column, complaint, Some(slot), texts))
+}
+
+#[cold]
+fn objection(column: &ColumnPlan, complaint: Complaint, slot: Option<&Slot>, texts: &Texts<'_>) -> Box<Objection> {
+    let value = slot
+        .filter(|slot| !matches!(slot.kind, Kind::Absent | Kind::Null))
+        .map(|slot| super::reject::excerpt(texts.get(raw_at(slot))).to_owned());
+    Box::new(Objection { column: column.name.clone(), complaint, value })
+}
+
+/// A value as keys are made of it.
+fn hashed<'a>(value: Value, column_type: ColumnType, texts: &Texts<'a>) -> Hashed<'a> {
+    match (value, column_type) {
+        (Value::Boolean(value), _) => Hashed::Boolean(value),
+        (Value::Integer(days), ColumnType::Date) => Hashed::Date(days),
+        (Value::Integer(micros), ColumnType::Timestamp) => Hashed::Timestamp(micros),
+        (Value::Integer(micros), ColumnType::Timestamptz) => Hashed::Timestamptz(micros),
+        (Value::Integer(value), _) => Hashed::Integer(value),
+        (Value::Float(value), _) => Hashed::Float(value),
+        (Value::Decimal(value), ColumnType::Decimal { scale, .. }) => Hashed::Decimal(value, scale),
+        (Value::Decimal(value), _) => Hashed::Decimal(value, 0),
+        (Value::Text(at), ColumnType::Json) => Hashed::Json(texts.get(at)),
+        (Value::Text(at), _) => Hashed::Text(texts.get(at)),
+        (Value::Null | Value::Digest(_), _) => Hashed::Null,
+    }
+}

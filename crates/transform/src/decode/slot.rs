@@ -1,0 +1,112 @@
+//! The places of one record's values, before any of them has a type.
+
+use super::number::Number;
+
+/// What stands at a place.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// The field is not there.
+    Absent,
+    /// A JSON null, or an empty field that means null.
+    Null,
+    /// JSON `true`.
+    True,
+    /// JSON `false`.
+    False,
+    /// A JSON number.
+    Number,
+    /// A text without escapes: its bytes are those of the chunk.
+    Text,
+    /// A text with escapes: its bytes stand in the scratch.
+    Escaped,
+    /// A text with an escape that stands for no character: half of a surrogate pair.
+    Broken,
+    /// A JSON object.
+    Object,
+    /// A JSON array.
+    Array,
+}
+
+/// One value's place: a range of the chunk, and what was learned while scanning it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Slot {
+    /// What stands there.
+    pub(crate) kind: Kind,
+    /// Where it starts in the chunk; within the quotes of a text.
+    pub(crate) start: u32,
+    /// Where it ends in the chunk; within the quotes of a text.
+    pub(crate) end: u32,
+    /// Of a number: its digits. Of an escaped text: its range in the scratch, start above end.
+    pub(crate) number: Number,
+}
+
+impl Slot {
+    /// The place of a field that is not there.
+    pub(crate) const ABSENT: Self = Self::of(Kind::Absent, 0, 0);
+
+    /// A value that is a range of the chunk.
+    pub(crate) const fn of(kind: Kind, start: usize, end: usize) -> Self {
+        let number = Number { mantissa: 0, exponent: 0, negative: false, fractional: false, wide: false };
+        Self { kind, start: narrow(start), end: narrow(end), number }
+    }
+
+    /// An escaped text whose plain form is a range of the scratch.
+    pub(crate) fn escaped(start: usize, end: usize, scratch: std::ops::Range<usize>) -> Self {
+        let mut slot = Self::of(Kind::Escaped, start, end);
+        slot.number.mantissa = u64::from(narrow(scratch.start)) << 32 | u64::from(narrow(scratch.end));
+        slot
+    }
+
+    /// The range in the scratch of an escaped text.
+    #[allow(clippy::cast_possible_truncation, reason = "two 32-bit halves were put together by `escaped`")]
+    pub(crate) fn scratch(self) -> (u32, u32) {
+        ((self.number.mantissa >> 32) as u32, self.number.mantissa as u32)
+    }
+}
+
+/// Places are 32 bits wide; the source keeps chunks far below that.
+#[allow(clippy::cast_possible_truncation, reason = "chunks are far below 4 GiB, see source")]
+pub(crate) const fn narrow(at: usize) -> u32 {
+    debug_assert!(at <= u32::MAX as usize);
+    at as u32
+}
+
+/// The slots of one record, filled by a format's reader.
+#[derive(Debug, Default)]
+pub(crate) struct Row {
+    /// The record's own values.
+    pub(crate) slots: Vec<Slot>,
+    /// The values of each exploded list, element after element.
+    pub(crate) lists: Vec<ListSlots>,
+    /// The plain forms of escaped texts.
+    pub(crate) scratch: String,
+}
+
+/// The slots of all elements of one list.
+#[derive(Debug, Default)]
+pub(crate) struct ListSlots {
+    /// How many slots an element has.
+    pub(crate) width: usize,
+    /// How many elements.
+    pub(crate) elements: usize,
+    /// All of them, element after element.
+    pub(crate) slots: Vec<Slot>,
+}
+
+impl Row {
+    /// With so many slots for the record, and for the elements of each list.
+    pub(crate) fn new(slots: usize, widths: &[usize]) -> Self {
+        let list = |&width: &usize| ListSlots { width, elements: 0, slots: Vec::new() };
+        Self { slots: vec![Slot::ABSENT; slots], lists: widths.iter().map(list).collect(), scratch: String::new() }
+    }
+
+    /// Forgets the record before.
+    pub(crate) fn clear(&mut self) {
+        self.slots.fill(Slot::ABSENT);
+        for list in &mut self.lists {
+            list.elements = 0;
+            list.slots.clear();
+        }
+        self.scratch.clear();
+    }
+}

@@ -1,0 +1,126 @@
+//! The declared paths as a tree, walked alongside a document.
+
+use lakehand_dataset::path::FieldPath;
+
+/// The index of a node.
+pub(crate) type NodeAt = usize;
+
+/// One place in a document that something is wanted from, or that lies on the way to one.
+#[derive(Debug, Default)]
+pub(crate) struct Node {
+    /// Its path as people write it; for messages.
+    pub(crate) path: String,
+    /// The keys that are wanted of an object here.
+    pub(crate) keys: Vec<(Box<str>, NodeAt)>,
+    /// The slot that the value itself goes to.
+    pub(crate) slot: Option<usize>,
+    /// The list whose elements the value is made of.
+    pub(crate) list: Option<usize>,
+    /// Whether the record begins here.
+    pub(crate) record: bool,
+    /// Whether keys that are not wanted reject the record.
+    pub(crate) strict: bool,
+}
+
+/// A list that is exploded.
+#[derive(Debug)]
+pub(crate) struct List {
+    /// Its path, as the definition writes it.
+    pub(crate) path: FieldPath,
+    /// The node that each element is walked with.
+    pub(crate) element: NodeAt,
+    /// How many slots an element has.
+    pub(crate) width: usize,
+}
+
+/// All nodes. The first is the document.
+#[derive(Debug)]
+pub(crate) struct Trie {
+    /// The nodes.
+    pub(crate) nodes: Vec<Node>,
+    /// The exploded lists, each once.
+    pub(crate) lists: Vec<List>,
+    /// The node of the record.
+    pub(crate) record: NodeAt,
+    /// How many slots a record has.
+    pub(crate) width: usize,
+    strict: bool,
+}
+
+impl Trie {
+    /// With nothing wanted yet. `records`: where the record lies in the document; `strict`: other keys reject.
+    pub(crate) fn new(records: Option<&FieldPath>, strict: bool) -> Self {
+        let mut trie = Self { nodes: vec![Node::default()], lists: Vec::new(), record: 0, width: 0, strict };
+        for key in records.iter().flat_map(|path| &path.keys) {
+            trie.record = trie.child(trie.record, key);
+        }
+        let record = &mut trie.nodes[trie.record];
+        record.record = true;
+        record.strict = strict;
+        trie
+    }
+
+    /// The slot of a path from the record.
+    pub(crate) fn record_slot(&mut self, path: &FieldPath) -> usize {
+        let at = self.descend(self.record, &path.keys);
+        if let Some(slot) = self.nodes[at].slot {
+            return slot;
+        }
+        self.nodes[at].slot = Some(self.width);
+        self.width += 1;
+        self.width - 1
+    }
+
+    /// The list at a path from the record.
+    pub(crate) fn list(&mut self, path: &FieldPath) -> usize {
+        let at = self.descend(self.record, &path.keys);
+        if let Some(list) = self.nodes[at].list {
+            return list;
+        }
+        let element = self.nodes.len();
+        let element_path = format!("{}[]", self.nodes[at].path);
+        self.nodes.push(Node { path: element_path, strict: self.strict, ..Node::default() });
+        self.nodes[at].list = Some(self.lists.len());
+        self.lists.push(List { path: path.clone(), element, width: 0 });
+        self.lists.len() - 1
+    }
+
+    /// The slot of a path from the elements of a list.
+    pub(crate) fn element_slot(&mut self, list: usize, path: &FieldPath) -> usize {
+        let at = self.descend(self.lists[list].element, &path.keys);
+        if let Some(slot) = self.nodes[at].slot {
+            return slot;
+        }
+        let slot = self.lists[list].width;
+        self.nodes[at].slot = Some(slot);
+        self.lists[list].width += 1;
+        slot
+    }
+
+    /// Settles which objects are strict: what is taken whole has no unknown keys.
+    pub(crate) fn settle(&mut self) {
+        for node in &mut self.nodes {
+            node.strict &= node.slot.is_none();
+        }
+    }
+
+    fn descend(&mut self, from: NodeAt, keys: &[String]) -> NodeAt {
+        keys.iter().fold(from, |at, key| self.child(at, key))
+    }
+
+    fn child(&mut self, parent: NodeAt, key: &str) -> NodeAt {
+        if let Some((_, child)) = self.nodes[parent].keys.iter().find(|(known, _)| **known == *key) {
+            return *child;
+        }
+        let shown = FieldPath::key(key).to_string();
+        let path = match (self.nodes[parent].path.as_str(), self.nodes[parent].record) {
+            ("", _) | (_, true) => shown,
+            (above, false) => format!("{above}.{shown}"),
+        };
+        let child = self.nodes.len();
+        let strict = self.nodes[parent].strict;
+        self.nodes.push(Node { path, strict, ..Node::default() });
+        self.nodes[parent].keys.push((key.into(), child));
+        child
+    }
+}

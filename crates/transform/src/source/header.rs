@@ -1,0 +1,92 @@
+//! The header line of delimited text.
+
+use lakehand_dataset::dataset::CsvFormat;
+use lakehand_dataset::transformer::TransformError;
+use memchr::memchr;
+
+use super::quotes::Quotes;
+use crate::piece::Header;
+
+/// Finds the header in the first chunk of a member: its names, and how many bytes it takes with the blank lines before
+/// it. `None` where all lines are blank.
+pub(crate) fn find(bytes: &[u8], format: &CsvFormat) -> Result<Option<(Header, usize)>, TransformError> {
+    let mut start = 0;
+    while let Some(line) = memchr(b'\n', &bytes[start..]).map(|at| &bytes[start..start + at]) {
+        if !matches!(line, b"" | b"\r") {
+            break;
+        }
+        start += line.len() + 1;
+    }
+    let rest = &bytes[start..];
+    if rest.is_empty() {
+        return Ok(None);
+    }
+    let end = match format.quote {
+        Some(quote) => Quotes::new(format.delimiter, quote).first_record_end(rest),
+        None => memchr(b'\n', rest).map(|at| at + 1),
+    };
+    let end = end.unwrap_or(rest.len());
+    let line = rest[..end].strip_suffix(b"\n").unwrap_or(&rest[..end]);
+    let line = line.strip_suffix(b"\r").unwrap_or(line);
+    let Ok(line) = std::str::from_utf8(line) else {
+        return Err(TransformError::Unreadable {
+            message: "has a header line that is not valid UTF-8; deliver the file as UTF-8".to_owned(),
+        });
+    };
+    Ok(Some((Header { names: names(line, format) }, start + end)))
+}
+
+/// Splits a line into names; quotes as everywhere in the format.
+fn names(line: &str, format: &CsvFormat) -> Vec<String> {
+    let (delimiter, quote) = (char::from(format.delimiter), format.quote.map(char::from));
+    let mut names = Vec::new();
+    let mut name = String::new();
+    let mut rest = line.chars().peekable();
+    let (mut quoted, mut begun) = (false, false);
+    while let Some(next) = rest.next() {
+        if quoted && Some(next) == quote {
+            if rest.peek() == Some(&next) {
+                rest.next();
+                name.push(next);
+            } else {
+                quoted = false;
+            }
+        } else if !quoted && next == delimiter {
+            names.push(std::mem::take(&mut name));
+            begun = false;
+            continue;
+        } else if !begun && Some(next) == quote {
+            quoted = true;
+        } else {
+            name.push(next);
+        }
+        begun = true;
+    }
+    names.push(name);
+    names
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_split_as_fields_are() {
+        let format = CsvFormat { delimiter: b';', quote: Some(b'"'), names: None, empty_is_null: true };
+        let cases: [(&str, &[&str], usize); 6] = [
+            ("a;b\n1;2\n", &["a", "b"], 4),
+            ("\n\r\na;b\r\n", &["a", "b"], 8),
+            ("\"a;b\";\"c\"\"d\"\n", &["a;b", "c\"d"], 13),
+            ("\"a\nb\";c\nx;y\n", &["a\nb", "c"], 8),
+            ("a;;\n", &["a", "", ""], 4),
+            ("größe;5\"\n", &["größe", "5\""], 11),
+        ];
+        for (text, expected, bytes) in cases {
+            let (header, end) = find(text.as_bytes(), &format).unwrap().unwrap();
+            assert_eq!(header.names, expected, "{text:?}");
+            assert_eq!(end, bytes, "{text:?}");
+        }
+        assert!(find(b"\n\n", &format).unwrap().is_none());
+        assert!(find(b"a\xff;b\n", &format).is_err());
+    }
+}
