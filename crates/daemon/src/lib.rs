@@ -1,4 +1,7 @@
-//! The long-running process: tasks around the two loops, and how they end.
+//! The long-running process: intake from the queue, loading into the warehouse, and all that keeps them going.
+//!
+//! [`Daemon::run`] starts one task for each job and waits for all of them: none is ever detached. Nothing here decides
+//! what becomes of a file; that is the pipeline's.
 
 pub mod in_flight;
 pub mod intake;
@@ -6,3 +9,25 @@ pub mod keeper;
 pub mod landing;
 pub mod letters;
 pub mod permits;
+
+mod board;
+mod clock;
+mod daemon;
+mod deadline;
+mod drain;
+mod loading;
+mod report;
+mod shutdown;
+mod snapshot;
+mod supervisor;
+mod sweeper;
+
+pub use clock::SystemClock;
+pub use daemon::{Daemon, DaemonError, DaemonSettings, Mode};
+pub use deadline::{Deadlines, with_deadlines};
+pub use lakehand_pipeline::intake::IntakeSettings;
+pub use lakehand_pipeline::loading::LoadingSettings;
+pub use landing::LandingSettings;
+pub use report::{RunReport, Tally, Unfinished};
+pub use snapshot::{FamilyHealth, FamilyState, Phase, Snapshot, WorkingFile};
+pub use sweeper::SweeperSettings;

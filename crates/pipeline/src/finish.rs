@@ -69,7 +69,7 @@ async fn finish_one(loader: &Loader<'_>, marked: Marked) -> Result<bool, LoadErr
                 rejects = loaded.rejects,
                 "loaded"
             );
-            loader.observer.loaded(&loaded);
+            loader.observer.loaded(&loader.dataset.id, &loaded);
             Ok(true)
         }
         Changed::AlreadySo(_) => Ok(false),

@@ -20,6 +20,7 @@ pub use loader::{Loader, LoadingSettings};
 pub use memory::Memory;
 pub use outcome::{LoadObserver, LoadOutcome, LoadedEntry, Standing};
 
+pub use crate::gather::{EntryOfLoad, entry_of_load};
 pub(crate) use send_back::{ask, send_back};
 
 use crate::commit::commit;

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use lakehand_domain::entry::Entry;
 use lakehand_domain::fault::{Effect, chain};
+use lakehand_domain::id::{DatasetId, EntryId, LoadId};
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::object_store::{ObjectBody, ObjectStore, StoreError};
@@ -43,6 +44,31 @@ pub(crate) async fn read_manifest(ports: &Ports, entry: &Entry) -> Result<ReadMa
     Ok(match difference(&manifest, entry) {
         Some(what) => ReadManifest::Lost(format!("manifest {uri} is not that of the load: {what}")),
         None => ReadManifest::Whole(Arc::new(manifest)),
+    })
+}
+
+/// Whose load this is, as its manifest says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum EntryOfLoad {
+    /// This entry's.
+    Entry(EntryId),
+    /// It has no manifest: it was never written to its end.
+    NoManifest,
+    /// Its manifest is there and cannot be understood.
+    Unreadable,
+}
+
+/// Finds the entry of a load by the manifest that lies in the lake.
+pub async fn entry_of_load(ports: &Ports, dataset: &DatasetId, load: &LoadId) -> Result<EntryOfLoad, StoreError> {
+    let bytes = match read_whole(ports.lake.as_ref(), &ports.lake_root.manifest(dataset, load)).await {
+        Ok(Some(bytes)) => bytes,
+        Ok(None) => return Ok(EntryOfLoad::Unreadable),
+        Err(StoreError::NotFound { .. }) => return Ok(EntryOfLoad::NoManifest),
+        Err(error) => return Err(error),
+    };
+    Ok(match serde_json::from_slice::<Manifest>(&bytes) {
+        Ok(manifest) if manifest.load_id == *load => EntryOfLoad::Entry(manifest.entry),
+        _ => EntryOfLoad::Unreadable,
     })
 }
 

@@ -92,6 +92,11 @@ pub enum LoadError {
 }
 
 impl LoadError {
+    /// Whether the same failure comes again until somebody acts, however long one waits.
+    pub fn needs_operator(&self) -> bool {
+        matches!(self, Self::OtherLedger { .. } | Self::MigrationRefused { .. } | Self::RefusesEverything { .. })
+    }
+
     pub(crate) fn ledger(stage: Stage) -> impl Fn(LedgerError) -> Self + Copy {
         move |source| Self::Ledger { stage, source }
     }

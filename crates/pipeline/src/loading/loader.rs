@@ -24,6 +24,9 @@ pub struct LoadingSettings {
     pub linger: Duration,
     /// Where nothing says that there is something to load, look this often.
     pub poll: Duration,
+    /// A process whose definition was retired looks this often whether it still is. Each look takes the fence, which
+    /// disturbs those that load.
+    pub stand_aside: Duration,
     /// So many manifests are read, and entries finished, at once.
     pub concurrency: usize,
     /// So often a call with an unknown outcome, a conflict or a refusing guard is taken up again before the batch is
@@ -43,6 +46,7 @@ impl Default for LoadingSettings {
             max_batch_rows: 20_000_000,
             linger: Duration::from_secs(2),
             poll: Duration::from_secs(10),
+            stand_aside: Duration::from_mins(10),
             concurrency: 16,
             attempts: 4,
             backoff: Backoff { first: Duration::from_millis(500), most: Duration::from_mins(2) },

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fmt::Debug;
 
 use lakehand_domain::entry::Entry;
-use lakehand_domain::id::{EntryId, LoadId};
+use lakehand_domain::id::{DatasetId, EntryId, LoadId};
 use lakehand_domain::object::ObjectUri;
 
 /// What one call of [`load`](crate::loading::load) came to.
@@ -65,7 +65,7 @@ pub struct LoadedEntry {
 /// Learns of what loading has done, each time after it is durable. Must not block.
 pub trait LoadObserver: Debug + Send + Sync {
     /// An entry is loaded.
-    fn loaded(&self, entry: &LoadedEntry);
+    fn loaded(&self, dataset: &DatasetId, entry: &LoadedEntry);
     /// An entry was set aside: the warehouse refuses its rows.
     fn refused(&self, entry: &Entry, message: &str);
     /// An entry was sent back to transform.
@@ -74,7 +74,7 @@ pub trait LoadObserver: Debug + Send + Sync {
 
 /// Nobody is told.
 impl LoadObserver for () {
-    fn loaded(&self, _: &LoadedEntry) {}
+    fn loaded(&self, _: &DatasetId, _: &LoadedEntry) {}
     fn refused(&self, _: &Entry, _: &str) {}
     fn sent_back(&self, _: &Entry, _: &str) {}
 }

@@ -1,0 +1,170 @@
+//! Where everything that happens is written down for others to see: counts, health, and who is to be woken.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lakehand_domain::clock::Clock;
+use lakehand_domain::entry::{Entry, LoadSummary, SetAsideKind};
+use lakehand_domain::id::{DatasetId, MessageId};
+use lakehand_domain::message::Message;
+use lakehand_domain::port::queue::QueueDepth;
+use lakehand_domain::timestamp::Timestamp;
+use lakehand_pipeline::loading::{LoadObserver, LoadedEntry};
+use lakehand_pipeline::observe::{FileInWork, Observer};
+use lakehand_pipeline::settle::Fate;
+use tokio::sync::{Notify, watch};
+
+use crate::in_flight::FileNow;
+use crate::report::Tally;
+use crate::snapshot::{FamilyHealth, Phase, Snapshot, WorkingFile};
+
+/// Looks on at intake and loading, and publishes what it sees.
+#[derive(Debug)]
+pub(crate) struct Board {
+    clock: Arc<dyn Clock>,
+    snapshot: watch::Sender<Snapshot>,
+    wakes: BTreeMap<DatasetId, Arc<Notify>>,
+}
+
+impl Board {
+    pub(crate) fn new<'a>(
+        clock: Arc<dyn Clock>,
+        snapshot: watch::Sender<Snapshot>,
+        datasets: impl Iterator<Item = &'a DatasetId>,
+    ) -> Self {
+        let now = clock.now();
+        let datasets: Vec<&DatasetId> = datasets.collect();
+        snapshot.send_modify(|state| {
+            state.started = now;
+            state.tally.last_progress = now;
+            state.families = datasets.iter().map(|id| ((*id).clone(), FamilyHealth::default())).collect();
+        });
+        let wakes = datasets.into_iter().map(|id| (id.clone(), Arc::new(Notify::new()))).collect();
+        Self { clock, snapshot, wakes }
+    }
+
+    /// Notified when this process has written something of the dataset.
+    pub(crate) fn wake(&self, dataset: &DatasetId) -> Arc<Notify> {
+        self.wakes.get(dataset).map_or_else(Arc::default, Arc::clone)
+    }
+
+    pub(crate) fn phase(&self, phase: Phase) {
+        self.snapshot.send_modify(|state| state.phase = phase);
+    }
+
+    pub(crate) fn state(&self) -> Snapshot {
+        self.snapshot.borrow().clone()
+    }
+
+    pub(crate) fn last_progress(&self) -> Timestamp {
+        self.snapshot.borrow().tally.last_progress
+    }
+
+    pub(crate) fn family(&self, dataset: &DatasetId, change: impl FnOnce(&mut FamilyHealth)) {
+        self.snapshot.send_modify(|state| change(state.families.entry(dataset.clone()).or_default()));
+    }
+
+    pub(crate) fn queue_depth(&self, depth: QueueDepth) {
+        self.snapshot.send_if_modified(|state| state.queue.replace(depth) != Some(depth));
+    }
+
+    pub(crate) fn working(&self, files: Vec<FileNow>) {
+        let working: Vec<WorkingFile> = files
+            .into_iter()
+            .map(|file| WorkingFile {
+                object: file.object.to_string(),
+                dataset: file.dataset,
+                bytes: file.bytes,
+                stage: file.stage.as_str(),
+                since: file.since,
+            })
+            .collect();
+        self.snapshot.send_if_modified(|state| {
+            let changed = state.working != working;
+            state.working = working;
+            changed
+        });
+    }
+
+    fn tally(&self, progress: bool, change: impl FnOnce(&mut Tally)) {
+        let now = self.clock.now();
+        self.snapshot.send_modify(|state| {
+            change(&mut state.tally);
+            if progress {
+                state.tally.last_progress = now;
+            }
+        });
+    }
+
+    fn set_aside(&self, kind: SetAsideKind, summary: Option<&LoadSummary>) {
+        self.tally(true, |tally| {
+            *tally.set_aside.entry(kind).or_default() += 1;
+            count(tally, summary);
+        });
+    }
+}
+
+fn count(tally: &mut Tally, summary: Option<&LoadSummary>) {
+    if let Some(summary) = summary {
+        tally.records += summary.records;
+        tally.rejects.merge(&summary.rejects);
+    }
+}
+
+impl Observer for Board {
+    fn message_received(&self, _: &Message) {
+        self.tally(false, |tally| tally.messages += 1);
+    }
+
+    fn record_ended(&self, _: &MessageId, _: Option<FileInWork<'_>>, fate: &Fate) {
+        match fate {
+            Fate::Ignored => self.tally(true, |tally| tally.ignored += 1),
+            Fate::Written { dataset, summary, .. } => {
+                self.tally(true, |tally| {
+                    tally.written += 1;
+                    count(tally, Some(summary));
+                });
+                if let Some(wake) = self.wakes.get(dataset) {
+                    wake.notify_one();
+                }
+            }
+            Fate::SetAside { kind, summary, .. } => self.set_aside(*kind, summary.as_deref()),
+            Fate::Letter { reason, .. } => self.set_aside(reason.kind, None),
+            Fate::Done { .. } => self.tally(true, |tally| tally.done_before += 1),
+            Fate::Later { error: Some(_), .. } => self.tally(false, |tally| tally.retried += 1),
+            Fate::Later { error: None, .. } | Fate::Released => {}
+        }
+    }
+
+    fn queue_answered(&self, error: Option<&str>) {
+        self.snapshot.send_if_modified(|state| {
+            let changed = state.queue_error.as_deref() != error;
+            if changed {
+                state.queue_error = error.map(str::to_owned);
+            }
+            changed
+        });
+    }
+}
+
+impl LoadObserver for Board {
+    fn loaded(&self, dataset: &DatasetId, entry: &LoadedEntry) {
+        self.tally(true, |tally| {
+            tally.loaded += 1;
+            let tables = tally.rows.entry(dataset.clone()).or_default();
+            for (table, rows) in &entry.rows {
+                *tables.entry(table.clone()).or_default() += rows;
+            }
+        });
+        let now = self.clock.now();
+        self.family(dataset, |family| family.last_loaded = Some(now));
+    }
+
+    fn refused(&self, _: &Entry, _: &str) {
+        self.set_aside(SetAsideKind::RefusedByWarehouse, None);
+    }
+
+    fn sent_back(&self, _: &Entry, _: &str) {
+        self.tally(true, |tally| tally.sent_back += 1);
+    }
+}

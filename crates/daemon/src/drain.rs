@@ -1,0 +1,169 @@
+//! When a drain is done: nothing lies in the landing, the queue or the ledger that could still go on by itself.
+
+use std::time::Duration;
+
+use lakehand_dataset::dataset::Dataset;
+use lakehand_domain::entry::StateName;
+use lakehand_domain::fault::chain;
+use lakehand_domain::port::ledger::{EntryQuery, LedgerError};
+use lakehand_domain::port::queue::QueueError;
+use tokio::sync::watch;
+
+use crate::daemon::Run;
+use crate::landing;
+use crate::letters::{self, LettersError};
+use crate::report::Unfinished;
+use crate::snapshot::{FamilyHealth, FamilyState};
+use crate::sweeper::{Asked, SweepError, ask_for_lapsed};
+
+/// The pause between two looks.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// So many looks in a row must find nothing: what moves from one place to another between two questions is seen by the
+/// next look.
+const CALM: u32 = 2;
+
+/// A family that failed this often in a row is not waited for.
+const FAILURES: u32 = 5;
+
+/// Entries that are counted at most; beyond it a report says so many.
+const COUNTED: usize = 1_000;
+
+/// Why a look could not see all.
+#[derive(Debug, thiserror::Error)]
+enum LookError {
+    #[error("ask the queue how many messages there are")]
+    Queue(#[from] QueueError),
+    #[error("ask the ledger what is unfinished")]
+    Ledger(#[from] LedgerError),
+    #[error("send dead letters")]
+    Letters(#[from] LettersError),
+    #[error("ask for what was abandoned")]
+    Sweep(#[from] SweepError),
+}
+
+/// What a look saw.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Goes on by itself.
+    moving: Vec<Unfinished>,
+    /// Does not.
+    stuck: Vec<Unfinished>,
+}
+
+/// Returns once the drain is done, with what cannot go on by itself; or, when nothing has come to its end for longer
+/// than the patience, with all that is unfinished. `drained` counts how often intake found the queue empty.
+pub(crate) async fn until_done(run: &Run, mut drained: watch::Receiver<u64>) -> Vec<Unfinished> {
+    while let Err(error) = landing::sweep_settled(&run.ports, &run.settings.landing).await {
+        tracing::warn!(error = chain(&error), "the landing could not be listed");
+        if run.is_out_of_patience() {
+            let message = format!("the landing could not be listed: {}", chain(&error));
+            return vec![Unfinished { dataset: None, count: 0, message }];
+        }
+        run.ports.clock.sleep(run.settings.landing.retry).await;
+    }
+    let mut asked = Asked::default();
+    let mut calm = 0;
+    let mut empty_before = *drained.borrow_and_update();
+    loop {
+        run.ports.clock.sleep(LOOK).await;
+        match look(run, &mut asked).await {
+            Ok(seen) if seen.moving.is_empty() => {
+                calm += 1;
+                if calm >= CALM && *drained.borrow_and_update() > empty_before {
+                    return seen.stuck;
+                }
+            }
+            Ok(seen) => {
+                calm = 0;
+                empty_before = *drained.borrow_and_update();
+                if run.is_out_of_patience() {
+                    return seen.stuck.into_iter().chain(seen.moving).collect();
+                }
+            }
+            Err(error) => {
+                calm = 0;
+                tracing::debug!(error = chain(&error), "the drain cannot see what is unfinished");
+                if run.is_out_of_patience() {
+                    return vec![Unfinished { dataset: None, count: 0, message: chain(&error) }];
+                }
+            }
+        }
+    }
+}
+
+/// Looks in the order in which files move, so that what moves on meanwhile is seen further on; and at the queue once
+/// more, since loading sends some back.
+async fn look(run: &Run, asked: &mut Asked) -> Result<Seen, LookError> {
+    let mut seen = Seen::default();
+    if messages(run, &mut seen).await? {
+        return Ok(seen);
+    }
+    // No message is there to bring these back.
+    let lapsed = ask_for_lapsed(&run.ports, &run.settings.sweeper, Duration::ZERO, asked).await?;
+    if lapsed > 0 {
+        seen.moving.push(moving(None, lapsed, "files whose worker was lost are asked for again"));
+        return Ok(seen);
+    }
+    for dataset in run.ports.catalog.iter() {
+        let claimed = count(run, dataset, StateName::Claimed).await?;
+        if claimed > 0 {
+            seen.moving.push(moving(Some(dataset), claimed, "files are being worked on, or wait to be tried again"));
+        }
+        let written = count(run, dataset, StateName::Written).await?;
+        if written > 0 {
+            let health = run.board.state().families.get(&dataset.id).cloned().unwrap_or_default();
+            match why_stuck(&health) {
+                Some(why) => seen.stuck.push(moving(Some(dataset), written, &why)),
+                None => seen.moving.push(moving(Some(dataset), written, "files are written and wait to be loaded")),
+            }
+        }
+    }
+    letters::tell_all_once(&run.ports).await?;
+    messages(run, &mut seen).await?;
+    Ok(seen)
+}
+
+async fn messages(run: &Run, seen: &mut Seen) -> Result<bool, LookError> {
+    let depth = run.ports.queue.depth().await?;
+    run.board.queue_depth(depth);
+    let count = depth.total().max(run.in_flight.messages() as u64);
+    if count > 0 {
+        let text = format!(
+            "messages are in the queue: {} ready, {} in work or waiting to be tried again, {} delayed",
+            depth.visible, depth.in_flight, depth.delayed
+        );
+        seen.moving.push(moving(None, count, &text));
+    }
+    Ok(count > 0)
+}
+
+fn moving(dataset: Option<&Dataset>, count: u64, message: &str) -> Unfinished {
+    Unfinished { dataset: dataset.map(|dataset| dataset.id.clone()), count, message: message.to_owned() }
+}
+
+async fn count(run: &Run, dataset: &Dataset, state: StateName) -> Result<u64, LookError> {
+    let mut query =
+        EntryQuery { dataset: Some(dataset.id.clone()), state: Some(state), limit: COUNTED, ..EntryQuery::default() };
+    let mut count = 0;
+    loop {
+        let page = run.ports.ledger.list(&query).await?;
+        count += page.entries.len();
+        match page.next {
+            Some(next) if count < COUNTED => query.after = Some(next),
+            _ => return Ok(count as u64),
+        }
+    }
+}
+
+/// Why what is written will not be loaded soon.
+fn why_stuck(health: &FamilyHealth) -> Option<String> {
+    let error = health.last_error.as_deref().unwrap_or("no reason was given");
+    if health.state == FamilyState::StandingAside {
+        return Some(format!("files are written and left to workers of the newer definition: {error}"));
+    }
+    if health.needs_operator || health.failures >= FAILURES {
+        return Some(format!("files are written and cannot be loaded: {error}"));
+    }
+    None
+}

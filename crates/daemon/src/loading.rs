@@ -1,0 +1,169 @@
+//! The loading task of one dataset: pass after pass, with backoff after failures and its health for all to see.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lakehand_dataset::dataset::Dataset;
+use lakehand_domain::fault::chain;
+use lakehand_pipeline::loading::{LoadError, LoadOutcome, Loader, LoadingSettings, Memory, Standing, load};
+use lakehand_pipeline::ports::Ports;
+use tokio_util::sync::CancellationToken;
+
+use crate::board::Board;
+use crate::snapshot::FamilyState;
+
+/// The lease that keeps two replicas from staging the same files. It saves work; safety is the fence's.
+const LEASE: Duration = Duration::from_secs(15);
+
+/// The task of one dataset.
+#[derive(Debug)]
+pub(crate) struct LoadingTask {
+    pub(crate) ports: Ports,
+    pub(crate) settings: LoadingSettings,
+    pub(crate) dataset: Arc<Dataset>,
+    pub(crate) board: Arc<Board>,
+    /// No new pass begins.
+    pub(crate) stop: CancellationToken,
+    /// The pass under way is dropped where it is. The protocol bears it.
+    pub(crate) abort: CancellationToken,
+}
+
+/// How one pass ended.
+enum Pass {
+    Done(Result<LoadOutcome, LoadError>),
+    Elsewhere,
+    Aborted,
+}
+
+impl LoadingTask {
+    /// Loads until it is stopped.
+    pub(crate) async fn run(self) {
+        let mut memory = Memory::default();
+        let mut failures = 0_u32;
+        let mut idle_turns = 0_u32;
+        let wake = self.board.wake(&self.dataset.id);
+        while !self.stop.is_cancelled() {
+            // Registered before the look, so that what is written meanwhile is not slept over.
+            let written = wake.notified();
+            let pause = match self.pass(&mut memory).await {
+                Pass::Aborted => break,
+                Pass::Elsewhere => {
+                    self.board.family(&self.dataset.id, |family| family.state = FamilyState::Elsewhere);
+                    Some(LEASE / 3)
+                }
+                Pass::Done(Ok(outcome)) => {
+                    failures = 0;
+                    // What is left without anything having been done is waited for, not spun on.
+                    let idle = outcome.loaded + outcome.refused + outcome.sent_back + outcome.restored == 0;
+                    idle_turns = if idle { idle_turns + 1 } else { 0 };
+                    self.went_well(&outcome);
+                    if let Standing::Retired { .. } = outcome.standing {
+                        self.wait(self.settings.stand_aside).await;
+                        continue;
+                    }
+                    (!outcome.more() || idle_turns > 1).then_some(self.settings.poll)
+                }
+                Pass::Done(Err(error)) => {
+                    failures += 1;
+                    self.failed(&error, failures);
+                    // News do not help a family that fails.
+                    let seed = format!("{}/{}", self.ports.identity.worker(), self.dataset.id);
+                    self.wait(self.settings.backoff.delay(failures, &seed)).await;
+                    continue;
+                }
+            };
+            if let Some(pause) = pause {
+                tokio::select! {
+                    () = written => {}
+                    () = self.wait(pause) => {}
+                }
+            }
+        }
+        if let Err(error) = self.ports.ledger.let_go(&self.lease_name(), self.ports.identity.worker()).await {
+            tracing::debug!(error = chain(&error), "the loading lease is left to run out");
+        }
+        self.board.family(&self.dataset.id, |family| family.state = FamilyState::Stopped);
+    }
+
+    /// One pass under the dataset's lease, which is prolonged while the pass lasts.
+    async fn pass(&self, memory: &mut Memory) -> Pass {
+        if !self.hold().await {
+            return Pass::Elsewhere;
+        }
+        self.board.family(&self.dataset.id, |family| {
+            if family.state != FamilyState::Waiting && family.state != FamilyState::StandingAside {
+                family.state = FamilyState::Loading;
+            }
+        });
+        let loader = Loader {
+            ports: &self.ports,
+            settings: &self.settings,
+            dataset: &self.dataset,
+            observer: self.board.as_ref(),
+            stop: &self.stop,
+        };
+        let pass = load(&loader, memory);
+        tokio::pin!(pass);
+        loop {
+            tokio::select! {
+                biased;
+                () = self.abort.cancelled() => return Pass::Aborted,
+                ended = &mut pass => return Pass::Done(ended),
+                () = self.ports.clock.sleep(LEASE / 3) => { self.hold().await; }
+            }
+        }
+    }
+
+    fn lease_name(&self) -> String {
+        format!("loading/{}", self.dataset.family())
+    }
+
+    async fn hold(&self) -> bool {
+        let now = self.ports.clock.now();
+        let held = self.ports.ledger.hold(&self.lease_name(), self.ports.identity.worker(), now, now.plus(LEASE)).await;
+        held.unwrap_or_else(|error| {
+            // A ledger that does not answer stops the pass soon enough.
+            tracing::debug!(error = chain(&error), "the loading lease is not known");
+            true
+        })
+    }
+
+    async fn wait(&self, duration: Duration) {
+        tokio::select! {
+            () = self.stop.cancelled() => {}
+            () = self.ports.clock.sleep(duration) => {}
+        }
+    }
+
+    fn went_well(&self, outcome: &LoadOutcome) {
+        let aside = match &outcome.standing {
+            Standing::InForce => None,
+            Standing::Retired { message } => Some(message.clone()),
+        };
+        if let Some(message) = &aside {
+            tracing::warn!(dataset.id = %self.dataset.id, "standing aside: {message}");
+        }
+        self.board.family(&self.dataset.id, |family| {
+            if family.unhealthy_since.take().is_some() {
+                tracing::info!(dataset.id = %self.dataset.id, "loading goes well again");
+            }
+            family.failures = 0;
+            family.needs_operator = false;
+            family.state = if aside.is_some() { FamilyState::StandingAside } else { FamilyState::Idle };
+            family.last_error = aside;
+        });
+    }
+
+    fn failed(&self, error: &LoadError, failures: u32) {
+        let said = chain(error);
+        tracing::error!(dataset.id = %self.dataset.id, failures, error = said, "loading failed; the files stay written and are tried again");
+        let now = self.ports.clock.now();
+        self.board.family(&self.dataset.id, |family| {
+            family.state = FamilyState::Waiting;
+            family.last_error = Some(said);
+            family.unhealthy_since.get_or_insert(now);
+            family.failures = failures;
+            family.needs_operator = error.needs_operator();
+        });
+    }
+}

@@ -1,0 +1,131 @@
+//! The state of the daemon as others see it: progress on a terminal, health over HTTP.
+
+use std::collections::BTreeMap;
+
+use lakehand_domain::id::DatasetId;
+use lakehand_domain::port::queue::QueueDepth;
+use lakehand_domain::timestamp::Timestamp;
+
+use crate::report::Tally;
+
+/// The state of the daemon at one moment.
+#[derive(Debug, Clone, PartialEq, Default)]
+pub struct Snapshot {
+    /// What the daemon is doing as a whole.
+    pub phase: Phase,
+    /// When it began.
+    pub started: Timestamp,
+    /// The files being worked on now, the oldest first.
+    pub working: Vec<WorkingFile>,
+    /// About how many messages there are, when last asked.
+    pub queue: Option<QueueDepth>,
+    /// Why the queue did not answer when it was last asked.
+    pub queue_error: Option<String>,
+    /// Loading, by dataset.
+    pub families: BTreeMap<DatasetId, FamilyHealth>,
+    /// What has come of files since the daemon began.
+    pub tally: Tally,
+}
+
+impl Snapshot {
+    /// Whether all families load, or would if there were something to load, and the queue answers.
+    pub fn is_healthy(&self) -> bool {
+        self.queue_error.is_none() && self.families.values().all(|family| family.unhealthy_since.is_none())
+    }
+}
+
+/// What the daemon is doing as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Phase {
+    /// It has not begun.
+    #[default]
+    Starting,
+    /// It takes new work.
+    Running,
+    /// It takes nothing new and lets what is in work come to its end.
+    Draining,
+    /// The deadline of draining is over: what is unfinished is given back.
+    GivingBack,
+    /// It has ended.
+    Stopped,
+}
+
+impl Phase {
+    /// As people read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Draining => "draining",
+            Self::GivingBack => "giving back",
+            Self::Stopped => "stopped",
+        }
+    }
+}
+
+/// One file being worked on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct WorkingFile {
+    /// The object.
+    pub object: String,
+    /// Its dataset, once it is known.
+    pub dataset: Option<DatasetId>,
+    /// Bytes of the object, once they are known.
+    pub bytes: Option<u64>,
+    /// The stage it is in.
+    pub stage: &'static str,
+    /// When work on it began.
+    pub since: Timestamp,
+}
+
+/// How loading of a dataset goes.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct FamilyHealth {
+    /// What its task is doing.
+    pub state: FamilyState,
+    /// What went wrong in the last pass; `None` after a pass that went well.
+    pub last_error: Option<String>,
+    /// Since when every pass has failed.
+    pub unhealthy_since: Option<Timestamp>,
+    /// How many passes have failed since one went well.
+    pub failures: u32,
+    /// Whether the last failure will come again until somebody acts.
+    pub needs_operator: bool,
+    /// When the last entry was loaded by this process.
+    pub last_loaded: Option<Timestamp>,
+}
+
+/// What the loading task of a dataset is doing.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum FamilyState {
+    /// It has not had a pass yet.
+    #[default]
+    Starting,
+    /// It has nothing to load.
+    Idle,
+    /// A pass is under way.
+    Loading,
+    /// Another replica loads this dataset.
+    Elsewhere,
+    /// A newer definition is in force than ours.
+    StandingAside,
+    /// The last pass failed; it waits before the next.
+    Waiting,
+    /// Its task has ended.
+    Stopped,
+}
+
+impl FamilyState {
+    /// As people read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Starting => "starting",
+            Self::Idle => "idle",
+            Self::Loading => "loading",
+            Self::Elsewhere => "loaded elsewhere",
+            Self::StandingAside => "standing aside",
+            Self::Waiting => "waiting after a failure",
+            Self::Stopped => "stopped",
+        }
+    }
+}
