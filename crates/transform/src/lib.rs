@@ -6,12 +6,16 @@ mod encode;
 mod engine;
 mod gather;
 mod hash;
+mod infer;
 mod part;
 mod partition;
 mod physical;
 mod piece;
+mod preview;
 mod reader;
 mod source;
 
 pub use engine::Engine;
+pub use infer::infer;
+pub use preview::{Preview, PreviewTable, preview};
 pub use reader::PartFiles;

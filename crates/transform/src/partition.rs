@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn grains_cut_times() {
         let by = |grain, column_type| By { column: 0, name: "at".into(), column_type, grain };
-        let at = Scalar::Integer(1_795_248_000_000_000 + 8 * 3_600_000_000);
+        let at = Scalar::Integer(1_795_219_200_000_000 + 8 * 3_600_000_000);
         let name = |grain| value(at, &by(grain, ColumnType::Timestamptz)).unwrap();
         assert_eq!(name(Grain::Year), "2026");
         assert_eq!(name(Grain::Month), "2026-11");

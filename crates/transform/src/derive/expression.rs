@@ -126,7 +126,10 @@ mod tests {
         assert_eq!(series.len(), frame.height());
         match failed.first() {
             Some((_, message)) => Err(message.clone()),
-            None => Ok(series.get(0).unwrap().to_string()),
+            None => Ok(match series.get(0).unwrap() {
+                polars::prelude::AnyValue::Float64(value) => value.to_string(),
+                other => other.to_string(),
+            }),
         }
     }
 
@@ -166,7 +169,7 @@ mod tests {
             // polars alone would wrap around.
             ("n + 1", "2147483648"),
             ("n * n", "4611686014132420609"),
-            ("POWER(n, 2)", "4611686014132420600.0"),
+            ("POWER(n, 2)", "4611686014132420600"),
             ("b - 1", "9223372036854775806"),
             ("LENGTH(t)", "3"),
             ("1 + 1", "2"),
