@@ -1,0 +1,11 @@
+//! Intake against the embedded queue, ledger and store, with every port failing in turn.
+
+mod change_of_object;
+mod crash;
+mod dead_letter;
+mod delivery;
+mod faults;
+mod moody;
+mod tiny;
+mod trouble;
+mod world;
