@@ -1,5 +1,7 @@
 //! The embedded warehouse passes the port's suite, and ends as the reference model says for loads made at random.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -47,8 +49,11 @@ fn a_contest() -> impl Strategy<Value = Contest> {
 }
 
 fn a_load() -> impl Strategy<Value = SampleLoad> {
-    let row = (0..4_i64, proptest::option::of(0..3_i64), any::<bool>())
-        .prop_map(|(key, version, passes)| SampleRow { key, version, passes });
+    let row = (0..4_i64, proptest::option::of(0..3_i64), any::<bool>()).prop_map(|(key, version, passes)| SampleRow {
+        key,
+        version,
+        passes,
+    });
     (0..3_u32, prop_oneof![Just(1_000_u32), Just(1_001), Just(2_000)], 1..4_u32, proptest::collection::vec(row, 0..5))
         .prop_map(|(object, version, generation, rows)| SampleLoad { object, version, generation, rows })
 }
@@ -67,7 +72,8 @@ fn any_loads_in_any_order_and_batches_end_as_the_model_says() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).build().unwrap();
     let parts = Arc::new(MemoryParts::default());
     let tested = Arc::new(open_new(Arc::clone(&parts) as Arc<dyn PartReader>));
-    let mut runner = proptest::test_runner::TestRunner::new(Config { cases: 96, ..Config::default() });
+    let mut runner =
+        proptest::test_runner::TestRunner::new(Config { cases: 96, max_shrink_iters: 64, ..Config::default() });
     let made = std::cell::Cell::new(0);
     runner
         .run(&(a_contest(), some_batches()), |(contest, loads)| {

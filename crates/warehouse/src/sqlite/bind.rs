@@ -15,6 +15,8 @@ use super::trouble::Trouble;
 const DAY_MICROS: i64 = 86_400_000_000;
 /// Days from 0001-01-01, chrono's first day of the common era, to 1970-01-01.
 const EPOCH_DAYS_FROM_CE: i32 = 719_163;
+/// Exactly these, for every scale that a double keeps.
+const POWERS_OF_TEN: [f64; 16] = [1e0, 1e1, 1e2, 1e3, 1e4, 1e5, 1e6, 1e7, 1e8, 1e9, 1e10, 1e11, 1e12, 1e13, 1e14, 1e15];
 /// The most bytes of a refused value that a message shows.
 const SHOWN_BYTES: usize = 80;
 
@@ -135,7 +137,7 @@ fn decimal(column_type: ColumnType, unscaled: i128, scale: u8, scratch: &mut Str
     // Both are whole numbers that a double holds exactly, so that the quotient is the double nearest to the decimal,
     // the same that its text would be read as.
     #[expect(clippy::cast_precision_loss, reason = "at most 15 digits")]
-    let value = unscaled as f64 / 10_f64.powi(i32::from(scale));
+    let value = unscaled as f64 / POWERS_OF_TEN[usize::from(scale)];
     Ok(ValueRef::Real(value))
 }
 

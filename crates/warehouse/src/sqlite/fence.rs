@@ -14,6 +14,9 @@ use super::connection::End;
 use super::names;
 use super::trouble::Trouble;
 
+/// SQLite takes 500 selects in one UNION.
+const MOST_IN_UNION: usize = 400;
+
 /// Whether the family has been ensured.
 pub(crate) fn is_there(connection: &Connection, family: &FamilyId) -> Result<bool, Trouble> {
     Ok(connection.query_row(
@@ -50,20 +53,30 @@ pub(crate) fn ensure(transaction: &Connection, family: &FamilyId) -> Result<End<
         names::quote(&format!("lakehand_index_load_{family}")),
     ))?;
     transaction.execute("INSERT INTO lakehand_families VALUES (?1)", [family.as_str()])?;
+    view_markers(transaction)?;
+    Ok(End::Keep(()))
+}
+
+/// Makes the view over the markers of all families anew.
+fn view_markers(transaction: &Connection) -> Result<(), Trouble> {
     let mut statement = transaction.prepare("SELECT family FROM lakehand_families ORDER BY family")?;
     let families = statement.query_map([], |row| row.get::<_, String>(0))?.collect::<Result<Vec<_>, _>>()?;
-    let union: Vec<String> = families
+    let selects: Vec<String> = families
         .into_iter()
         .map(|family| {
             let literal = family.replace('\'', "''");
             format!("SELECT '{literal}' AS family, * FROM {}", names::markers(&FamilyId::new(family)))
         })
         .collect();
+    let groups: Vec<String> = selects
+        .chunks(MOST_IN_UNION)
+        .map(|selects| format!("SELECT * FROM ({})", selects.join(" UNION ALL ")))
+        .collect();
     transaction.execute_batch(&format!(
         "DROP VIEW IF EXISTS lakehand_markers; CREATE VIEW lakehand_markers AS {}",
-        union.join(" UNION ALL ")
+        groups.join(" UNION ALL ")
     ))?;
-    Ok(End::Keep(()))
+    Ok(())
 }
 
 /// Raises the token and makes `owner` its owner, unless the fence belongs to another ledger.

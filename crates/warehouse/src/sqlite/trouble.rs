@@ -71,3 +71,44 @@ fn of_sqlite(operation: &'static str, effect: Effect, error: rusqlite::Error) ->
         _ => WarehouseError::Unavailable { operation, effect, source },
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lakehand_domain::fault::Fault;
+    use rusqlite::ffi;
+
+    use super::*;
+
+    fn sqlite(code: i32) -> rusqlite::Error {
+        rusqlite::Error::SqliteFailure(ffi::Error::new(code), None)
+    }
+
+    #[test]
+    fn every_failure_says_whether_it_may_have_happened() {
+        type Is = fn(&WarehouseError) -> bool;
+        let conflict: Is = |error| matches!(error, WarehouseError::Conflict { .. });
+        let denied: Is = |error| matches!(error, WarehouseError::Denied { .. });
+        let unavailable: Is = |error| matches!(error, WarehouseError::Unavailable { .. });
+        let table = [
+            (ffi::SQLITE_BUSY, conflict, conflict),
+            (ffi::SQLITE_LOCKED, conflict, conflict),
+            (ffi::SQLITE_READONLY, denied, unavailable),
+            (ffi::SQLITE_PERM, denied, unavailable),
+            (ffi::SQLITE_NOTADB, denied, unavailable),
+            (ffi::SQLITE_CANTOPEN, denied, unavailable),
+            (ffi::SQLITE_ERROR, denied, unavailable),
+            (ffi::SQLITE_FULL, unavailable, unavailable),
+            (ffi::SQLITE_IOERR, unavailable, unavailable),
+            (ffi::SQLITE_NOMEM, unavailable, unavailable),
+        ];
+        for (code, before, at_commit) in table {
+            let error = Trouble::Sql(sqlite(code)).of("commit");
+            assert!(before(&error) && error.effect() == Effect::NotApplied, "{error:?}");
+            let error = Trouble::Commit(sqlite(code)).of("commit");
+            assert!(at_commit(&error), "{error:?}");
+            let is_in_doubt = !matches!(error, WarehouseError::Conflict { .. });
+            assert_eq!(error.effect() == Effect::Unknown, is_in_doubt, "{error:?}");
+        }
+        assert_eq!(Trouble::BrokenOff.of("stage").effect(), Effect::Unknown);
+    }
+}
