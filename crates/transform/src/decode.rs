@@ -17,7 +17,7 @@ mod reject;
 mod rules;
 mod slot;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod texts;
 mod time;
 mod trie;

@@ -131,5 +131,5 @@ mod tests {
     }
 
     const BERLIN: &str = "1857a448b1b981e019727233121bc7ef";
-    const NUMBER: &str = "";
+    const NUMBER: &str = "3f13bb44fe656cfd58cb88e588604b00";
 }

@@ -125,13 +125,9 @@ impl Typing {
                 "false" => Ok(Value::Boolean(false)),
                 _ => Err(Complaint::new(Rule::Type, "is neither true nor false; say in map which text means what")),
             },
-            ColumnType::Date => {
-                time::date(text, self.notation.as_ref()).map(|days| Value::Integer(i64::from(days)))
-            }
+            ColumnType::Date => time::date(text, self.notation.as_ref()).map(|days| Value::Integer(i64::from(days))),
             ColumnType::Timestamp => time::timestamp(text, self.notation.as_ref()).map(Value::Integer),
-            ColumnType::Timestamptz => {
-                time::timestamptz(text, self.notation.as_ref(), self.zone).map(Value::Integer)
-            }
+            ColumnType::Timestamptz => time::timestamptz(text, self.notation.as_ref(), self.zone).map(Value::Integer),
             ColumnType::Json => match serde_json::from_str::<serde::de::IgnoredAny>(text) {
                 Ok(_) => Ok(Value::Text(at)),
                 Err(error) => Err(Complaint::owned(Rule::Type, format!("is not JSON: {error}"))),

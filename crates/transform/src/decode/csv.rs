@@ -152,7 +152,9 @@ fn quoted(
         (Some(&next), _) if next == plan.format.delimiter || next == b'\n' => after,
         (Some(b'\r'), Some(b'\n')) => after + 1,
         _ => {
-            record.failure.get_or_insert_with(|| Failure::syntax(after, "something follows the closing quote of a field"));
+            record
+                .failure
+                .get_or_insert_with(|| Failure::syntax(after, "something follows the closing quote of a field"));
             either(bytes, after, plan.format.delimiter, b'\n')
         }
     }

@@ -75,11 +75,7 @@ impl Learned {
         let ahead = self.keys.get(cursor..)?;
         for (skipped, key) in ahead.iter().take(LOOK_AHEAD).enumerate() {
             if key.stands(bytes, at) {
-                return Some(Predicted {
-                    target: key.target,
-                    end: at + key.bytes.len(),
-                    cursor: cursor + skipped + 1,
-                });
+                return Some(Predicted { target: key.target, end: at + key.bytes.len(), cursor: cursor + skipped + 1 });
             }
         }
         None

@@ -170,7 +170,8 @@ impl Number {
     /// As the unscaled integer of a decimal, exactly. `text` is the number as written.
     #[inline]
     pub(crate) fn decimal(self, text: &str, precision: u8, scale: u8) -> Result<i128, Complaint> {
-        let (mantissa, exponent) = if self.wide { wide_digits(text, self.exponent)? } else { (u128::from(self.mantissa), self.exponent) };
+        let (mantissa, exponent) =
+            if self.wide { wide_digits(text, self.exponent)? } else { (u128::from(self.mantissa), self.exponent) };
         if mantissa == 0 {
             return Ok(0);
         }

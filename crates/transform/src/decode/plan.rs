@@ -174,9 +174,7 @@ impl Plan {
             }
             Origin::Field(path) => match (&mut self.csv, list) {
                 (Some(csv), _) => ColumnOrigin::Record(csv.slot(path)),
-                (None, Some(list)) if !path.from_record => {
-                    ColumnOrigin::Element(self.trie.element_slot(list, path))
-                }
+                (None, Some(list)) if !path.from_record => ColumnOrigin::Element(self.trie.element_slot(list, path)),
                 (None, _) => ColumnOrigin::Record(self.trie.record_slot(path)),
             },
             Origin::Capture(capture) => {

@@ -223,7 +223,10 @@ impl TextRules {
         }
         if let Some(extract) = &self.extract {
             let Some(group) = extract.captures(text).and_then(|captures| captures.get(1)) else {
-                return Err(Complaint::owned(Rule::Matches, format!("is not matched by extract {:?}", extract.as_str())));
+                return Err(Complaint::owned(
+                    Rule::Matches,
+                    format!("is not matched by extract {:?}", extract.as_str()),
+                ));
             };
             at = at.part(group.start(), group.end());
             text = group.as_str();

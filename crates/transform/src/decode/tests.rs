@@ -1,4 +1,7 @@
 //! Decoding end to end: chunks in, typed rows and rejects out.
 
-mod fixture;
+mod delimited;
+pub(crate) mod fixture;
 mod json_edges;
+mod random;
+mod tables;

@@ -59,8 +59,8 @@ fn unreal() -> Complaint {
 /// Days since 1970-01-01 of a date, in ISO 8601 (`2026-11-21`) or in the notation given.
 pub(crate) fn date(text: &str, notation: Option<&Notation>) -> Result<i32, Complaint> {
     let Some(notation) = notation else {
-        let (days, rest) = iso_date(text.as_bytes())
-            .ok_or_else(|| Complaint::new(Rule::Type, "is not a date such as 2026-11-21"))?;
+        let (days, rest) =
+            iso_date(text.as_bytes()).ok_or_else(|| Complaint::new(Rule::Type, "is not a date such as 2026-11-21"))?;
         if !rest.is_empty() {
             return Err(Complaint::new(Rule::Type, "is more than a date such as 2026-11-21"));
         }
@@ -190,8 +190,9 @@ fn civil_days(year: i64, month: i64, day: i64) -> Option<i64> {
 
 /// A time in ISO 8601.
 fn iso_timestamp(bytes: &[u8]) -> Result<(i64, Option<i32>), Complaint> {
-    let (days, clock, offset) = iso_parts(bytes)
-        .ok_or_else(|| Complaint::new(Rule::Type, "is not a time such as 2026-11-21T08:00:00 or 2026-11-21T08:00:00Z"))?;
+    let (days, clock, offset) = iso_parts(bytes).ok_or_else(|| {
+        Complaint::new(Rule::Type, "is not a time such as 2026-11-21T08:00:00 or 2026-11-21T08:00:00Z")
+    })?;
     let (days, clock, offset) = (days?, clock?, offset?);
     Ok((days * SECONDS_PER_DAY * MICROS_PER_SECOND + clock, offset))
 }

@@ -74,7 +74,11 @@ impl ZipBytes {
         let pinned = Pinned::new(content, member.data.start, member.data.end);
         Self {
             name: Arc::clone(&member.name),
-            packed: if member.deflated { Packed::Deflated(DeflateDecoder::new(pinned)) } else { Packed::Stored(pinned) },
+            packed: if member.deflated {
+                Packed::Deflated(DeflateDecoder::new(pinned))
+            } else {
+                Packed::Stored(pinned)
+            },
             produced: 0,
             size: member.size,
             crc: member.crc,

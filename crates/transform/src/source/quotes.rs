@@ -112,9 +112,9 @@ impl Quotes {
                     }
                 }
             } else {
-                let opens = quote_at.checked_sub(1).is_none_or(|before| {
-                    bytes[before] == b'\n' || bytes[before] == self.delimiter
-                });
+                let opens = quote_at
+                    .checked_sub(1)
+                    .is_none_or(|before| bytes[before] == b'\n' || bytes[before] == self.delimiter);
                 if opens {
                     unquoted(outside_from, quote_at);
                     quoted = true;

@@ -1,1 +1,5 @@
+//! Whatever an object is wrapped in, the same lines come out, or a reason.
 
+mod archive;
+mod bounds;
+mod wrapping;

@@ -117,7 +117,9 @@ impl EndRecord {
             directory_limit = record64_at;
         }
         if disks != (0, 0) {
-            return unreadable("is one piece of a zip archive split into several; deliver one whole archive".to_owned());
+            return unreadable(
+                "is one piece of a zip archive split into several; deliver one whole archive".to_owned(),
+            );
         }
         let fits = end.offset.checked_add(end.size).is_some_and(|directory_end| directory_end <= directory_limit);
         if !fits || end.entries > end.size / ENTRY_BYTES as u64 {
@@ -238,9 +240,8 @@ impl Entry {
                 ));
             }
         };
-        let damaged = |what: &str| {
-            unreadable(format!("is a damaged zip: member {name:?} {what}; deliver the file again"))
-        };
+        let damaged =
+            |what: &str| unreadable(format!("is a damaged zip: member {name:?} {what}; deliver the file again"));
         let header_end = self.local_at.checked_add(LOCAL_BYTES as u64).filter(|&end| end <= directory_at);
         let Some(header_end) = header_end else { return damaged("should start after the archive's end") };
         let mut local = [0; LOCAL_BYTES];
@@ -250,13 +251,9 @@ impl Entry {
         }
         let start = header_end + u64::from(le16(&local, 26)) + u64::from(le16(&local, 28));
         match start.checked_add(self.packed).filter(|&end| end <= directory_at) {
-            Some(end) if deflated || self.packed == self.size => Ok(ZipMember {
-                name: Arc::from(self.name),
-                data: start..end,
-                deflated,
-                crc: self.crc,
-                size: self.size,
-            }),
+            Some(end) if deflated || self.packed == self.size => {
+                Ok(ZipMember { name: Arc::from(self.name), data: start..end, deflated, crc: self.crc, size: self.size })
+            }
             Some(_) => damaged("is stored and has two sizes"),
             None => damaged("should end after the archive's end"),
         }

@@ -112,8 +112,7 @@ pub(crate) fn jsonl(tables: Vec<Table>) -> Dataset {
 /// A dataset of delimited text with a header.
 pub(crate) fn csv(delimiter: u8, tables: Vec<Table>) -> Dataset {
     let mut dataset = jsonl(tables);
-    dataset.source.format =
-        Format::Csv(CsvFormat { delimiter, quote: Some(b'"'), names: None, empty_is_null: true });
+    dataset.source.format = Format::Csv(CsvFormat { delimiter, quote: Some(b'"'), names: None, empty_is_null: true });
     dataset
 }
 

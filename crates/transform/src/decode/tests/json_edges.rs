@@ -96,7 +96,11 @@ fn every_line_is_read_or_rejected_by_the_right_rule() {
             [reject] => {
                 assert_eq!((reject.line, reject.record), (2, 2), "{line}");
                 assert_eq!(reject.raw, line.trim_end_matches('\r'), "{line}");
-                assert_eq!(reject.byte.is_some(), matches!(reject.rule.name(), "syntax" | "duplicate_key") || reject.column.as_deref() == Some("a"), "{reject:?}");
+                assert_eq!(
+                    reject.byte.is_some(),
+                    matches!(reject.rule.name(), "syntax" | "duplicate_key") || reject.column.as_deref() == Some("a"),
+                    "{reject:?}"
+                );
                 Err(format!("{} {}", reject.rule.name(), reject.column.as_deref().unwrap_or("-")))
             }
             more => panic!("{more:?}"),
