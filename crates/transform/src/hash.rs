@@ -81,8 +81,8 @@ impl KeyHasher {
 
 /// The first 64 of the 128 bits, as a bigint holds them.
 pub(crate) fn as_bigint(hash: u128) -> i64 {
-    let [a, b, c, d, e, f, g, h, ..] = hash.to_be_bytes();
-    i64::from_be_bytes([a, b, c, d, e, f, g, h])
+    // The upper half of 128 bits always fits 64.
+    u64::try_from(hash >> 64).unwrap_or_default().cast_signed()
 }
 
 #[cfg(test)]
@@ -91,7 +91,9 @@ mod tests {
 
     fn hash(values: &[Hashed<'_>]) -> Option<u128> {
         let mut hasher = KeyHasher::default();
-        values.iter().for_each(|value| hasher.add(*value));
+        for value in values {
+            hasher.add(*value);
+        }
         hasher.finish()
     }
 

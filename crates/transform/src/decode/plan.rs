@@ -40,7 +40,6 @@ pub(super) struct CsvPlan {
 /// One table.
 #[derive(Debug)]
 pub(super) struct TablePlan {
-    pub(super) name: String,
     pub(super) columns: Vec<ColumnPlan>,
     /// The list that is exploded.
     pub(super) list: Option<usize>,
@@ -156,7 +155,7 @@ impl Plan {
             }
             _ => None,
         };
-        Ok(TablePlan { name: name.clone(), columns, list, base, skip_key })
+        Ok(TablePlan { columns, list, base, skip_key })
     }
 
     fn origin(

@@ -260,6 +260,7 @@ fn first_cell(column: &ColumnPlan, row: &Row, element: &[Slot], texts: &Texts<'_
 }
 
 #[cold]
+#[allow(clippy::unnecessary_box_returns, reason = "objections are rare and large, and results are returned often")]
 fn objection(column: &ColumnPlan, complaint: Complaint, slot: Option<&Slot>, texts: &Texts<'_>) -> Box<Objection> {
     let value = slot
         .filter(|slot| !matches!(slot.kind, Kind::Absent | Kind::Null))

@@ -16,8 +16,11 @@ pub(crate) enum Place {
 /// A text by its place.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct TextAt {
+    /// Which text it is part of.
     pub(crate) place: Place,
+    /// Where it starts.
     pub(crate) start: u32,
+    /// Where it ends.
     pub(crate) end: u32,
 }
 
@@ -31,8 +34,11 @@ impl TextAt {
 /// The three places, to read from.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Texts<'a> {
+    /// See [`Place::Chunk`].
     pub(crate) chunk: &'a str,
+    /// See [`Place::Scratch`].
     pub(crate) scratch: &'a str,
+    /// See [`Place::Plan`].
     pub(crate) plan: &'a str,
 }
 

@@ -25,8 +25,6 @@ pub(crate) struct Node {
 /// A list that is exploded.
 #[derive(Debug)]
 pub(crate) struct List {
-    /// Its path, as the definition writes it.
-    pub(crate) path: FieldPath,
     /// The node that each element is walked with.
     pub(crate) element: NodeAt,
     /// How many slots an element has.
@@ -81,7 +79,7 @@ impl Trie {
         let element_path = format!("{}[]", self.nodes[at].path);
         self.nodes.push(Node { path: element_path, strict: self.strict, ..Node::default() });
         self.nodes[at].list = Some(self.lists.len());
-        self.lists.push(List { path: path.clone(), element, width: 0 });
+        self.lists.push(List { element, width: 0 });
         self.lists.len() - 1
     }
 

@@ -1,4 +1,7 @@
 //! Walks one JSON document: checks the syntax of all of it, and fills the slots of what is wanted.
+#![allow(clippy::unnecessary_box_returns, reason = "failures are rare and large, and results are returned often")]
+
+mod skip;
 
 use std::borrow::Cow;
 
@@ -338,66 +341,6 @@ impl Walk<'_> {
             let scope = Scope { list: Some(list), base, epoch: self.walker.epoch };
             at = self.wanted(at, element, scope, depth + 1)?;
             at = skip_space(self.bytes, at);
-            match self.byte(at) {
-                b',' => at = skip_space(self.bytes, at + 1),
-                b']' => return Ok(at + 1),
-                b'\n' => return Err(Failure::syntax(at, "the line ends within an array")),
-                _ => return Err(Failure::syntax(at, "a comma or the end of the array should be here")),
-            }
-        }
-    }
-
-    /// A value that nothing is wanted of; checked all the same.
-    fn skip(&mut self, at: usize, depth: u32) -> Walked {
-        match self.byte(at) {
-            b'"' => match json_text::scan(self.bytes, at + 1) {
-                Ok(scanned) => Ok(scanned.close + 1),
-                Err((at, message)) => Err(Failure::syntax(at, message)),
-            },
-            b'-' | b'0'..=b'9' => match number::scan(self.bytes, at) {
-                Ok((end, _)) => Ok(end),
-                Err(at) => Err(Failure::syntax(at, "a number is not written as JSON writes numbers")),
-            },
-            b't' => self.literal(at, b"true"),
-            b'f' => self.literal(at, b"false"),
-            b'n' => self.literal(at, b"null"),
-            b'{' => self.skip_object(at, depth),
-            b'[' => self.skip_array(at, depth),
-            b'\n' => Err(Failure::syntax(at, "the line ends where a value should be")),
-            _ => Err(Failure::syntax(at, "this is no JSON value")),
-        }
-    }
-
-    fn skip_object(&mut self, at: usize, depth: u32) -> Walked {
-        if depth >= MAX_DEPTH {
-            return Err(Failure::syntax(at, "objects and arrays are nested deeper than 128"));
-        }
-        let mut at = skip_space(self.bytes, at + 1);
-        if self.byte(at) == b'}' {
-            return Ok(at + 1);
-        }
-        loop {
-            at = skip_space(self.bytes, self.key_end(at)?.1);
-            at = skip_space(self.bytes, self.skip(at, depth + 1)?);
-            match self.byte(at) {
-                b',' => at = skip_space(self.bytes, at + 1),
-                b'}' => return Ok(at + 1),
-                b'\n' => return Err(Failure::syntax(at, "the line ends within an object")),
-                _ => return Err(Failure::syntax(at, "a comma or the end of the object should be here")),
-            }
-        }
-    }
-
-    fn skip_array(&mut self, at: usize, depth: u32) -> Walked {
-        if depth >= MAX_DEPTH {
-            return Err(Failure::syntax(at, "objects and arrays are nested deeper than 128"));
-        }
-        let mut at = skip_space(self.bytes, at + 1);
-        if self.byte(at) == b']' {
-            return Ok(at + 1);
-        }
-        loop {
-            at = skip_space(self.bytes, self.skip(at, depth + 1)?);
             match self.byte(at) {
                 b',' => at = skip_space(self.bytes, at + 1),
                 b']' => return Ok(at + 1),

@@ -29,7 +29,8 @@ struct PinnedReadError(#[source] io::Error);
 /// Turns an error seen through a decompressor into what it means: the pinned bytes could not be read (worth a retry),
 /// or, by `unreadable`, they are not what they should be.
 pub(crate) fn classify(error: io::Error, unreadable: impl FnOnce(&io::Error) -> String) -> TransformError {
-    if error.get_ref().is_some_and(|inner| inner.is::<PinnedReadError>()) {
+    let pinned: Option<&PinnedReadError> = error.get_ref().and_then(|inner| inner.downcast_ref());
+    if pinned.is_some() {
         TransformError::Io { what: "the pinned bytes of the object could not be read".to_owned(), source: error }
     } else {
         TransformError::Unreadable { message: unreadable(&error) }

@@ -11,7 +11,7 @@ use super::pinned::read_exact_at;
 const END_BYTES: usize = 22;
 /// The longest comment an end record can have.
 const COMMENT_BYTES: usize = 0xffff;
-const LOCATOR_BYTES: u64 = 20;
+const LOCATOR_BYTES: usize = 20;
 const END64_BYTES: usize = 56;
 const ENTRY_BYTES: usize = 46;
 const LOCAL_BYTES: usize = 30;
@@ -142,8 +142,8 @@ impl EndRecord {
 
 /// The record of archives beyond 4 GiB or 65,535 entries, where there is one before the end record.
 fn end64(content: &Content, record_at: u64) -> Result<Option<(u64, Vec<u8>)>, TransformError> {
-    let Some(locator_at) = record_at.checked_sub(LOCATOR_BYTES) else { return Ok(None) };
-    let mut locator = [0; LOCATOR_BYTES as usize];
+    let Some(locator_at) = record_at.checked_sub(LOCATOR_BYTES as u64) else { return Ok(None) };
+    let mut locator = [0; LOCATOR_BYTES];
     read_exact_at(content, locator_at, &mut locator)?;
     if !locator.starts_with(b"PK\x06\x07") {
         return Ok(None);

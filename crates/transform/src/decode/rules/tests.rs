@@ -31,8 +31,8 @@ fn texts(list: &[&str]) -> Vec<String> {
     list.iter().map(|&text| text.to_owned()).collect()
 }
 
-fn map(pairs: &[(&str, &str)]) -> Option<BTreeMap<String, String>> {
-    Some(pairs.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect())
+fn map(pairs: &[(&str, &str)]) -> BTreeMap<String, String> {
+    pairs.iter().map(|(from, to)| ((*from).to_owned(), (*to).to_owned())).collect()
 }
 
 /// Every type takes what is exactly its own, from JSON and from text, and nothing else.
@@ -205,7 +205,7 @@ fn rules_are_applied_in_their_order() {
     }
     let mapped = with("c boolean", |rules| {
         rules.null_if = texts(&["?"]);
-        rules.map = map(&[("y", "true"), ("1", "true"), ("n", "false"), ("true", "true"), ("x", "maybe")]);
+        rules.map = Some(map(&[("y", "true"), ("1", "true"), ("n", "false"), ("true", "true"), ("x", "maybe")]));
     });
     for (json, expected) in [
         ("\"y\"", "true"),
@@ -220,7 +220,7 @@ fn rules_are_applied_in_their_order() {
     }
     let extracted = with("c varchar(5)", |rules| {
         rules.extract = Some("/(\\w*)/".to_owned());
-        rules.map = map(&[("ä", "größe"), ("", "none")]);
+        rules.map = Some(map(&[("ä", "größe"), ("", "none")]));
     });
     assert_eq!(value(&extracted, "\"x/\\u00e4/\""), "!length");
     assert_eq!(value(&extracted, "\"x//\""), "none");

@@ -135,7 +135,7 @@ fn chunks_are_cut_outside_quotes() {
             5 => String::new(),
             _ => "plain".to_owned(),
         };
-        text.push_str(&format!("{n},{field},{field}\n"));
+        text.extend([&n.to_string(), ",", &field, ",", &field, "\n"]);
     }
     let expected = decode(&dataset, &text);
     assert_eq!((expected.records, expected.rejects.len()), (3000, 0));

@@ -7,7 +7,7 @@ use super::fixture::{decode, jsonl, one};
 fn every_line_is_read_or_rejected_by_the_right_rule() {
     let dataset = jsonl(one(&["id bigint", "t varchar(40)", "x double", "j json", "city varchar(20) a.city"]));
     let cases: &[(&str, Result<&str, &str>)] = &[
-        (r#"{}"#, Ok("NULL|NULL|NULL|NULL|NULL")),
+        (r"{}", Ok("NULL|NULL|NULL|NULL|NULL")),
         (r#" { "id" : 1 , "t" : "x" } "#, Ok("1|x|NULL|NULL|NULL")),
         ("\t{\"id\":1}\r", Ok("1|NULL|NULL|NULL|NULL")),
         (r#"{"id":1,"id":2}"#, Err("duplicate_key id")),
@@ -73,9 +73,9 @@ fn every_line_is_read_or_rejected_by_the_right_rule() {
         (r#"{"id":"#, Err("syntax -")),
         (r#"{"t":"cut"#, Err("syntax -")),
         (r#"{"id":1,}"#, Err("syntax -")),
-        (r#"{,}"#, Err("syntax -")),
+        (r"{,}", Err("syntax -")),
         (r#"{"id" 1}"#, Err("syntax -")),
-        (r#"{id:1}"#, Err("syntax -")),
+        (r"{id:1}", Err("syntax -")),
         (r#"{"id":1 "t":2}"#, Err("syntax -")),
         (r#"{"id":nul}"#, Err("syntax -")),
         (r#"{"id":truely}"#, Err("syntax -")),
@@ -178,7 +178,7 @@ fn the_order_of_keys_does_not_matter() {
             fields.push(format!("\"unknown_{key}_{}\": [\"{line}\"]", next(40)));
             row[usize::try_from(key).unwrap()] = line.to_string();
         }
-        text.push_str(&format!("{{{}}}\n", fields.join(",")));
+        text.extend(["{", &fields.join(","), "}\n"]);
         expected.push(row.join("|"));
     }
     let decoded = decode(&dataset, &text);

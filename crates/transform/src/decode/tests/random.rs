@@ -70,7 +70,7 @@ fn json_text(text: &str, mut bits: u64) -> String {
         bits = bits.rotate_left(7).wrapping_add(0x9e37_79b9);
         match c {
             '"' | '\\' => json.extend(['\\', c]),
-            c if bits % 3 == 0 || c < ' ' => {
+            c if bits.is_multiple_of(3) || c < ' ' => {
                 let mut units = [0; 2];
                 json.extend(c.encode_utf16(&mut units).iter().map(|unit| format!("\\u{unit:04x}")));
             }

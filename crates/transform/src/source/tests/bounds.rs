@@ -85,7 +85,7 @@ fn a_huge_line_is_not_held() {
 fn a_stray_quote_costs_one_line() {
     let mut dataset = csv(b',', one(&["id bigint", "t varchar(2000)"]));
     dataset.source.max_line_bytes = 600;
-    let rows = |from: u32, to: u32| (from..to).map(|n| format!("{n},row {n}\n")).collect::<String>();
+    let rows = |from: u32, to: u32| (from..to).map(|n| format!("{n},row {n}\n")).collect::<Vec<_>>().concat();
     let quoted = format!("1,\"two\nlines, {}\"\n", "z".repeat(300));
     let text = format!("id,t\n{quoted}2,\"stray\n{}{quoted}{}9,\"last\n10,x", rows(100, 300), rows(300, 400));
     let expected = decode(&dataset, &text);
