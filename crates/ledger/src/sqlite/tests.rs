@@ -1,7 +1,10 @@
 use std::time::Duration;
 
+use lakehand_domain::fault::Fault;
 use lakehand_domain::port::ledger::PageToken;
 use lakehand_testkit::conformance::ledger::{LedgerUnderTest, claimed_entry, ledger_suite};
+use lakehand_testkit::faulty::ledger::FaultyLedger;
+use lakehand_testkit::faulty::plan::{Fate, FaultPlan};
 use tempfile::TempDir;
 
 use super::*;
@@ -153,4 +156,19 @@ fn opening_a_new_file_in_many_threads_at_once_gives_one_name() {
         threads.into_iter().map(|thread| thread.join().unwrap()).collect()
     });
     assert_eq!(names.len(), 1);
+}
+
+#[tokio::test]
+async fn planned_failures_happen_before_or_after() {
+    let folder = TempDir::new().unwrap();
+    let inner: Arc<dyn Ledger> = Arc::new(open(&folder, "l"));
+    let plan = Arc::new(FaultPlan::new().with(1, Fate::FailsBefore).with(2, Fate::FailsAfter));
+    let faulty = FaultyLedger::new(Arc::clone(&inner), Arc::clone(&plan));
+    let entry = claimed_entry("d", "s3://b/k", 1);
+    let before = faulty.put(&entry).await.unwrap_err();
+    assert_eq!((before.effect(), inner.get(&entry.id).await.unwrap()), (Effect::NotApplied, None));
+    let after = faulty.put(&entry).await.unwrap_err();
+    assert_eq!((after.effect(), inner.get(&entry.id).await.unwrap()), (Effect::Unknown, Some(entry.clone())));
+    assert_eq!(faulty.get(&entry.id).await.unwrap(), Some(entry));
+    assert_eq!(plan.names(), ["ledger.put", "ledger.put", "ledger.get"]);
 }

@@ -5,6 +5,8 @@ use lakehand_domain::clock::Clock;
 use lakehand_domain::fault::Fault;
 use lakehand_domain::id::ReceiptHandle;
 use lakehand_testkit::conformance::queue::{QueueUnderTest, Time, queue_suite};
+use lakehand_testkit::faulty::plan::{Fate, FaultPlan};
+use lakehand_testkit::faulty::queue::FaultyQueue;
 use lakehand_testkit::manual_clock::ManualClock;
 use tempfile::TempDir;
 
@@ -151,4 +153,22 @@ fn opening_a_new_file_in_many_threads_at_once_works() {
             scope.spawn(|| SqliteQueue::open(&path, "a", QueueOptions::default(), clock()).unwrap());
         }
     });
+}
+
+#[tokio::test]
+async fn planned_failures_happen_before_or_after() {
+    let (folder, clock) = (TempDir::new().unwrap(), clock());
+    let inner: Arc<dyn Queue> = Arc::new(queue(&folder, "a", QueueOptions::default(), &clock));
+    let plan = FaultPlan::new().with(1, Fate::FailsBefore).with(2, Fate::FailsAfter).with(3, Fate::FailsAfter);
+    let plan = Arc::new(plan);
+    let faulty = FaultyQueue::new(Arc::clone(&inner), Arc::clone(&plan));
+    let before = faulty.send("a", Duration::ZERO).await.unwrap_err();
+    assert_eq!((before.effect(), inner.depth().await.unwrap().visible), (Effect::NotApplied, 0));
+    let after = faulty.send("a", Duration::ZERO).await.unwrap_err();
+    assert_eq!((after.effect(), inner.depth().await.unwrap().visible), (Effect::Unknown, 1));
+    let lost = faulty.receive(1, SHORT, Duration::ZERO).await.unwrap_err();
+    assert_eq!((lost.effect(), inner.depth().await.unwrap().in_flight), (Effect::Unknown, 1));
+    clock.advance(SHORT);
+    assert_eq!(faulty.receive(1, SHORT, Duration::ZERO).await.unwrap()[0].delivery_count, 2);
+    assert_eq!(plan.names(), ["queue.send", "queue.send", "queue.receive", "queue.receive"]);
 }

@@ -57,7 +57,11 @@ impl Temporary {
             // A link, unlike a rename, does not replace what is there.
             PutCondition::IfAbsent => match std::fs::hard_link(&self.hidden, &self.target) {
                 Err(error) if error.kind() == ErrorKind::AlreadyExists => return Ok(PutOutcome::Exists),
-                other => other.map_err(not_applied)?,
+                other => {
+                    other.map_err(not_applied)?;
+                    // Watchers take a file as complete when it is renamed or closed, and a link is neither.
+                    drop(OpenOptions::new().append(true).open(&self.target));
+                }
             },
         }
         sync_folder(folder_of(&self.target), self.durability)

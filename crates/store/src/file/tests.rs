@@ -4,8 +4,11 @@ use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::{Arc, Mutex};
 
 use futures::TryStreamExt;
+use lakehand_domain::fault::Fault;
 use lakehand_domain::port::object_store::PutCondition;
 use lakehand_testkit::conformance::object_store::{StoreUnderTest, object_store_suite};
+use lakehand_testkit::faulty::object_store::FaultyStore;
+use lakehand_testkit::faulty::plan::{Fate, FaultPlan};
 use tempfile::TempDir;
 
 use super::*;
@@ -231,4 +234,25 @@ async fn what_the_dead_left_is_hidden_and_then_swept() {
     assert_eq!(fs::read_to_string(deep.join("replaced")).unwrap(), "new", "the newer version stays");
     assert_eq!(store().sweep_temporaries(&uri(&folder, ""), hour, later).await.unwrap(), 0);
     assert_eq!(store().sweep_temporaries(&uri(&folder, "nowhere"), hour, later).await.unwrap(), 0);
+}
+
+#[tokio::test]
+async fn planned_failures_happen_before_or_after() {
+    let folder = TempDir::new().unwrap();
+    let plan = FaultPlan::new().with(2, Fate::FailsBefore).with(5, Fate::FailsAfter).with(6, Fate::FailsBefore);
+    let plan = Arc::new(plan);
+    let faulty = FaultyStore::new(Arc::new(store()), Arc::clone(&plan));
+    let mut torn = faulty.begin_upload(&uri(&folder, "a")).await.unwrap();
+    let before = torn.write(Bytes::from_static(b"x")).await.unwrap_err();
+    assert_eq!(before.effect(), Effect::NotApplied);
+    torn.abort().await.unwrap();
+    assert_eq!(names(&folder).await, Vec::<String>::new());
+    let upload = faulty.begin_upload(&uri(&folder, "a")).await.unwrap();
+    let after = upload.complete().await.unwrap_err();
+    assert_eq!((after.effect(), names(&folder).await), (Effect::Unknown, vec!["a".to_owned()]));
+    let stat = faulty.stat(&uri(&folder, "a")).await;
+    assert!(matches!(stat, Err(StoreError::Unavailable { operation: "stat", .. })), "{stat:?}");
+    let calls =
+        ["begin_upload", "write", "abort", "begin_upload", "complete", "stat"].map(|name| format!("store.{name}"));
+    assert_eq!(plan.names(), calls);
 }

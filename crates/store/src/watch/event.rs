@@ -44,7 +44,8 @@ pub(super) fn note(seen: &mut Seen, event: notify::Result<Event>, roots: &[PathB
 }
 
 /// Something is there that was not; `whole`: it came by a rename. A file that is created is still to be written, but
-/// a link, hard or soft, is to a file that was written before.
+/// a link, hard or soft, is to a file that was written before. (A file whose first name is gone again by now cannot be
+/// told from one that is still written, and is left to who lists.)
 fn arrived(seen: &mut Seen, path: &Path, whole: bool) {
     match std::fs::symlink_metadata(path) {
         Ok(metadata) if metadata.is_dir() => seen.folder(path),
