@@ -13,6 +13,24 @@ use super::slot::{Kind, Row, Slot};
 use super::walk::Failure;
 use crate::piece::Header;
 
+/// The most names a message lists.
+const SHOWN_NAMES: usize = 200;
+
+/// Names in quotes, as many as a message should have.
+fn list_names<'a>(names: &mut dyn Iterator<Item = &'a String>) -> String {
+    let mut shown: Vec<String> = Vec::new();
+    while shown.len() < SHOWN_NAMES
+        && let Some(name) = names.next()
+    {
+        shown.push(format!("{name:?}"));
+    }
+    let more = names.count();
+    if more > 0 {
+        shown.push(format!("and {more} more"));
+    }
+    shown.join(", ")
+}
+
 /// Which field of a file goes to which slot.
 #[derive(Debug)]
 pub(super) struct Mapping {
@@ -27,24 +45,22 @@ impl Mapping {
         let names = &header.names;
         let slot_of = |name: &String| plan.fields.iter().position(|field| field == name);
         let slots: Vec<Option<usize>> = names.iter().map(slot_of).collect();
-        let list = |names: &mut dyn Iterator<Item = &String>| {
-            names.map(|name| format!("{name:?}")).collect::<Vec<_>>().join(", ")
-        };
-        let missing = list(&mut plan.fields.iter().filter(|field| !names.contains(field)));
+        let missing = list_names(&mut plan.fields.iter().filter(|field| !names.contains(field)));
         if !missing.is_empty() {
             let message = format!(
                 "has no column {missing}; its header has {}; deliver the columns, or change the definition",
-                list(&mut names.iter())
+                list_names(&mut names.iter())
             );
             return Err(TransformError::Unreadable { message });
         }
         let doubled = |field: &&String| names.iter().filter(|name| name == field).count() > 1;
-        let doubled = list(&mut plan.fields.iter().filter(doubled));
+        let doubled = list_names(&mut plan.fields.iter().filter(doubled));
         if !doubled.is_empty() {
             let message = format!("has the column {doubled} more than once, and it is not known which is meant");
             return Err(TransformError::Unreadable { message });
         }
-        let unknown = list(&mut names.iter().zip(&slots).filter(|(_, slot)| slot.is_none()).map(|(name, _)| name));
+        let unknown =
+            list_names(&mut names.iter().zip(&slots).filter(|(_, slot)| slot.is_none()).map(|(name, _)| name));
         if plan.strict && !unknown.is_empty() {
             let message = format!(
                 "has the column {unknown}, which the definition does not know, and unknown_fields is reject; add it to \

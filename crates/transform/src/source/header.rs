@@ -33,6 +33,13 @@ pub(crate) fn find(bytes: &[u8], format: &CsvFormat) -> Result<Option<(Header, u
             message: "has a header line that is not valid UTF-8; deliver the file as UTF-8".to_owned(),
         });
     };
+    if format.quote.is_none_or(|quote| memchr(quote, line.as_bytes()).is_none()) && line.contains('\r') {
+        return Err(TransformError::Unreadable {
+            message: "ends its lines with carriage returns alone, as old spreadsheets do; deliver the file with line \
+                      feeds"
+                .to_owned(),
+        });
+    }
     Ok(Some((Header { names: names(line, format) }, start + end)))
 }
 
@@ -88,5 +95,6 @@ mod tests {
         }
         assert!(find(b"\n\n", &format).unwrap().is_none());
         assert!(find(b"a\xff;b\n", &format).is_err());
+        assert!(find(b"a;b\r1;2\r\n", &format).is_err());
     }
 }
