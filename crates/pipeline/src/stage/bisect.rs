@@ -75,8 +75,11 @@ pub(super) async fn divide(
                 }
             }
             Copied::Lost { part, why } => {
-                let Some(at) = group.iter().position(|load| load.manifest.parts().any(|(_, one)| one.uri == part))
-                else {
+                // A manifest that names no part where it should is told by its object.
+                let names = |load: &WrittenLoad| {
+                    load.manifest.object.uri == part || load.manifest.parts().any(|(_, one)| one.uri == part)
+                };
+                let Some(at) = group.iter().position(names) else {
                     let source = PartError::Mismatch { uri: part, message: why };
                     return Err(LoadError::Warehouse { stage: STAGE, source: source.into() });
                 };

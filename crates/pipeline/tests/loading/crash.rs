@@ -1,9 +1,10 @@
 //! Every call of a pass in turn fails, loses its answer, or is the last thing a loader does.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
+use std::future::Future;
 use std::task::Poll;
 
+use futures::stream::{self, StreamExt};
 use lakehand_domain::entry::StateName;
 use lakehand_domain::port::warehouse::Warehouse;
 use lakehand_pipeline::loading::Memory;
@@ -11,7 +12,10 @@ use lakehand_testkit::faulty::plan::{Fate, FaultPlan};
 
 use crate::world::World;
 
-/// Two files to be loaded, one whose parts are gone, and one that is archived twice over because it was loaded before.
+/// So many worlds are tried at once; they wait for the disk more than they work.
+const AT_ONCE: usize = 8;
+
+/// Two files to be loaded and archived, and one whose parts are gone.
 async fn landed(plan: FaultPlan) -> World {
     let world = World::with(plan, "archive:ARCHIVE");
     world.write("in_1.txt", &[1, 2, 3]).await;
@@ -75,38 +79,48 @@ async fn an_undisturbed_pass_loads_every_row_once() {
     assert_eq!(states, BTreeMap::from(expected));
     assert_eq!((landing, archive), (vec!["in_3.txt".to_owned()], vec!["in_1.txt".to_owned(), "in_2.txt".to_owned()]));
     assert!(calls > 30, "{names:?}");
+    let after_commit = names.iter().skip_while(|name| **name != "warehouse.commit");
+    let first = after_commit.into_iter().find(|name| ["ledger.raise", "ledger.put"].contains(name));
+    assert_eq!(first, Some(&"ledger.raise"), "a warehouse restored from before this batch must be noticed");
 }
 
 #[tokio::test]
 async fn a_call_that_fails_or_loses_its_answer_changes_nothing() {
     let (expected, calls, names) = undisturbed().await;
-    for number in 1..=calls {
-        for fate in [Fate::FailsBefore, Fate::FailsAfter] {
+    let cases = (1..=calls).flat_map(|number| [(number, Fate::FailsBefore), (number, Fate::FailsAfter)]);
+    let failing = stream::iter(cases).for_each_concurrent(AT_ONCE, |(number, fate)| {
+        let (expected, names) = (&expected, &names);
+        async move {
             let world = landed(FaultPlan::new().with(number, fate)).await;
             work(&world).await;
             world.to_the_end().await;
             let name = names[usize::try_from(number - 1).unwrap()];
-            assert_eq!(end(&world).await, expected, "call {number}, {name}, {fate:?}");
+            assert_eq!(end(&world).await, *expected, "call {number}, {name}, {fate:?}");
         }
-    }
+    });
+    failing.await;
 }
 
 #[tokio::test]
 async fn a_loader_that_dies_at_any_call_changes_nothing() {
     let (expected, calls, names) = undisturbed().await;
-    for number in 1..=calls {
-        let world = landed(FaultPlan::new()).await;
-        let mut work = Box::pin(work(&world));
-        // The loader is gone once it has begun this call, whether or not the call comes to its end.
-        std::future::poll_fn(|context| {
-            if world.plan.calls() >= number { Poll::Ready(()) } else { pin!(&mut work).poll(context) }
-        })
-        .await;
-        drop(work);
-        world.to_the_end().await;
-        let name = names[usize::try_from(number - 1).unwrap()];
-        assert_eq!(end(&world).await, expected, "died in call {number}, {name}");
-    }
+    let dying = stream::iter(1..=calls).for_each_concurrent(AT_ONCE, |number| {
+        let (expected, names) = (&expected, &names);
+        async move {
+            let world = landed(FaultPlan::new()).await;
+            let mut work = Box::pin(work(&world));
+            // The loader is gone once it has begun this call, whether or not the call comes to its end.
+            std::future::poll_fn(|context| {
+                if world.plan.calls() >= number { Poll::Ready(()) } else { work.as_mut().poll(context) }
+            })
+            .await;
+            drop(work);
+            world.to_the_end().await;
+            let name = names[usize::try_from(number - 1).unwrap()];
+            assert_eq!(end(&world).await, *expected, "died in call {number}, {name}");
+        }
+    });
+    dying.await;
 }
 
 #[tokio::test]

@@ -1,5 +1,7 @@
 //! Loading against the embedded ledger, queue, store and warehouse, with every port failing in turn.
 
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails by panicking")]
+
 mod after_load;
 mod crash;
 mod health;

@@ -32,7 +32,7 @@ use lakehand_queue::sqlite::{QueueOptions, SqliteQueue};
 use lakehand_store::file::{Durability, FileStore};
 use lakehand_testkit::conformance::warehouse::MemoryParts;
 use lakehand_testkit::faulty::ledger::FaultyLedger;
-use lakehand_testkit::faulty::object_store::FaultyObjectStore;
+use lakehand_testkit::faulty::object_store::FaultyStore;
 use lakehand_testkit::faulty::plan::FaultPlan;
 use lakehand_testkit::faulty::queue::FaultyQueue;
 use lakehand_testkit::faulty::warehouse::FaultyWarehouse;
@@ -102,11 +102,11 @@ impl World {
         let dataset = Arc::clone(catalog.iter().next().unwrap());
         let ports = Ports {
             clock: Arc::<ManualClock>::clone(&clock),
-            queue: Arc::new(FaultyQueue::new(Arc::clone(&queue), Arc::clone(&plan))),
+            queue: Arc::new(FaultyQueue::new(Arc::<SqliteQueue>::clone(&queue), Arc::clone(&plan))),
             dead_letters: Arc::<SqliteQueue>::clone(&queue),
-            ledger: Arc::new(FaultyLedger::new(Arc::clone(&ledger), Arc::clone(&plan))),
-            landing: Arc::new(FaultyObjectStore::new(Arc::clone(&files), Arc::clone(&plan))),
-            lake: Arc::new(FaultyObjectStore::new(Arc::clone(&files), Arc::clone(&plan))),
+            ledger: Arc::new(FaultyLedger::new(Arc::<SqliteLedger>::clone(&ledger), Arc::clone(&plan))),
+            landing: Arc::new(FaultyStore::new(Arc::clone(&files), Arc::clone(&plan))),
+            lake: Arc::new(FaultyStore::new(Arc::clone(&files), Arc::clone(&plan))),
             transformer: Arc::new(NoTransformer),
             warehouse: Arc::new(FaultyWarehouse::new(Arc::clone(&meddled), Arc::clone(&plan))),
             catalog: Arc::new(catalog),
@@ -180,6 +180,8 @@ impl World {
         let lease = entry.lease().unwrap().clone();
         let written = entry.written(&lease, LoadSummary::of(&manifest, at), self.clock.now()).unwrap();
         assert_eq!(self.ledger.put(&written).await.unwrap(), PutEntry::Stored);
+        // No two files are written at the same instant, so that their order is known.
+        self.clock.advance(Duration::from_millis(1));
         written
     }
 
@@ -273,6 +275,14 @@ impl World {
             cells.join(" ").replace(uri(&self.folder.path().join("landing")).as_str(), "")
         });
         cells.collect()
+    }
+
+    /// The same, or nothing where the table is not there yet.
+    pub(crate) async fn rows_or_none(&self) -> Vec<String> {
+        match self.warehouse.query("SELECT 1 FROM \"d_t__rows\"", 1).await {
+            Ok(_) => self.rows().await,
+            Err(_) => Vec::new(),
+        }
     }
 
     pub(crate) async fn entries(&self) -> Vec<Entry> {
