@@ -81,10 +81,3 @@ pub(crate) struct TablePiece {
     /// expressions. See [`crate::physical`].
     pub(crate) columns: Vec<Option<Box<dyn Array>>>,
 }
-
-impl TablePiece {
-    /// How many rows.
-    pub(crate) fn rows(&self) -> usize {
-        self.record.len()
-    }
-}

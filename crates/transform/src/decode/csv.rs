@@ -17,7 +17,7 @@ use crate::piece::Header;
 const SHOWN_NAMES: usize = 200;
 
 /// Names in quotes, as many as a message should have.
-fn list_names<'a>(names: &mut dyn Iterator<Item = &'a String>) -> String {
+fn list_names(names: &mut dyn Iterator<Item = &String>) -> String {
     let mut shown: Vec<String> = Vec::new();
     while shown.len() < SHOWN_NAMES
         && let Some(name) = names.next()

@@ -189,7 +189,7 @@ pub(crate) fn decode_content(
             decoded.accepted.push((base + u64::from(*line), String::from_utf8(raw.to_vec()).unwrap()));
         }
         for (into, table) in decoded.tables.iter_mut().zip(&piece.tables) {
-            for row in 0..table.rows() {
+            for row in 0..table.record.len() {
                 let values = table.columns.iter().map(|column| cell(column.as_deref(), row)).collect();
                 let element = table.element.get(row).copied().unwrap_or(0);
                 into.push((base + u64::from(table.record[row]), element, values));
