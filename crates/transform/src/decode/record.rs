@@ -94,126 +94,24 @@ impl RowMaker {
     /// Types and judges every value of the record.
     #[inline]
     pub(super) fn make(&mut self, row: &Row, texts: &Texts<'_>) -> Result<(), Box<Objection>> {
-        let plan = Arc::clone(&self.plan);
-        for &(at, column) in &plan.early {
-            let table = &plan.tables[at];
-            let cell = first_cell(&table.columns[column], row, &[], texts)?;
-            self.early[table.base + column] = cell;
+        for &(at, column) in &self.plan.early {
+            let table = &self.plan.tables[at];
+            self.early[table.base + column] = first_cell(&table.columns[column], row, &[], texts)?;
         }
-        for (at, table) in plan.tables.iter().enumerate() {
-            let Some(list) = table.list else {
-                let mut cells = std::mem::take(&mut self.cells);
-                let made = self.row(table, row, &[], texts, &mut cells[table.base..][..table.columns.len()]);
-                self.cells = cells;
-                self.whole[at] = made?;
-                continue;
-            };
-            let (mut cells, mut elements) = std::mem::take(&mut self.exploded[at]);
-            cells.clear();
-            elements.clear();
-            let made = self.explode(table, row, list, texts, &mut cells, &mut elements);
-            self.exploded[at] = (cells, elements);
-            made?;
-        }
-        Ok(())
-    }
-
-    /// The rows of all elements of a list.
-    fn explode(
-        &self,
-        table: &TablePlan,
-        row: &Row,
-        list: usize,
-        texts: &Texts<'_>,
-        cells: &mut Vec<Value>,
-        elements: &mut Vec<i32>,
-    ) -> Result<(), Box<Objection>> {
-        let list = &row.lists[list];
-        for element in 0..list.elements {
-            let slots = &list.slots[element * list.width..][..list.width];
-            let start = cells.len();
-            cells.resize(start + table.columns.len(), Value::Null);
-            if self.row(table, row, slots, texts, &mut cells[start..])? {
-                elements.push(i32::try_from(element + 1).unwrap_or(i32::MAX));
-            } else {
-                cells.truncate(start);
+        let record = Record { plan: &self.plan, early: &self.early, row, texts };
+        for (at, table) in self.plan.tables.iter().enumerate() {
+            match table.list {
+                None => {
+                    let cells = &mut self.cells[table.base..][..table.columns.len()];
+                    self.whole[at] = record.row(table, &[], cells)?;
+                }
+                Some(list) => {
+                    let (cells, elements) = &mut self.exploded[at];
+                    record.explode(table, list, cells, elements)?;
+                }
             }
         }
         Ok(())
-    }
-
-    /// One row. False where it has no key and the table leaves such rows out.
-    #[inline]
-    fn row(
-        &self,
-        table: &TablePlan,
-        row: &Row,
-        element: &[Slot],
-        texts: &Texts<'_>,
-        cells: &mut [Value],
-    ) -> Result<bool, Box<Objection>> {
-        let key = table.skip_key.as_deref().unwrap_or_default();
-        for &column in key {
-            cells[column] = self.cell(table, column, row, element, texts)?;
-        }
-        if !key.is_empty() && key.iter().all(|&column| cells[column].is_null()) {
-            return Ok(false);
-        }
-        for (at, column) in table.columns.iter().enumerate() {
-            if !key.contains(&at) {
-                cells[at] = self.cell(table, at, row, element, texts)?;
-            }
-            if let Err(complaint) = column.rules.check_required(cells[at])
-                && !matches!(column.origin, ColumnOrigin::Expression)
-            {
-                return Err(objection(column, complaint, None, texts));
-            }
-        }
-        Ok(true)
-    }
-
-    /// One cell of a row.
-    #[inline]
-    fn cell(
-        &self,
-        table: &TablePlan,
-        at: usize,
-        row: &Row,
-        element: &[Slot],
-        texts: &Texts<'_>,
-    ) -> Result<Value, Box<Objection>> {
-        let column = &table.columns[at];
-        match &column.origin {
-            ColumnOrigin::Record(_) if column.early => Ok(self.early[table.base + at]),
-            ColumnOrigin::Hash(inputs) => self.hash(column, inputs, row, element, texts),
-            _ => first_cell(column, row, element, texts),
-        }
-    }
-
-    /// A hash of cells of this row and of the record.
-    fn hash(
-        &self,
-        column: &ColumnPlan,
-        inputs: &[(usize, usize)],
-        row: &Row,
-        element: &[Slot],
-        texts: &Texts<'_>,
-    ) -> Result<Value, Box<Objection>> {
-        let mut hasher = KeyHasher::default();
-        for &(table, at) in inputs {
-            let table = &self.plan.tables[table];
-            let input = &table.columns[at];
-            let value = match &input.origin {
-                ColumnOrigin::Record(_) => self.early[table.base + at],
-                _ => first_cell(input, row, element, texts)?,
-            };
-            hasher.add(hashed(value, input.column_type, texts));
-        }
-        Ok(match (hasher.finish(), column.column_type) {
-            (None, _) => Value::Null,
-            (Some(hash), ColumnType::Bigint) => Value::Integer(as_bigint(hash)),
-            (Some(hash), _) => Value::Digest(hash),
-        })
     }
 
     /// Adds the rows of the record made last.
@@ -235,6 +133,94 @@ impl RowMaker {
                 push_row(&mut builders.columns, cells, texts, &mut self.digits);
             }
         }
+    }
+}
+
+/// A record while its rows are made.
+#[derive(Clone, Copy)]
+struct Record<'a> {
+    plan: &'a Plan,
+    early: &'a [Value],
+    row: &'a Row,
+    texts: &'a Texts<'a>,
+}
+
+impl Record<'_> {
+    /// The rows of all elements of a list.
+    fn explode(
+        self,
+        table: &TablePlan,
+        list: usize,
+        cells: &mut Vec<Value>,
+        elements: &mut Vec<i32>,
+    ) -> Result<(), Box<Objection>> {
+        cells.clear();
+        elements.clear();
+        let list = &self.row.lists[list];
+        for element in 0..list.elements {
+            let slots = &list.slots[element * list.width..][..list.width];
+            let start = cells.len();
+            cells.resize(start + table.columns.len(), Value::Null);
+            if self.row(table, slots, &mut cells[start..])? {
+                elements.push(i32::try_from(element + 1).unwrap_or(i32::MAX));
+            } else {
+                cells.truncate(start);
+            }
+        }
+        Ok(())
+    }
+
+    /// One row. False where it has no key and the table leaves such rows out.
+    #[inline]
+    fn row(self, table: &TablePlan, element: &[Slot], cells: &mut [Value]) -> Result<bool, Box<Objection>> {
+        let key = table.skip_key.as_deref().unwrap_or_default();
+        for &column in key {
+            cells[column] = self.cell(table, column, element)?;
+        }
+        if !key.is_empty() && key.iter().all(|&column| cells[column].is_null()) {
+            return Ok(false);
+        }
+        for (at, column) in table.columns.iter().enumerate() {
+            if !key.contains(&at) {
+                cells[at] = self.cell(table, at, element)?;
+            }
+            if let Err(complaint) = column.rules.check_required(cells[at])
+                && !matches!(column.origin, ColumnOrigin::Expression)
+            {
+                return Err(objection(column, complaint, None, self.texts));
+            }
+        }
+        Ok(true)
+    }
+
+    /// One cell of a row.
+    #[inline]
+    fn cell(self, table: &TablePlan, at: usize, element: &[Slot]) -> Result<Value, Box<Objection>> {
+        let column = &table.columns[at];
+        match &column.origin {
+            ColumnOrigin::Record(_) if column.early => Ok(self.early[table.base + at]),
+            ColumnOrigin::Hash(inputs) => self.hash(column, inputs, element),
+            _ => first_cell(column, self.row, element, self.texts),
+        }
+    }
+
+    /// A hash of cells of this row and of the record.
+    fn hash(self, column: &ColumnPlan, inputs: &[(usize, usize)], element: &[Slot]) -> Result<Value, Box<Objection>> {
+        let mut hasher = KeyHasher::default();
+        for &(table, at) in inputs {
+            let table = &self.plan.tables[table];
+            let input = &table.columns[at];
+            let value = match &input.origin {
+                ColumnOrigin::Record(_) => self.early[table.base + at],
+                _ => first_cell(input, self.row, element, self.texts)?,
+            };
+            hasher.add(hashed(value, input.column_type, self.texts));
+        }
+        Ok(match (hasher.finish(), column.column_type) {
+            (None, _) => Value::Null,
+            (Some(hash), ColumnType::Bigint) => Value::Integer(as_bigint(hash)),
+            (Some(hash), _) => Value::Digest(hash),
+        })
     }
 }
 
