@@ -20,6 +20,9 @@ pub(super) fn stat(operation: &'static str, uri: &ObjectUri, path: &Path) -> Res
 
 /// The stat of a file. The time of its last change of any kind is no part of the version: a rename or a link changes
 /// it, and not the content.
+///
+/// File systems stamp times to a tick of some milliseconds. Versions of one tick differ by inode or size; their order
+/// is by name. A file rewritten in place within the tick, to the same size, cannot be told from what it was.
 pub(super) fn of(uri: &ObjectUri, metadata: &Metadata) -> ObjectStat {
     let modified = i128::from(metadata.mtime()) * NANOS + i128::from(metadata.mtime_nsec());
     let etag = format!("{:x}-{modified:x}-{:x}", metadata.ino(), metadata.size());
