@@ -1,3 +1,7 @@
 //! The one integration-test binary: the real `lakehand` on embedded parts, and the rules of the architecture.
 
 mod architecture;
+mod cli;
+mod errors;
+mod harness;
+mod torture;

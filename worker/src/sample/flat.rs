@@ -77,7 +77,11 @@ fn local(seconds: i64) -> String {
 }
 
 fn cents(amount: u64) -> String {
-    if amount.is_multiple_of(100) { (amount / 100).to_string() } else { format!("{}.{:02}", amount / 100, amount % 100) }
+    if amount.is_multiple_of(100) {
+        (amount / 100).to_string()
+    } else {
+        format!("{}.{:02}", amount / 100, amount % 100)
+    }
 }
 
 /// The members of one JSON object, in order.
@@ -184,17 +188,14 @@ fn members(seed: u64, listing: Listing) -> String {
     m.number("contactFormConfiguration_freemiumSettings_duration", 0);
     m.truth("contactFormConfiguration_premiumProfileRequired", false);
     m.text("imprintLink_xlink_href", &format!("{expose}/imprint"));
-    real_estate(&mut m, &mut flat, &mut change, listing, published, &Home {
-        id: &id,
-        quarter,
-        postcode,
-        living_space,
-        rooms,
-        base_rent,
-        service,
-        heating,
-        expose: &expose,
-    });
+    real_estate(
+        &mut m,
+        &mut flat,
+        &mut change,
+        listing,
+        published,
+        &Home { id: &id, quarter, postcode, living_space, rooms, base_rent, service, heating, expose: &expose },
+    );
     for key in ["realtorValuationJSONLink", "realtorValuationV2JSONLink", "realtorValuationV2JSONPLink"] {
         m.text(&format!("{key}_xlink_href"), "https://www.portal.example/expose/realtorEvaluation/no-information");
     }
@@ -256,7 +257,10 @@ fn real_estate(
     m.text(&e("calculatedTotalRentScope"), "WARM_RENT");
     m.text(&e("cellar"), flat.pick(&["YES", "NOT_APPLICABLE"]));
     m.truth(&e("certificateOfEligibilityNeeded"), flat.percent(5));
-    m.text(&e("condition"), flat.pick(&["WELL_KEPT", "REFURBISHED", "FIRST_TIME_USE_AFTER_REFURBISHMENT", "NO_INFORMATION"]));
+    m.text(
+        &e("condition"),
+        flat.pick(&["WELL_KEPT", "REFURBISHED", "FIRST_TIME_USE_AFTER_REFURBISHMENT", "NO_INFORMATION"]),
+    );
     if flat.percent(85) {
         m.number(&e("constructionYear"), flat.between(1880, 2018));
     }
@@ -302,7 +306,10 @@ fn real_estate(
     m.text(&e("otherNote"), flat.pick(&SENTENCES));
     m.text(&e("petsAllowed"), flat.pick(&["YES", "NO", "NEGOTIABLE", "NO_INFORMATION"]));
     for key in ["referencePriceApiCall", "referencePriceServiceCall"] {
-        m.text(&e(key), &format!("https://www.portal.example/realestatevaluation/ajax/v2.2/referenceprice/region/3/{}", home.id));
+        m.text(
+            &e(key),
+            &format!("https://www.portal.example/realestatevaluation/ajax/v2.2/referenceprice/region/3/{}", home.id),
+        );
     }
     m.raw(&e("serviceCharge"), &cents(home.service));
     m.text(&e("state"), if change.percent(92) { "ACTIVE" } else { "INACTIVE" });

@@ -1,0 +1,213 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0   all is well
+  1   some files failed (run --drain, preview, infer), or nothing is known (explain)
+  2   the command line is wrong
+  64  settings or definitions are wrong
+  70  something outside failed (a folder, a database, the disk), or it was stopped at once by a second signal";
+
+/// Turns every file that lands into clean Parquet in a lake and rows in a warehouse, exactly once.
+#[derive(Debug, Parser)]
+#[command(name = "lakehand", version, after_help = EXIT_CODES, propagate_version = true)]
+pub(crate) struct Cli {
+    /// What every command takes.
+    #[command(flatten)]
+    pub(crate) global: Global,
+    /// What to do.
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// What every command takes.
+#[derive(Debug, Clone, Args)]
+#[command(next_help_heading = "Everywhere")]
+pub(crate) struct Global {
+    /// The settings file. Default: lakehand.toml in the current folder, if there is one.
+    #[arg(long, global = true, value_name = "FILE", env = "LAKEHAND_CONFIG")]
+    pub(crate) config: Option<PathBuf>,
+    /// One setting, over file and environment: --set intake.concurrency=4. May be repeated.
+    #[arg(long = "set", global = true, value_name = "KEY=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// What commands print: tables for people, JSON for machines.
+    #[arg(long, short, global = true, value_enum, default_value_t = Format::Table)]
+    pub(crate) output: Format,
+    /// What is logged: error, warn, info, debug, trace, or a filter such as lakehand_pipeline=debug. Default: info for
+    /// run, warn otherwise.
+    #[arg(long, global = true, value_name = "FILTER", env = "LAKEHAND_LOG")]
+    pub(crate) log: Option<String>,
+    /// How it is logged, on standard error.
+    #[arg(long, global = true, value_enum, default_value_t = LogFormat::Human, env = "LAKEHAND_LOG_FORMAT")]
+    pub(crate) log_format: LogFormat,
+}
+
+/// What commands print.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Format {
+    /// Tables a person can read.
+    Table,
+    /// One JSON document; for run, one JSON document a line.
+    Json,
+}
+
+/// How logs are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum LogFormat {
+    /// Lines for people.
+    Human,
+    /// One JSON object a line.
+    Json,
+}
+
+/// What to do.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// The whole thing on this machine: no cloud, no account, sample data.
+    Demo(DemoArgs),
+    /// Process what lands, until stopped.
+    Run(RunArgs),
+    /// Check settings, definitions and whether everything can be reached: every problem at once.
+    Check,
+    /// Put one local file through a dataset and show what comes out. Writes nothing.
+    Preview(PreviewArgs),
+    /// Print a first dataset definition made from a sample file.
+    Infer(InferArgs),
+    /// List what became of files, the newest first.
+    Loads(LoadsArgs),
+    /// Say why a file was loaded, or why not, and account for each of its records.
+    Explain(ExplainArgs),
+    /// Print the JSON Schema of dataset definitions, for editors.
+    Schema,
+    /// Write sample files of the demo's kind, for trying and measuring.
+    #[command(hide = true)]
+    Sample(SampleArgs),
+}
+
+/// Arguments of `demo`.
+#[derive(Debug, Args)]
+pub(crate) struct DemoArgs {
+    /// Where everything of the demo lies.
+    #[arg(long, value_name = "FOLDER", default_value = "./lakehand-demo")]
+    pub(crate) folder: PathBuf,
+    /// How many hourly files are made.
+    #[arg(long, value_name = "N", default_value_t = 48, value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    pub(crate) files: u32,
+    /// Go on with what an earlier demo left in the folder, instead of starting anew.
+    #[arg(long)]
+    pub(crate) keep: bool,
+}
+
+/// Arguments of `run`.
+#[derive(Debug, Args)]
+pub(crate) struct RunArgs {
+    /// Work until the queue is empty and everything written is loaded, then stop.
+    #[arg(long)]
+    pub(crate) drain: bool,
+}
+
+/// Arguments of `preview`.
+#[derive(Debug, Args)]
+pub(crate) struct PreviewArgs {
+    /// The name of a dataset of the datasets folder, or the path of a definition (.toml).
+    pub(crate) dataset: String,
+    /// The local file.
+    pub(crate) file: PathBuf,
+    /// How many rows of each table, and how many rejects, are shown.
+    #[arg(long, value_name = "N", default_value_t = 10)]
+    pub(crate) rows: usize,
+}
+
+/// Arguments of `infer`.
+#[derive(Debug, Args)]
+pub(crate) struct InferArgs {
+    /// The sample: jsonl or csv, plain or compressed.
+    pub(crate) file: PathBuf,
+    /// The name of the dataset. Default: from the file's name.
+    #[arg(long)]
+    pub(crate) name: Option<String>,
+}
+
+/// Arguments of `loads`.
+#[derive(Debug, Args)]
+pub(crate) struct LoadsArgs {
+    /// Only of this dataset.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
+    /// Only in this state.
+    #[arg(long, short, value_enum)]
+    pub(crate) state: Option<State>,
+    /// Only what changed since: a duration such as 24h, or an instant such as 2026-11-21T08:00:00Z.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// At most this many.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+}
+
+/// A state of the ledger, as a flag.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+#[value(rename_all = "snake_case")]
+pub(crate) enum State {
+    /// Being read, or waiting to be again.
+    Claimed,
+    /// Its Parquet is in the lake; it waits to be loaded.
+    Written,
+    /// Its rows are in the warehouse.
+    Loaded,
+    /// It cannot succeed as it is.
+    #[value(alias = "set-aside")]
+    SetAside,
+}
+
+/// Arguments of `explain`.
+#[derive(Debug, Args)]
+pub(crate) struct ExplainArgs {
+    /// The object: a URI, a local path, or a path below the landing.
+    pub(crate) object: String,
+}
+
+/// Arguments of `sample`.
+#[derive(Debug, Args)]
+pub(crate) struct SampleArgs {
+    /// Where hourly zips are written.
+    #[arg(long, value_name = "FOLDER", default_value = ".")]
+    pub(crate) folder: PathBuf,
+    /// How many hourly zips.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) files: u32,
+    /// Lines of each zip.
+    #[arg(long, value_name = "N", default_value_t = 1000)]
+    pub(crate) lines: u32,
+    /// How many of a hundred lines are dirty.
+    #[arg(long, value_name = "N", default_value_t = 1)]
+    pub(crate) dirt: u32,
+    /// The number of the zip, from 0, that is torn.
+    #[arg(long, value_name = "N")]
+    pub(crate) corrupt: Option<u32>,
+    /// The same seed gives the same files.
+    #[arg(long, value_name = "N", default_value_t = 7)]
+    pub(crate) seed: u64,
+    /// One file of lines instead of zips.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) jsonl: Option<PathBuf>,
+    /// How large that file is to be.
+    #[arg(long, value_name = "SIZE", default_value = "100MB")]
+    pub(crate) bytes: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::Cli;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+}

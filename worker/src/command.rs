@@ -1,0 +1,11 @@
+//! The subcommands, one a file: each reads its arguments, calls a library, and renders the answer.
+
+pub(crate) mod check;
+pub(crate) mod demo;
+pub(crate) mod explain;
+pub(crate) mod infer;
+pub(crate) mod loads;
+pub(crate) mod preview;
+pub(crate) mod run;
+pub(crate) mod sample;
+pub(crate) mod schema;
