@@ -195,7 +195,12 @@ impl TableProgram {
             });
             match expression {
                 Ok(expression) => {
-                    expressions.push(Computed { column: at, name: format!("{}.{name}", shape.name), expression, judge });
+                    expressions.push(Computed {
+                        column: at,
+                        name: format!("{}.{name}", shape.name),
+                        expression,
+                        judge,
+                    });
                 }
                 Err(message) => problems.push((format!("{key}.expr"), message)),
             }
@@ -284,11 +289,8 @@ impl TableProgram {
 }
 
 fn strike(table: &mut Whole, struck: &BTreeMap<u32, Broken>) {
-    let kept: Vec<u32> = (0u32..)
-        .zip(&table.record)
-        .filter(|(_, record)| !struck.contains_key(record))
-        .map(|(row, _)| row)
-        .collect();
+    let kept: Vec<u32> =
+        (0u32..).zip(&table.record).filter(|(_, record)| !struck.contains_key(record)).map(|(row, _)| row).collect();
     if kept.len() < table.record.len() {
         *table = pick(table, &kept);
     }
@@ -325,6 +327,3 @@ fn place(partitions: &Partitions, table: Whole) -> Vec<Rows> {
     }
     placed.into_iter().map(|placed| rows_of(placed.partition, pick(&table, &placed.rows))).collect()
 }
-
-#[cfg(test)]
-mod tests;

@@ -53,7 +53,7 @@ impl PartSchema {
 
     /// Page size is polars' default of 1 MB; the length of statistics of texts is set, since unset it would come from
     /// the environment.
-    pub(crate) fn options(&self) -> WriteOptions {
+    pub(crate) fn options() -> WriteOptions {
         WriteOptions {
             statistics: StatisticsOptions {
                 min_value: true,
@@ -133,7 +133,7 @@ pub(crate) fn encode_column(
         }
     };
     let mut encoded = EncodedColumn { pages: Vec::new(), bytes: 0 };
-    for column in array_to_columns(array, parquet_type, schema.options(), &[encoding])? {
+    for column in array_to_columns(array, parquet_type, PartSchema::options(), &[encoding])? {
         for page in column {
             let (page, bytes) = compress(page?, schema.level)?;
             encoded.pages.push(page);
@@ -179,8 +179,7 @@ fn compress(page: Page, level: i32) -> PolarsResult<(CompressedPage, usize)> {
             let bytes = compressed(&page.buffer, level)?;
             let size = bytes.len();
             let plain = page.buffer.len();
-            let page =
-                CompressedDictPage::new(CowBuffer::Owned(bytes), codec, plain, page.num_values, page.is_sorted);
+            let page = CompressedDictPage::new(CowBuffer::Owned(bytes), codec, plain, page.num_values, page.is_sorted);
             (CompressedPage::Dict(page), size)
         }
     })

@@ -158,7 +158,9 @@ fn verdict(max_rejects: MaxRejects, records: u64, rejects: &RejectCounts) -> Ver
     rules.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(other.0)));
     let rules = rules.iter().take(3).map(|(rule, count)| format!("{rule}: {count}")).collect::<Vec<_>>().join(", ");
     Verdict::TooManyRejects {
-        message: format!("{rejected} of {records} records are rejected, more than max_rejects = {limit} allows ({rules})"),
+        message: format!(
+            "{rejected} of {records} records are rejected, more than max_rejects = {limit} allows ({rules})"
+        ),
     }
 }
 

@@ -6,9 +6,7 @@ mod json;
 mod name;
 mod seen;
 
-use lakehand_dataset::dataset::{
-    AfterLoad, Dataset, Encoding, Format, MaxRejects, Quality, Source, UnknownFields,
-};
+use lakehand_dataset::dataset::{AfterLoad, Dataset, Encoding, Format, MaxRejects, Quality, Source, UnknownFields};
 use lakehand_dataset::transformer::{Content, TransformError};
 use lakehand_domain::id::{DatasetId, Fingerprint};
 use lakehand_domain::shape::OnRewrite;

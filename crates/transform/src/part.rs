@@ -6,9 +6,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use lakehand_dataset::transformer::{PartSink, PartWriter, TransformError, TransformedPart};
 use polars::prelude::PolarsError;
-use polars_parquet::write::{
-    CompressedPage, DynIter, DynStreamingIterator, FileWriter, fallible_streaming_iterator,
-};
+use polars_parquet::write::{CompressedPage, DynIter, DynStreamingIterator, FileWriter, fallible_streaming_iterator};
 
 use crate::encode::{EncodedColumn, PartSchema};
 
@@ -34,7 +32,8 @@ impl fmt::Debug for Metered {
 impl Metered {
     /// Begins a part.
     pub(crate) fn open(sink: &dyn PartSink, name: &str) -> Result<Self, TransformError> {
-        let writer = sink.create(name).map_err(|source| TransformError::Io { what: format!("create part {name}"), source })?;
+        let writer =
+            sink.create(name).map_err(|source| TransformError::Io { what: format!("create part {name}"), source })?;
         Ok(Self {
             sink: writer,
             buffer: Vec::new(),
@@ -103,7 +102,7 @@ impl ParquetPart {
             metered,
             schema.arrow.clone(),
             schema.parquet.clone(),
-            schema.options(),
+            PartSchema::options(),
         );
         Ok(Self { name, writer, failure, rows: 0, bytes: 0 })
     }

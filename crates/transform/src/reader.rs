@@ -50,7 +50,8 @@ impl PartFiles {
                     // One byte more than it should have tells whether it grew.
                     file.take(most as u64 + 1).read_to_end(&mut bytes).map(|_| bytes)
                 });
-                let bytes = read.await.map_err(|error| io(uri, error.into()))?.map_err(|error| io(uri, error.into()))?;
+                let bytes =
+                    read.await.map_err(|error| io(uri, error.into()))?.map_err(|error| io(uri, error.into()))?;
                 Ok(Bytes::from(bytes))
             }
             ObjectBody::Stream(mut stream) => {
@@ -117,7 +118,9 @@ impl PartRows {
                 Some((expected, found)) if expected.name() == found.name() => {
                     format!("its column {} has another type", found.name())
                 }
-                Some((expected, found)) => format!("it has column {} where {} should be", found.name(), expected.name()),
+                Some((expected, found)) => {
+                    format!("it has column {} where {} should be", found.name(), expected.name())
+                }
                 None => format!("it has {} columns, not {}", found.len(), expected.len()),
             };
             return Err(mismatch(uri, what));
@@ -200,9 +203,10 @@ fn numbers<T: NativeType, V>(array: Option<&dyn Array>, convert: impl Fn(T) -> V
 }
 
 fn downcast<A: Array + 'static>(array: &dyn Array) -> PolarsResult<&A> {
-    array.as_any().downcast_ref::<A>().ok_or_else(|| {
-        PolarsError::SchemaMismatch(format!("a column decoded as {:?}", array.dtype()).into())
-    })
+    array
+        .as_any()
+        .downcast_ref::<A>()
+        .ok_or_else(|| PolarsError::SchemaMismatch(format!("a column decoded as {:?}", array.dtype()).into()))
 }
 
 fn i64_of(at: usize) -> i64 {

@@ -72,7 +72,8 @@ impl Expression {
             }
             Err(_) => {
                 let half = rows / 2;
-                let (before, after) = (frame.slice(0, half), frame.slice(i64::try_from(half).unwrap_or(0), rows - half));
+                let (before, after) =
+                    (frame.slice(0, half), frame.slice(i64::try_from(half).unwrap_or(0), rows - half));
                 let mut series = self.bisect(&before, first, failed)?;
                 let second = first + u32::try_from(half).unwrap_or(0);
                 series.append(&self.bisect(&after, second, failed)?)?;

@@ -25,8 +25,8 @@ pub(crate) struct Misfit {
 
 /// Why results of this type can never become the declared type; `None` where they can.
 pub(crate) fn unfit(data_type: &DataType, column_type: ColumnType) -> Option<String> {
-    let numeric = data_type.is_integer()
-        || matches!(data_type, DataType::Float32 | DataType::Float64 | DataType::Decimal(..));
+    let numeric =
+        data_type.is_integer() || matches!(data_type, DataType::Float32 | DataType::Float64 | DataType::Decimal(..));
     let fits = match column_type {
         _ if *data_type == DataType::Null => true,
         ColumnType::Boolean => *data_type == DataType::Boolean,
@@ -120,9 +120,7 @@ impl<'a> Results<'a> {
             Values::UInt64(array) => array.get(row).map(|value| Cell::Integer(value.into())),
             Values::Float32(array) => array.get(row).map(|value| Cell::Float(value.into())),
             Values::Float64(array) => array.get(row).map(Cell::Float),
-            Values::Decimal(array, scale) => {
-                array.get(row).map(|unscaled| Cell::Decimal { unscaled, scale: *scale })
-            }
+            Values::Decimal(array, scale) => array.get(row).map(|unscaled| Cell::Decimal { unscaled, scale: *scale }),
             Values::Text(array) => array.get(row).map(Cell::Text),
             Values::Date(array) => array.get(row).map(Cell::Date),
             Values::Micros(array) => array.get(row).map(Cell::Micros),
@@ -261,7 +259,8 @@ fn beyond(cell: Cell<'_>, column_type: ColumnType) -> Misfit {
 }
 
 fn inexact(cell: Cell<'_>, column_type: ColumnType, scale: u8) -> Misfit {
-    let message = format!("the result has more than {scale} digits after the point, and the column is {column_type}: ROUND it");
+    let message =
+        format!("the result has more than {scale} digits after the point, and the column is {column_type}: ROUND it");
     misfit(Rule::Precision, message, cell)
 }
 

@@ -50,7 +50,8 @@ impl Judge {
     /// From the definition. A failure is (the rule's key, what is wrong).
     pub(crate) fn compile(rules: &Rules, column_type: ColumnType, required: bool) -> Result<Self, (String, String)> {
         let value = |key: &str, text: &str| {
-            parse(text, column_type).ok_or_else(|| (key.to_owned(), format!("{text:?} is not a value of {column_type}")))
+            parse(text, column_type)
+                .ok_or_else(|| (key.to_owned(), format!("{text:?} is not a value of {column_type}")))
         };
         let optional = |key: &str, text: &Option<String>| {
             text.as_ref().map(|text| value(key, text).map(|value| (value, text.clone()))).transpose()
@@ -110,8 +111,9 @@ pub(crate) fn text_of(scalar: Scalar<'_>, column_type: ColumnType) -> Option<Str
     Some(match (scalar, column_type) {
         (Scalar::Null, _) => return None,
         (Scalar::Boolean(value), _) => value.to_string(),
-        (Scalar::Integer(days), ColumnType::Date) => crate::partition::day(days)
-            .map_or_else(|| format!("day {days}"), |day| day.format("%Y-%m-%d").to_string()),
+        (Scalar::Integer(days), ColumnType::Date) => {
+            crate::partition::day(days).map_or_else(|| format!("day {days}"), |day| day.format("%Y-%m-%d").to_string())
+        }
         (Scalar::Integer(micros), ColumnType::Timestamp | ColumnType::Timestamptz) => {
             let zone = if column_type == ColumnType::Timestamptz { "Z" } else { "" };
             DateTime::from_timestamp_micros(micros)
@@ -201,7 +203,10 @@ mod tests {
         assert_eq!(judged("varchar(9)", &rules, Scalar::Text("abc")), Err(Rule::OneOf));
         let rules = Rules { min: some("2026-01-01"), ..Rules::default() };
         assert_eq!(judged("date", &rules, Scalar::Integer(0)), Err(Rule::Bounds));
-        assert_eq!(judged("timestamp", &rules, Scalar::Integer(1_767_225_600_000_000)), Ok("2026-01-01T00:00:00".into()));
+        assert_eq!(
+            judged("timestamp", &rules, Scalar::Integer(1_767_225_600_000_000)),
+            Ok("2026-01-01T00:00:00".into())
+        );
     }
 
     #[test]

@@ -82,13 +82,12 @@ impl Lane {
             written.next += 1;
             match step {
                 Step::Group { rows, columns } => {
-                    let mut part = match written.part.take() {
-                        Some(part) => part,
-                        None => {
-                            let name = format!("{}-{:05}.parquet", self.prefix, written.begun);
-                            written.begun += 1;
-                            ParquetPart::open(sink, name, &self.schema)?
-                        }
+                    let mut part = if let Some(part) = written.part.take() {
+                        part
+                    } else {
+                        let name = format!("{}-{:05}.parquet", self.prefix, written.begun);
+                        written.begun += 1;
+                        ParquetPart::open(sink, name, &self.schema)?
                     };
                     part.write(rows, &columns)?;
                     if part.bytes() >= self.part_bytes {

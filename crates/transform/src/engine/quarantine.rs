@@ -38,12 +38,11 @@ impl Quarantine {
         })?;
         line.push(b'\n');
         let failed = |source| TransformError::Io { what: format!("write {}", self.name), source };
-        let writer = match &mut self.open {
-            Some(writer) => writer,
-            None => {
-                let metered = Metered::open(sink, &self.name)?;
-                self.open.insert(zstd::stream::write::Encoder::new(metered, LEVEL).map_err(failed)?)
-            }
+        let writer = if let Some(writer) = &mut self.open {
+            writer
+        } else {
+            let metered = Metered::open(sink, &self.name)?;
+            self.open.insert(zstd::stream::write::Encoder::new(metered, LEVEL).map_err(failed)?)
         };
         writer.write_all(&line).map_err(failed)?;
         self.rows += 1;

@@ -1,5 +1,7 @@
 //! The back half on pieces made by hand: determinism, partitions, parts, quarantine, verdicts and failures.
 
+mod whole;
+
 use std::collections::BTreeMap;
 use std::io::{self, Read, Write};
 use std::sync::Mutex;
@@ -188,7 +190,12 @@ fn input(dataset: Dataset) -> TransformInput {
 }
 
 /// A piece of a table with these columns whose records stand one a line, after `skipped` blank lines.
-fn piece(number: u64, member: Option<(&str, bool)>, skipped: u32, columns: Vec<(&str, Vec<Scalar<'_>>)>) -> (Piece, Vec<u8>) {
+fn piece(
+    number: u64,
+    member: Option<(&str, bool)>,
+    skipped: u32,
+    columns: Vec<(&str, Vec<Scalar<'_>>)>,
+) -> (Piece, Vec<u8>) {
     let rows = u32::try_from(columns[0].1.len()).unwrap();
     let lines: Vec<String> = (0..rows).map(|row| format!("{{\"line\":{}}}\n", row + 1 + skipped)).collect();
     let mut accepted = Vec::new();
@@ -239,7 +246,7 @@ impl<M: Fn(u64) -> (Piece, Vec<u8>)> Feed for Made<'_, M> {
             return Ok(None);
         }
         // Some chunks take longer than others.
-        if number % 7 == 0 {
+        if number.is_multiple_of(7) {
             thread::yield_now();
         }
         let (mut piece, bytes) = (self.make)(number);
@@ -494,7 +501,8 @@ fn lines_are_counted_over_chunks_and_members() {
     dataset.quality.max_rejects = MaxRejects::BasisPoints(10_000);
     let input = input(dataset);
     let make = |number: u64| {
-        let (member, begins) = [("a.json", true), ("a.json", false), ("b.json", true)][usize::try_from(number).unwrap()];
+        let (member, begins) =
+            [("a.json", true), ("a.json", false), ("b.json", true)][usize::try_from(number).unwrap()];
         let ids = [1, 40_000, 2].map(Scalar::Integer).to_vec();
         piece(number, Some((member, begins)), u32::try_from(number).unwrap(), vec![("bigint", ids)])
     };
@@ -505,7 +513,8 @@ fn lines_are_counted_over_chunks_and_members() {
         .into_iter()
         .map(|reject| (reject.record, reject.member.unwrap(), reject.line, reject.value.unwrap(), reject.raw))
         .collect();
-    let line = |record, member: &str, line, raw: &str| (record, member.to_owned(), line, "40000".to_owned(), raw.to_owned());
+    let line =
+        |record, member: &str, line, raw: &str| (record, member.to_owned(), line, "40000".to_owned(), raw.to_owned());
     assert_eq!(
         found,
         [
@@ -566,7 +575,11 @@ fn every_type_reads_back_exactly() {
                     ColumnValues::Timestamp(numbers(values).repeat(times))
                 }
                 ColumnType::Date => ColumnValues::Date(
-                    numbers(values).iter().map(|v| v.map(|v| i32::try_from(v).unwrap())).collect::<Vec<_>>().repeat(times),
+                    numbers(values)
+                        .iter()
+                        .map(|v| v.map(|v| i32::try_from(v).unwrap()))
+                        .collect::<Vec<_>>()
+                        .repeat(times),
                 ),
                 ColumnType::Real | ColumnType::Double => {
                     let values = values.iter().map(|v| if let Scalar::Float(v) = v { Some(*v) } else { None });
@@ -577,7 +590,8 @@ fn every_type_reads_back_exactly() {
                     ColumnValues::Decimal { scale, unscaled: values.collect::<Vec<_>>().repeat(times) }
                 }
                 ColumnType::Varchar { .. } | ColumnType::Json => {
-                    let values = values.iter().map(|v| if let Scalar::Text(v) = v { Some((*v).to_owned()) } else { None });
+                    let values =
+                        values.iter().map(|v| if let Scalar::Text(v) = v { Some((*v).to_owned()) } else { None });
                     ColumnValues::Text(values.collect::<Vec<_>>().iter().cloned().cycle().take(3 * times).collect())
                 }
             };
@@ -597,10 +611,7 @@ fn too_many_rejects_set_the_file_aside_and_are_kept() {
     let sink = Memory::default();
     let transformed = transform_with(&input, &sink, 2, 10, &|| false, make).unwrap();
     let Verdict::TooManyRejects { message } = &transformed.verdict else { panic!("accepted") };
-    assert_eq!(
-        message,
-        "60 of 1000 records are rejected, more than max_rejects = 5% allows (range t.small: 60)"
-    );
+    assert_eq!(message, "60 of 1000 records are rejected, more than max_rejects = 5% allows (range t.small: 60)");
     assert_eq!(sink.quarantine(&transformed).len(), 60);
 }
 
@@ -689,9 +700,13 @@ fn a_part_that_is_not_its_manifests_is_never_read() {
 fn limits_read_as_they_were_written() {
     let mut rejects = RejectCounts::default();
     rejects.add(Rule::Type, Some("t.a"));
-    for (limit, text) in [(MaxRejects::BasisPoints(5), "0.05%"), (MaxRejects::BasisPoints(0), "0%"), (MaxRejects::Count(0), "0")] {
+    for (limit, text) in
+        [(MaxRejects::BasisPoints(5), "0.05%"), (MaxRejects::BasisPoints(0), "0%"), (MaxRejects::Count(0), "0")]
+    {
         match verdict(limit, 1, &rejects) {
-            Verdict::TooManyRejects { message } => assert!(message.contains(&format!("= {text} allows (type t.a: 1)")), "{message}"),
+            Verdict::TooManyRejects { message } => {
+                assert!(message.contains(&format!("= {text} allows (type t.a: 1)")), "{message}");
+            }
             Verdict::Accepted => panic!("{text}"),
         }
     }

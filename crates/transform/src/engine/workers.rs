@@ -107,7 +107,9 @@ impl Shared<'_> {
         let failure = match catch_unwind(AssertUnwindSafe(work)) {
             Ok(Ok(())) => return,
             Ok(Err(error)) => error,
-            Err(panic) => TransformError::Engine { what: "a transform worker panicked".to_owned(), source: said(&*panic).into() },
+            Err(panic) => {
+                TransformError::Engine { what: "a transform worker panicked".to_owned(), source: said(&*panic).into() }
+            }
         };
         self.lock().failure.get_or_insert(failure);
         self.changed.notify_all();

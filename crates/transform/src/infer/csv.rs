@@ -54,7 +54,9 @@ pub(crate) fn read(text: &str) -> Option<Table> {
     }
     let mut taken = HashSet::new();
     let mut count: HashMap<&str, u32> = HashMap::new();
-    names.iter().for_each(|name| *count.entry(name).or_default() += 1);
+    for name in &names {
+        *count.entry(name).or_default() += 1;
+    }
     let fields = names
         .iter()
         .zip(seen)
@@ -133,18 +135,15 @@ fn cell(text: &str, delimiter: char) -> (Cell, &str, bool) {
         while let Some(at) = rest.find('"') {
             value.push_str(&rest[..at]);
             rest = &rest[at + 1..];
-            match rest.strip_prefix('"') {
-                Some(after) => {
-                    value.push('"');
-                    rest = after;
-                }
-                None => {
-                    let end = rest.find(['\n', delimiter]).unwrap_or(rest.len());
-                    value.push_str(rest[..end].trim_end_matches('\r'));
-                    let (rest, ended) = after(&rest[end..]);
-                    return (Cell { text: value, quoted: true }, rest, ended);
-                }
+            if let Some(after) = rest.strip_prefix('"') {
+                value.push('"');
+                rest = after;
+                continue;
             }
+            let end = rest.find(['\n', delimiter]).unwrap_or(rest.len());
+            value.push_str(rest[..end].trim_end_matches('\r'));
+            let (rest, ended) = after(&rest[end..]);
+            return (Cell { text: value, quoted: true }, rest, ended);
         }
         value.push_str(rest);
         return (Cell { text: value, quoted: true }, "", true);

@@ -7,12 +7,32 @@ use super::seen::Inferred;
 
 /// Parts of names that hint at a person.
 const PERSONAL: &[&str] = &[
-    "email", "e_mail", "mail", "phone", "mobile", "fax", "firstname", "first_name", "lastname", "last_name", "surname",
-    "full_name", "birth", "ssn", "iban", "passport", "contact", "street", "ip_address", "user_name", "username",
+    "email",
+    "e_mail",
+    "mail",
+    "phone",
+    "mobile",
+    "fax",
+    "firstname",
+    "first_name",
+    "lastname",
+    "last_name",
+    "surname",
+    "full_name",
+    "birth",
+    "ssn",
+    "iban",
+    "passport",
+    "contact",
+    "street",
+    "ip_address",
+    "user_name",
+    "username",
 ];
 
 /// Parts of names that say when a record was last changed, the surest first.
-const VERSIONS: &[&str] = &["modif", "updated", "update", "changed", "change", "version", "crawled", "scraped", "exported"];
+const VERSIONS: &[&str] =
+    &["modif", "updated", "update", "changed", "change", "version", "crawled", "scraped", "exported"];
 
 /// All that the definition is made of.
 #[derive(Debug)]
@@ -53,11 +73,18 @@ impl fmt::Display for Draft {
             })
             .collect();
         let beginning = if self.cut { "the first " } else { "" };
-        writeln!(f, "# Inferred from {beginning}{} records of {}. What a sample cannot tell is a guess: read it,", self.records, self.file_name)?;
+        writeln!(
+            f,
+            "# Inferred from {beginning}{} records of {}. What a sample cannot tell is a guess: read it,",
+            self.records, self.file_name
+        )?;
         writeln!(f, "# correct it, then run `lakehand check`, and `lakehand preview` on a file or two.")?;
         writeln!(f, "name = {}", quoted(&self.name))?;
         writeln!(f, "\n[source]")?;
-        writeln!(f, "# Numbers and dates in the name became *. Name a part {{so}} to use it in a column: capture = \"so\".")?;
+        writeln!(
+            f,
+            "# Numbers and dates in the name became *. Name a part {{so}} to use it in a column: capture = \"so\"."
+        )?;
         writeln!(f, "objects = [{}]", quoted(&self.pattern))?;
         writeln!(f, "format = {}", quoted(if self.csv.is_some() { "csv" } else { "jsonl" }))?;
         if let Some(at) = &self.records_at {
@@ -143,9 +170,14 @@ fn version<'a, 'b>(columns: &'a [Column<'b>]) -> Option<&'a Column<'b>> {
 fn column_line(f: &mut fmt::Formatter<'_>, column: &Column<'_>, records: u64) -> fmt::Result {
     let Column { field, inferred, required } = column;
     if field.seen.too_long() && inferred.column_type.starts_with("varchar") {
-        writeln!(f, "# {}: longer than 65,535 bytes in places, which no varchar holds; such records are rejected.", field.name)?;
+        writeln!(
+            f,
+            "# {}: longer than 65,535 bytes in places, which no varchar holds; such records are rejected.",
+            field.name
+        )?;
     }
-    let mut line = format!("{} = {{ type = {}, from = {}", field.name, quoted(&inferred.column_type), quoted(&field.from));
+    let mut line =
+        format!("{} = {{ type = {}, from = {}", field.name, quoted(&inferred.column_type), quoted(&field.from));
     if *required {
         line.push_str(", required = true");
     }

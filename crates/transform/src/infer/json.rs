@@ -6,9 +6,9 @@ use std::fmt;
 use lakehand_dataset::path::FieldPath;
 use serde::de::{DeserializeSeed, IgnoredAny, MapAccess, SeqAccess, Visitor};
 
+use super::Field;
 use super::name::{distinct, snake_case};
 use super::seen::Seen;
-use super::Field;
 
 /// Objects with more keys than this are maps, not records, and are kept as JSON.
 const KEYS_MOST: usize = 300;
@@ -105,7 +105,10 @@ fn flatten(place: Place, path: &mut Vec<String>, taken: &mut HashSet<String>, fi
                 let name = distinct(snake_case(&path.join("_")), taken);
                 let from = FieldPath { from_record: false, keys: path.clone() }.to_string();
                 let comment = child.rows.then(|| {
-                    format!("a list of objects: a table of its own with rows = {} gives a row for each", quoted(&format!("{from}[]")))
+                    format!(
+                        "a list of objects: a table of its own with rows = {} gives a row for each",
+                        quoted(&format!("{from}[]"))
+                    )
                 });
                 fields.push(Field { name, from, seen: child.seen, comment });
             }

@@ -7,8 +7,21 @@ const MOST_BYTES: usize = 60;
 
 /// Names that datasets and columns may not have.
 const RESERVED: &[&str] = &[
-    "lakehand", "public", "information_schema", "main", "temp", "oid", "rowid", "ctid", "xmin", "xmax", "cmin", "cmax",
-    "tableoid", "insertxid", "deletexid",
+    "lakehand",
+    "public",
+    "information_schema",
+    "main",
+    "temp",
+    "oid",
+    "rowid",
+    "ctid",
+    "xmin",
+    "xmax",
+    "cmin",
+    "cmax",
+    "tableoid",
+    "insertxid",
+    "deletexid",
 ];
 
 /// Small letters, digits and underscores, a letter first: `realEstate-baseRent` becomes `real_estate_base_rent`.
@@ -62,10 +75,14 @@ pub(crate) fn distinct(name: String, taken: &mut HashSet<String>) -> String {
     if taken.insert(name.clone()) {
         return name;
     }
-    let free = (2u32..).map(|number| format!("{name}_{number}")).find(|name| !taken.contains(name));
-    let free = free.unwrap_or(name);
-    taken.insert(free.clone());
-    free
+    let mut number = 2;
+    loop {
+        let numbered = format!("{name}_{number}");
+        if taken.insert(numbered.clone()) {
+            return numbered;
+        }
+        number += 1;
+    }
 }
 
 /// The name of a dataset and the pattern of its objects, from the name of one: what changes from file to file, numbers
@@ -77,7 +94,7 @@ pub(crate) fn of_file(file_name: &str) -> (String, String) {
     let mut kept = String::new();
     for part in stem.split_inclusive(['_', '-', ' ', 'T']) {
         let digits = part.bytes().filter(u8::is_ascii_digit).count();
-        let rest = part.bytes().filter(|byte| byte.is_ascii_alphabetic()).count();
+        let rest = part.bytes().filter(u8::is_ascii_alphabetic).count();
         if digits > 0 && rest <= 1 {
             if !pattern.ends_with('*') {
                 pattern.push('*');
@@ -86,7 +103,8 @@ pub(crate) fn of_file(file_name: &str) -> (String, String) {
         }
         kept.push_str(part);
         // Characters that patterns give a meaning stand for any one.
-        pattern.extend(part.chars().map(|c| if matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\') { '?' } else { c }));
+        pattern
+            .extend(part.chars().map(|c| if matches!(c, '*' | '?' | '[' | ']' | '{' | '}' | '\\') { '?' } else { c }));
     }
     if extension.bytes().any(|byte| matches!(byte, b'[' | b'{' | b'\\')) {
         pattern.push_str(".*");
@@ -110,11 +128,11 @@ mod tests {
             ("Straße", "strasse"),
             ("2nd", "c_2nd"),
             ("_load_id", "load_id"),
-            ("日本", "c_"),
+            ("日本", "c"),
             ("oid", "x_oid"),
             ("a--b", "a_b"),
         ] {
-            assert_eq!(snake_case(text), name.trim_end_matches('_').to_owned().replace("c", "c"), "{text}");
+            assert_eq!(snake_case(text), name, "{text}");
         }
         let mut taken = HashSet::new();
         assert_eq!(distinct("a".into(), &mut taken), "a");
@@ -126,7 +144,11 @@ mod tests {
     fn what_changes_from_file_to_file_is_a_star() {
         for (file, name, pattern) in [
             ("rent_offers_2022-01-25.csv", "rent_offers", "rent_offers_*.csv"),
-            ("immobilienscout24_berlin_20170714T142006.zip", "immobilienscout24_berlin", "immobilienscout24_berlin_*.zip"),
+            (
+                "immobilienscout24_berlin_20170714T142006.zip",
+                "immobilienscout24_berlin",
+                "immobilienscout24_berlin_*.zip",
+            ),
             ("orders.jsonl.gz", "orders", "orders.jsonl.gz"),
             ("2026-11-21.json", "dataset", "*.json"),
             ("a[1]b.csv", "a_1_b", "a?1?b.csv"),
