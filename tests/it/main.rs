@@ -2,6 +2,4 @@
 
 mod architecture;
 mod cli;
-mod errors;
 mod harness;
-mod torture;
