@@ -1,0 +1,117 @@
+//! Turns a definition into a checked [`Dataset`], and names every problem at once.
+
+mod column;
+mod expression;
+mod name;
+mod rules;
+mod settings;
+mod source;
+mod table;
+
+use lakehand_domain::id::DatasetId;
+use lakehand_domain::object::ObjectUri;
+
+use crate::dataset::Dataset;
+use crate::definition::Definition;
+use crate::definition::read::At;
+use crate::fingerprint::{Basis, TransformIdentity};
+use crate::pattern::Pattern;
+use crate::problem::{DefinitionFile, Problem, Report};
+
+/// Checks one definition. Patterns without a scheme lie below `landing`; `identity` becomes part of the fingerprint.
+///
+/// Fails with every problem of the file, in the order of its lines. What only the engine can judge (whether an
+/// expression has the type its column declares) is left to [`crate::transformer::Transformer::check`].
+///
+/// ```
+/// use lakehand_dataset::check::check_definition;
+/// use lakehand_dataset::fingerprint::TransformIdentity;
+/// use lakehand_dataset::problem::DefinitionFile;
+/// use lakehand_domain::object::ObjectUri;
+///
+/// let file = DefinitionFile {
+///     path: "rents.toml".to_owned(),
+///     text: r#"
+/// name = "rents"
+/// [source]
+/// objects = ["rents_*.jsonl"]
+/// format = "jsonl"
+/// [tables.offers]
+/// mode = "append"
+/// columns.rent = { type = "decimal(12)", form = "price" }
+/// columns.rooms = { type = "number" }
+/// "#
+///     .to_owned(),
+/// };
+/// let landing = ObjectUri::parse("s3://landing").unwrap();
+/// let problems = check_definition(&file, &landing, &TransformIdentity("1".to_owned())).unwrap_err();
+/// assert_eq!(
+///     problems[0].to_string(),
+///     "rents.toml:8: tables.offers.columns.rent.form: unknown key; did you mean from?"
+/// );
+/// assert_eq!((problems[1].line, problems[1].key_path.as_str()), (9, "tables.offers.columns.rooms.type"));
+/// ```
+pub fn check_definition(
+    file: &DefinitionFile,
+    landing: &ObjectUri,
+    identity: &TransformIdentity,
+) -> Result<Dataset, Vec<Problem>> {
+    let examined = examine(file, landing, identity);
+    match examined.dataset {
+        Some(dataset) if examined.report.is_empty() => Ok(dataset),
+        _ => Err(examined.report.into_problems()),
+    }
+}
+
+/// A definition file with what is known of it, whether or not it has problems.
+#[derive(Debug)]
+pub(crate) struct Examined<'f> {
+    /// Its problems so far.
+    pub(crate) report: Report<'f>,
+    /// The dataset, where there are none.
+    pub(crate) dataset: Option<Dataset>,
+    /// The dataset's name, if it is one.
+    pub(crate) name: Option<At<String>>,
+    /// The patterns that could be read.
+    pub(crate) patterns: Vec<At<Pattern>>,
+    /// Where loaded objects are archived.
+    pub(crate) archive: Option<At<ObjectUri>>,
+    /// The names of the tables.
+    pub(crate) tables: Vec<At<String>>,
+}
+
+/// Reads and checks one file by itself.
+pub(crate) fn examine<'f>(file: &'f DefinitionFile, landing: &ObjectUri, identity: &TransformIdentity) -> Examined<'f> {
+    let mut report = Report::new(file);
+    let definition = Definition::read(&file.text, &mut report).unwrap_or_default();
+    let name = definition.name.filter(|given| name::check_dataset(given, &mut report));
+    if let Some(text) = definition.description.filter(|text| text.value.trim().is_empty()) {
+        report.advise(text.at, "description", "is empty", "say what the dataset is, or leave it out");
+    }
+    let source = definition.source.map(|given| source::check(given.value, landing, &mut report)).unwrap_or_default();
+    let quality = settings::check_quality(definition.quality.map(|given| given.value));
+    let encoding = settings::check_encoding(definition.encoding.map(|given| given.value), &mut report);
+    let tables = definition.tables.map(|given| table::check_all(&given, name.as_ref(), &source, &mut report));
+    let (table_names, tables) = tables.map_or((Vec::new(), None), |checked| (checked.names, checked.tables));
+
+    let dataset = match (&name, source.source, encoding, tables) {
+        (Some(name), Some(read), Some(encoding), Some(tables)) if report.is_empty() => {
+            let id = DatasetId::new(name.value.as_str());
+            let patterns: Vec<&Pattern> = source.patterns.iter().map(|pattern| &pattern.value).collect();
+            let revision = definition.revision.map(|given| given.value);
+            let basis = Basis {
+                id: &id,
+                revision,
+                patterns: &patterns,
+                source: &read,
+                quality: &quality,
+                encoding: &encoding,
+                tables: &tables,
+            };
+            let fingerprint = basis.fingerprint(identity);
+            Some(Dataset { id, fingerprint, source: read, quality, encoding, tables })
+        }
+        _ => None,
+    };
+    Examined { report, dataset, name, patterns: source.patterns, archive: source.archive, tables: table_names }
+}

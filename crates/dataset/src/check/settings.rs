@@ -1,0 +1,53 @@
+//! The sections that only hold numbers and switches: quality and encoding.
+
+use crate::dataset::{Encoding, MaxRejects, Quality, UnknownFields};
+use crate::definition::read::At;
+use crate::definition::{self, UnknownFieldsName};
+use crate::problem::Report;
+
+const DEFAULT_MAX_REJECTS: MaxRejects = MaxRejects::BasisPoints(500);
+const DEFAULT_ZSTD_LEVEL: i32 = 3;
+const DEFAULT_ROW_GROUP_ROWS: u64 = 50_000;
+const DEFAULT_PART_BYTES: u64 = 128_000_000;
+
+/// A row group is held in memory until it is written.
+const MOST_ROW_GROUP_ROWS: i64 = 10_000_000;
+
+pub(super) fn check_quality(given: Option<definition::Quality>) -> Quality {
+    let given = given.unwrap_or_default();
+    Quality {
+        max_rejects: given.max_rejects.map_or(DEFAULT_MAX_REJECTS, |limit| limit.value.0),
+        unknown_fields: match given.unknown_fields.map(|choice| choice.value) {
+            Some(UnknownFieldsName::Reject) => UnknownFields::Reject,
+            Some(UnknownFieldsName::Ignore) | None => UnknownFields::Ignore,
+        },
+    }
+}
+
+pub(super) fn check_encoding(given: Option<definition::Encoding>, report: &mut Report<'_>) -> Option<Encoding> {
+    let given = given.unwrap_or_default();
+    let level = within(given.zstd_level, "encoding.zstd_level", 1, 19, report);
+    let rows = within(given.row_group_rows, "encoding.row_group_rows", 1, MOST_ROW_GROUP_ROWS, report);
+    Some(Encoding {
+        zstd_level: level?.map_or(Some(DEFAULT_ZSTD_LEVEL), |level| i32::try_from(level).ok())?,
+        row_group_rows: rows?.map_or(Some(DEFAULT_ROW_GROUP_ROWS), |rows| u64::try_from(rows).ok())?,
+        part_bytes: given.part_bytes.map_or(DEFAULT_PART_BYTES, |size| size.value.0),
+    })
+}
+
+/// A number within its bounds, both included; the outer `None` where it is not.
+pub(super) fn within(
+    given: Option<At<i64>>,
+    path: &str,
+    least: i64,
+    greatest: i64,
+    report: &mut Report<'_>,
+) -> Option<Option<i64>> {
+    match given {
+        Some(number) if !(least..=greatest).contains(&number.value) => {
+            report.add(number.at, path, format!("must be from {least} to {greatest}, and is {}", number.value));
+            None
+        }
+        given => Some(given.map(|number| number.value)),
+    }
+}

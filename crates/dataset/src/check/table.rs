@@ -1,0 +1,363 @@
+//! The tables: how rows contend, where they are placed, and what they are made of.
+
+use lakehand_domain::id::DatasetId;
+use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, TableShape};
+
+use super::column::{self, Scope};
+use super::source::CheckedSource;
+use super::{expression, name};
+use crate::dataset::{Column, Grain, Partitioning, Table};
+use crate::definition::read::{At, Entries};
+use crate::definition::{self, FormatName, Mode, WithoutKey};
+use crate::nearest::nearest;
+use crate::path::FieldPath;
+use crate::problem::Report;
+
+/// What the check of one column must know of all others.
+#[derive(Debug)]
+pub(super) struct TableOutline<'d> {
+    pub(super) name: &'d str,
+    pub(super) exploded: bool,
+    pub(super) columns: Vec<ColumnOutline<'d>>,
+}
+
+#[derive(Debug)]
+pub(super) struct ColumnOutline<'d> {
+    pub(super) name: &'d str,
+    pub(super) kind: Kind,
+    /// `None` where the type could not be read.
+    pub(super) column_type: Option<ColumnType>,
+}
+
+/// Where a column's value comes from, as far as other columns care.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Kind {
+    Field,
+    Capture,
+    Expression,
+    Hash,
+}
+
+impl<'d> TableOutline<'d> {
+    fn of(name: &'d At<String>, table: &'d definition::Table) -> Self {
+        let columns = table.columns.iter().flat_map(|columns| &columns.value.0);
+        let columns = columns.map(|(name, column)| ColumnOutline {
+            name: &name.value,
+            kind: column::kind_of(&column.value),
+            column_type: column.value.column_type.as_ref().and_then(|text| ColumnType::parse(&text.value).ok()),
+        });
+        Self { name: &name.value, exploded: table.rows.is_some(), columns: columns.collect() }
+    }
+
+    pub(super) fn column(&self, name: &str) -> Option<&ColumnOutline<'d>> {
+        self.columns.iter().find(|column| column.name == name)
+    }
+}
+
+/// The tables of a definition.
+#[derive(Debug)]
+pub(super) struct CheckedTables {
+    /// The tables, where they have no problems.
+    pub(super) tables: Option<Vec<Table>>,
+    /// Their names, in any case.
+    pub(super) names: Vec<At<String>>,
+}
+
+pub(super) fn check_all(
+    given: &At<Entries<definition::Table>>,
+    dataset: Option<&At<String>>,
+    source: &CheckedSource,
+    report: &mut Report<'_>,
+) -> CheckedTables {
+    let entries = &given.value.0;
+    if entries.is_empty() {
+        report.add(given.at, "tables", "there are no tables");
+    }
+    let outlines: Vec<_> = entries.iter().map(|(name, table)| TableOutline::of(name, &table.value)).collect();
+    let mut tables = Some(Vec::with_capacity(entries.len()));
+    for (at, (table_name, table)) in entries.iter().enumerate() {
+        let named = name::check_table(table_name, report);
+        let check = TableCheck { table: &table.value, at, outlines: &outlines, source };
+        let checked = check.run(dataset, report).filter(|_| named);
+        tables = tables.zip(checked).map(|(mut tables, table)| {
+            tables.push(table);
+            tables
+        });
+    }
+    CheckedTables { tables, names: entries.iter().map(|(name, _)| name.clone()).collect() }
+}
+
+/// One table with what surrounds it.
+struct TableCheck<'c> {
+    table: &'c definition::Table,
+    at: usize,
+    outlines: &'c [TableOutline<'c>],
+    source: &'c CheckedSource,
+}
+
+impl TableCheck<'_> {
+    fn outline(&self) -> &TableOutline<'_> {
+        &self.outlines[self.at]
+    }
+
+    fn path(&self, key: &str) -> String {
+        format!("tables.{}.{key}", self.outline().name)
+    }
+
+    fn run(&self, dataset: Option<&At<String>>, report: &mut Report<'_>) -> Option<Table> {
+        let rows = self.check_rows(report);
+        let skip_without_key =
+            self.table.rows_without_key.as_ref().is_some_and(|choice| choice.value == WithoutKey::Skip);
+        let contest = self.check_contest(skip_without_key, report);
+        let partition_by = self.check_partitions(report);
+        let filter = match &self.table.filter {
+            Some(condition) => {
+                let path = self.path("where");
+                expression::check(condition, &path, self.outlines, self.at, report).map(Some)
+            }
+            None => Some(None),
+        };
+        let columns = self.check_columns(report);
+
+        let contest = contest?;
+        let (mut shapes, columns): (Vec<ColumnShape>, Vec<Column>) = columns?.into_iter().unzip();
+        if let Contest::Upsert { key, .. } = &contest {
+            // Rows whose key is null never reach a table: they are rejected or skipped.
+            shapes.iter_mut().filter(|shape| key.contains(&shape.name)).for_each(|shape| shape.required = true);
+        }
+        let rows = rows?;
+        let filter = filter?;
+        Some(Table {
+            shape: TableShape {
+                dataset: DatasetId::new(dataset?.value.as_str()),
+                name: self.outline().name.to_owned(),
+                columns: shapes,
+                contest,
+                has_where: filter.is_some(),
+                exploded: rows.is_some(),
+            },
+            rows,
+            columns,
+            filter,
+            partition_by: partition_by?,
+            skip_without_key,
+        })
+    }
+
+    fn check_rows(&self, report: &mut Report<'_>) -> Option<Option<FieldPath>> {
+        let Some(rows) = &self.table.rows else { return Some(None) };
+        if self.source.format == Some(FormatName::Csv) {
+            report.add(rows.at, self.path("rows"), "is only for jsonl: a csv line has no lists");
+            return None;
+        }
+        let Some(list) = rows.value.strip_suffix("[]") else {
+            let message = format!("must be the path of a list, ending in [] as in cores[], and is {:?}", rows.value);
+            report.add(rows.at, self.path("rows"), message);
+            return None;
+        };
+        match FieldPath::parse(list) {
+            Ok(path) if path.keys.is_empty() || path.from_record || list.contains("[]") => {
+                report.add(
+                    rows.at,
+                    self.path("rows"),
+                    "must be the path of one list in the record, such as cores[] or a.b[]",
+                );
+                None
+            }
+            Ok(path) => Some(Some(path)),
+            Err(error) => {
+                report.add(rows.at, self.path("rows"), error.to_string());
+                None
+            }
+        }
+    }
+
+    /// Notes a column that the table does not have.
+    fn no_column(&self, name: &At<String>, key: &str, report: &mut Report<'_>) {
+        let message = format!("there is no column {:?} in this table", name.value);
+        match nearest(&name.value, self.outline().columns.iter().map(|column| column.name)) {
+            Some(meant) => report.advise(name.at, self.path(key), message, format!("did you mean {meant}?")),
+            None => report.add(name.at, self.path(key), message),
+        }
+    }
+
+    fn check_contest(&self, skip_without_key: bool, report: &mut Report<'_>) -> Option<Contest> {
+        match self.table.mode.as_ref()?.value {
+            Mode::Append => {
+                let mut fine = true;
+                let upsert_only = [
+                    ("key", self.table.key.as_ref().map(|key| key.at)),
+                    ("version", self.table.version.as_ref().map(|version| version.at)),
+                    ("rows_without_key", self.table.rows_without_key.as_ref().map(|choice| choice.at)),
+                ];
+                for (key, at) in upsert_only {
+                    if let Some(at) = at {
+                        fine = false;
+                        let hint = "remove it, or set mode = \"upsert\"";
+                        report.advise(at, self.path(key), "is only for upsert, and mode is append", hint);
+                    }
+                }
+                fine.then_some(Contest::Append { on_rewrite: self.source.on_rewrite })
+            }
+            Mode::Upsert => {
+                let key = self.check_key(skip_without_key, report);
+                let version = match &self.table.version {
+                    Some(version) => self.check_version(version, report).map(Some),
+                    None => Some(None),
+                };
+                Some(Contest::Upsert { key: key?, version: version? })
+            }
+        }
+    }
+
+    fn check_key(&self, skip_without_key: bool, report: &mut Report<'_>) -> Option<Vec<String>> {
+        let Some(key) = &self.table.key else {
+            let at = self.table.mode.as_ref().map_or(0, |mode| mode.at);
+            report.advise(
+                at,
+                self.path("key"),
+                "is missing: upsert needs it",
+                "name the columns that make a row unique",
+            );
+            return None;
+        };
+        if key.value.is_empty() {
+            report.add(key.at, self.path("key"), "names no columns");
+            return None;
+        }
+        let mut columns: Vec<String> = Vec::with_capacity(key.value.len());
+        let mut fine = true;
+        for name in &key.value {
+            let Some(column) = self.outline().column(&name.value) else {
+                self.no_column(name, "key", report);
+                fine = false;
+                continue;
+            };
+            let problem = if columns.contains(&name.value) {
+                Some((format!("{:?} stands here twice", name.value), None))
+            } else if matches!(column.column_type, Some(ColumnType::Json | ColumnType::Real | ColumnType::Double)) {
+                let why = "whose values cannot be compared for being the same";
+                Some((format!("{:?} is {}, {why}", name.value, self.type_text(column)), None))
+            } else if skip_without_key && column.kind == Kind::Expression {
+                let message =
+                    format!("{:?} is an expression, which is not known yet when rows are skipped", name.value);
+                Some((message, Some("use a field, a capture or a hash, or leave rows_without_key out")))
+            } else if !skip_without_key && !self.is_required(&name.value) {
+                let message = format!("key column {:?} must be required", name.value);
+                Some((message, Some("add required = true to it, or set rows_without_key = \"skip\"")))
+            } else {
+                None
+            };
+            match problem {
+                Some((message, Some(hint))) => report.advise(name.at, self.path("key"), message, hint),
+                Some((message, None)) => report.add(name.at, self.path("key"), message),
+                None => {
+                    columns.push(name.value.clone());
+                    continue;
+                }
+            }
+            fine = false;
+        }
+        fine.then_some(columns)
+    }
+
+    fn type_text(&self, column: &ColumnOutline<'_>) -> String {
+        column.column_type.map_or_else(String::new, |column_type| column_type.to_string())
+    }
+
+    fn is_required(&self, name: &str) -> bool {
+        let columns = self.table.columns.iter().flat_map(|columns| &columns.value.0);
+        let mut named = columns.filter(|(column, _)| column.value == name);
+        named.any(|(_, column)| column.value.required.as_ref().is_some_and(|required| required.value))
+    }
+
+    fn check_version(&self, version: &At<String>, report: &mut Report<'_>) -> Option<String> {
+        let Some(column) = self.outline().column(&version.value) else {
+            self.no_column(version, "version", report);
+            return None;
+        };
+        if matches!(column.column_type, Some(ColumnType::Json | ColumnType::Boolean)) {
+            let message = format!("{:?} is {}, which has no order", version.value, self.type_text(column));
+            report.advise(version.at, self.path("version"), message, "use a number, text, date or time");
+            return None;
+        }
+        Some(version.value.clone())
+    }
+
+    fn check_partitions(&self, report: &mut Report<'_>) -> Option<Vec<Partitioning>> {
+        let given = self.table.partition_by.iter().flat_map(|given| &given.value);
+        let mut partitions: Vec<Partitioning> = Vec::new();
+        let mut fine = true;
+        for text in given {
+            match self.check_partition(text, report) {
+                Some(partitioning) if partitions.iter().any(|other| other.column == partitioning.column) => {
+                    fine = false;
+                    let message = format!("{:?} places rows already", partitioning.column);
+                    report.add(text.at, self.path("partition_by"), message);
+                }
+                Some(partitioning) => partitions.push(partitioning),
+                None => fine = false,
+            }
+        }
+        fine.then_some(partitions)
+    }
+
+    fn check_partition(&self, text: &At<String>, report: &mut Report<'_>) -> Option<Partitioning> {
+        let (grain, column) = match text.value.split_once('(') {
+            None => (Some(Grain::Value), text.value.as_str()),
+            Some((grain, rest)) => {
+                let grain = match grain {
+                    "year" => Some(Grain::Year),
+                    "month" => Some(Grain::Month),
+                    "day" => Some(Grain::Day),
+                    "hour" => Some(Grain::Hour),
+                    _ => None,
+                };
+                (grain.filter(|_| rest.ends_with(')')), rest.strip_suffix(')').unwrap_or(rest))
+            }
+        };
+        let Some(grain) = grain else {
+            let message = format!("{:?} is not a column, or year(column), month(…), day(…), hour(…)", text.value);
+            report.add(text.at, self.path("partition_by"), message);
+            return None;
+        };
+        let Some(outline) = self.outline().column(column) else {
+            self.no_column(&At::new(column.to_owned(), text.at), "partition_by", report);
+            return None;
+        };
+        let Some(column_type) = outline.column_type else { return None };
+        let moment = matches!(column_type, ColumnType::Timestamp | ColumnType::Timestamptz);
+        let problem = match grain {
+            Grain::Value if moment => {
+                Some(format!("would make a folder of every instant of {column:?}; use day({column})"))
+            }
+            Grain::Value if matches!(column_type, ColumnType::Json | ColumnType::Real | ColumnType::Double) => {
+                Some(format!("{column:?} is {column_type}, which cannot place rows"))
+            }
+            Grain::Hour if column_type == ColumnType::Date => Some(format!("{column:?} is a date and has no hour")),
+            Grain::Year | Grain::Month | Grain::Day | Grain::Hour if !moment && column_type != ColumnType::Date => {
+                Some(format!(
+                    "{column:?} is {column_type}, and only dates and times have years, months, days and hours"
+                ))
+            }
+            _ => None,
+        };
+        if let Some(message) = problem {
+            report.add(text.at, self.path("partition_by"), message);
+            return None;
+        }
+        Some(Partitioning { column: column.to_owned(), grain })
+    }
+
+    fn check_columns(&self, report: &mut Report<'_>) -> Option<Vec<(ColumnShape, Column)>> {
+        let given = self.table.columns.as_ref()?;
+        if given.value.0.is_empty() {
+            report.add(given.at, self.path("columns"), "there are no columns");
+            return None;
+        }
+        let scope = Scope { outlines: self.outlines, table: self.at, source: self.source };
+        let checked: Vec<_> =
+            given.value.0.iter().map(|(name, column)| column::check(name, column, &scope, report)).collect();
+        checked.into_iter().collect()
+    }
+}

@@ -1,0 +1,292 @@
+//! The definition of a dataset as it is written: the known keys of its TOML file, and their JSON Schema.
+//!
+//! ```toml
+//! name = "berlin_flats"
+//!
+//! [source]
+//! objects = ["immobilienscout24_berlin_{date}.zip"]
+//! format = "jsonl"
+//! records = "data"
+//!
+//! [tables.flats]
+//! mode = "upsert"
+//! key = ["listing_id"]
+//! version = "last_modification_date"
+//!
+//! [tables.flats.columns]
+//! listing_id = { type = "bigint", from = "id", required = true }
+//! base_rent = { type = "decimal(12,2)", from = "realEstate_baseRent", min = 0 }
+//! last_modification_date = { type = "timestamptz", from = "realEstate_lastModificationDate" }
+//! day = { type = "date", capture = "date", format = "%Y%m%d" }
+//! ```
+
+pub(crate) mod read;
+pub(crate) mod unit;
+
+use serde_json::{Value as Json, json};
+use toml::Spanned;
+use toml::de::{DeTable, DeValue};
+
+use self::read::{At, Entries, Read, Reader, Scalar, choice, section};
+use self::unit::{ByteSize, RejectLimit};
+use crate::problem::Report;
+
+section! {
+    /// A dataset of lakehand: what is read, how it becomes typed rows, and where the rows go.
+    Definition {
+        /// The name of the dataset: small letters, digits and underscores, beginning with a letter, at most 60.
+        required name = "name": String,
+        /// What the dataset is, for people.
+        optional description = "description": String,
+        /// Only changes the fingerprint: brings an old definition back in force.
+        optional revision = "revision": i64,
+        /// What is read.
+        required source = "source": Source,
+        /// When a file is set aside.
+        optional quality = "quality": Quality,
+        /// How Parquet is written.
+        optional encoding = "encoding": Encoding,
+        /// The tables made of each record, by name.
+        required tables = "tables": Entries<Table>,
+    }
+}
+
+section! {
+    /// What is read, and what becomes of it.
+    Source {
+        /// Patterns of object URIs: `*` within a folder, `**` across folders, `?` one character, `{name}` a capture.
+        /// A pattern without a scheme lies below the landing.
+        required objects = "objects": Vec<At<String>>,
+        /// The format of the lines. Compression (zip, gzip, zstd) is told by the bytes.
+        required format = "format": FormatName,
+        /// Where the record sits inside each document, for example `data`.
+        optional records = "records": String,
+        /// What a newer version of an object does to the rows of an older one in append tables: they are replaced
+        /// (default), both stand, or the newer is ignored.
+        optional on_rewrite = "on_rewrite": OnRewrite,
+        /// What becomes of an object once it is loaded: `keep` (default), `delete`, or `archive:URI`.
+        optional after_load = "after_load": String,
+        /// A line longer than this is rejected: bytes, or a text such as `64MB`. Default 16MiB.
+        optional max_line_bytes = "max_line_bytes": ByteSize,
+        /// An object with more decompressed bytes is set aside. Default 100GB.
+        optional max_expanded_bytes = "max_expanded_bytes": ByteSize,
+        /// An object that decompresses to more than this many times its size is set aside. Default 1000.
+        optional max_expansion = "max_expansion": i64,
+        /// How delimited text is written.
+        optional csv = "csv": Csv,
+    }
+}
+
+section! {
+    /// How delimited text is written.
+    Csv {
+        /// Between fields, one ASCII character. Default `,`.
+        optional delimiter = "delimiter": String,
+        /// Around fields that hold delimiters or line ends, one ASCII character; empty for none. Default `"`.
+        optional quote = "quote": String,
+        /// The names of the fields by position, for files without a header line.
+        optional names = "names": Vec<At<String>>,
+        /// Whether an empty field without quotes is null. Default true.
+        optional empty_is_null = "empty_is_null": bool,
+    }
+}
+
+section! {
+    /// When a file is set aside, and what unknown fields mean.
+    Quality {
+        /// The most rejects a file may have and still be loaded: a share such as `5%` (default) or a number.
+        optional max_rejects = "max_rejects": RejectLimit,
+        /// What a field the definition does not know means: nothing (default), or that the record is rejected.
+        optional unknown_fields = "unknown_fields": UnknownFieldsName,
+    }
+}
+
+section! {
+    /// How Parquet is written. A change makes other bytes, and so another fingerprint.
+    Encoding {
+        /// The zstd level, 1 to 19. Default 3.
+        optional zstd_level = "zstd_level": i64,
+        /// A row group is closed at or soon after this many rows. Default 50000.
+        optional row_group_rows = "row_group_rows": i64,
+        /// A part is closed at the end of the row group in which it reaches this size. Default 128MB.
+        optional part_bytes = "part_bytes": ByteSize,
+    }
+}
+
+section! {
+    /// A table made of the records.
+    Table {
+        /// `append`: every row stands. `upsert`: one row a key, the newest wins.
+        required mode = "mode": Mode,
+        /// The columns whose values name a row, for upsert.
+        optional key = "key": Vec<At<String>>,
+        /// The column that says which row is newer, for upsert; without it the order of the objects decides.
+        optional version = "version": String,
+        /// Columns that place rows in the lake: `column`, or `year(column)`, `month(…)`, `day(…)`, `hour(…)`.
+        optional partition_by = "partition_by": Vec<At<String>>,
+        /// A SQL condition; only rows for which it is true are visible.
+        optional filter = "where": String,
+        /// One row for each element of this list, for example `cores[]`.
+        optional rows = "rows": String,
+        /// What a record whose key here is all null means: it is rejected (default), or gives no row in this table.
+        optional rows_without_key = "rows_without_key": WithoutKey,
+        /// The columns by name, in the order in which lake and warehouse have them.
+        required columns = "columns": Entries<Column>,
+    }
+}
+
+section! {
+    /// A column: its type, where its value comes from, and what the value must satisfy.
+    Column {
+        /// boolean, smallint, integer, bigint, real, double, decimal(p,s), varchar(n), date, timestamp, timestamptz or
+        /// json.
+        required column_type = "type": String,
+        /// The path of the field in the record, `a.b.c`, or the header of a csv column. Default: the column's name.
+        optional from = "from": String,
+        /// The `{capture}` of the object's name that is the value.
+        optional capture = "capture": String,
+        /// A SQL expression over the other columns of the table.
+        optional expr = "expr": String,
+        /// A hash of these columns, `column` or `table.column`: bigint, or varchar(32) and longer.
+        optional hash_of = "hash_of": Vec<At<String>>,
+        /// Whether a row without a value is rejected. Default false.
+        optional required = "required": bool,
+        /// Stands in for null.
+        optional default = "default": Scalar,
+        /// White space at both ends is removed; a text that is then empty is null. Default false.
+        optional trim = "trim": bool,
+        /// Texts that mean null.
+        optional null_if = "null_if": Vec<At<Scalar>>,
+        /// A regular expression with one group, which is the value; no match rejects the row.
+        optional extract = "extract": String,
+        /// Text by text; a text that is not there rejects the row.
+        optional map = "map": Entries<Scalar>,
+        /// The least value.
+        optional min = "min": Scalar,
+        /// The greatest value.
+        optional max = "max": Scalar,
+        /// A regular expression that must match somewhere in the text.
+        optional matches = "matches": String,
+        /// The values allowed.
+        optional one_of = "one_of": Vec<At<Scalar>>,
+        /// How dates and times are written, in strftime notation, `%d.%m.%Y`; without it ISO 8601.
+        optional format = "format": String,
+        /// The IANA zone of times that carry none, for timestamptz: `Europe/Berlin`.
+        optional zone = "zone": String,
+    }
+}
+
+choice! {
+    /// The format of the lines.
+    FormatName {
+        /// One JSON object a line.
+        Jsonl = "jsonl",
+        /// Delimited text.
+        Csv = "csv",
+    }
+}
+
+choice! {
+    /// What a newer version of an object does to the rows of an older one.
+    OnRewrite {
+        /// The newest version wins.
+        Replace = "replace",
+        /// All versions stand.
+        Append = "append",
+        /// The oldest version wins.
+        Ignore = "ignore",
+    }
+}
+
+choice! {
+    /// What a field that the definition does not know means.
+    UnknownFieldsName {
+        /// Nothing.
+        Ignore = "ignore",
+        /// The record is rejected.
+        Reject = "reject",
+    }
+}
+
+choice! {
+    /// What a record without a key means.
+    WithoutKey {
+        /// It is rejected.
+        Reject = "reject",
+        /// It gives no row.
+        Skip = "skip",
+    }
+}
+
+/// How rows of a table contend.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    /// Every row stands.
+    Append,
+    /// One row a key.
+    Upsert,
+}
+
+impl Read for Mode {
+    fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_, '_>) -> Option<Self> {
+        match value.get_ref().as_str() {
+            Some("append") => return Some(Self::Append),
+            Some("upsert") => return Some(Self::Upsert),
+            Some("replace") => reader.unsupported(value, "replacing all rows of a scope", "use append or upsert"),
+            _ => reader.wrong(value, "\"append\" or \"upsert\""),
+        }
+        None
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "enum": ["append", "upsert"] })
+    }
+}
+
+impl Definition {
+    /// Reads a definition file as far as it can be read, and notes every problem of syntax, keys and types.
+    pub(crate) fn read(text: &str, report: &mut Report<'_>) -> Option<Self> {
+        let (root, errors) = DeTable::parse_recoverable(text);
+        let whole = errors.is_empty();
+        for error in &errors {
+            let at = error.span().map_or(0, |span| span.start);
+            report.add(at, key_path_near(text, at), error.message().replace('\n', ", "));
+        }
+        let span = root.span();
+        let root = Spanned::new(span.start..span.start, DeValue::Table(root.into_inner()));
+        let mut reader = Reader::new(report, whole);
+        let read = <Self as Read>::read(&root, &mut reader);
+        // What stands on a line whose syntax is broken was guessed by the parser, and says nothing of its own.
+        if !whole {
+            report.keep_first_of_lines(errors.len());
+        }
+        read.filter(|_| whole)
+    }
+}
+
+/// The key path at an offset, as far as the text before it tells; for errors of syntax, which have none.
+fn key_path_near(text: &str, at: usize) -> String {
+    let line_start = text.get(..at).and_then(|before| before.rfind('\n')).map_or(0, |newline| newline + 1);
+    let name = |text: &str| text.trim().trim_matches(['[', ']']).trim().to_owned();
+    let header = text[..line_start].lines().rev().find(|line| line.starts_with('[')).map(name);
+    let line = text[line_start..].lines().next().unwrap_or("");
+    let key = match line.split_once('=') {
+        _ if line.starts_with('[') => return name(line),
+        Some((key, _)) => Some(name(key)),
+        None => None,
+    };
+    header.into_iter().chain(key).collect::<Vec<_>>().join(".")
+}
+
+/// The JSON Schema (draft 7, which TOML editors know) of definition files.
+///
+/// ```
+/// let schema = lakehand_dataset::definition::json_schema();
+/// assert_eq!(schema["properties"]["source"]["properties"]["format"]["enum"][1], "csv");
+/// ```
+pub fn json_schema() -> Json {
+    let mut schema = Definition::schema();
+    schema["$schema"] = Json::from("http://json-schema.org/draft-07/schema#");
+    schema["title"] = Json::from("lakehand dataset definition");
+    schema
+}
