@@ -19,9 +19,6 @@ use tokio_util::task::TaskTracker;
 use crate::keeper::Keeper;
 use crate::permits::Permits;
 
-#[cfg(test)]
-mod tests;
-
 /// A queue that says it is empty is asked this often before it is believed: its numbers may lag.
 const DRAINED: u32 = 2;
 

@@ -23,9 +23,6 @@ use tokio_util::sync::CancellationToken;
 
 use crate::permits::Permits;
 
-#[cfg(test)]
-mod tests;
-
 /// A queue prolongs at most this many messages in one call.
 const BATCH: usize = 10;
 

@@ -19,9 +19,6 @@ use lakehand_pipeline::ports::Ports;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 
-#[cfg(test)]
-mod tests;
-
 /// The name of the lease under which one replica lists.
 const LISTING: &str = "listing";
 

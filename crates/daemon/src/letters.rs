@@ -11,9 +11,6 @@ use lakehand_pipeline::change::{Changed, change};
 use lakehand_pipeline::ports::Ports;
 use tokio_util::sync::CancellationToken;
 
-#[cfg(test)]
-mod tests;
-
 /// How long to wait between two looks at the ledger.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 

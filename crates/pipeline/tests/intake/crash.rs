@@ -2,7 +2,6 @@
 //! otherwise than undisturbed.
 
 use std::collections::BTreeMap;
-use std::pin::pin;
 use std::task::Poll;
 
 use lakehand_domain::entry::StateName;
@@ -60,24 +59,47 @@ async fn a_call_that_fails_or_loses_its_answer_changes_nothing() {
     }
 }
 
-#[tokio::test]
-async fn a_worker_that_dies_at_any_call_changes_nothing() {
+/// What becomes of a worker once it has begun a call, whether or not the call comes to its end.
+#[derive(Debug, Clone, Copy, PartialEq)]
+enum Then {
+    /// It is gone.
+    Dies,
+    /// It stands still until another has done everything, and then goes on where it was.
+    Freezes,
+}
+
+async fn stops_at_every_call(then: Then) {
     let (expected, calls, names) = undisturbed().await;
     for number in 1..=calls {
         let world = landed(FaultPlan::new()).await;
         let message = world.receive().await.unwrap();
-        let mut work = pin!(world.process(&world.ports, message));
-        // The worker is gone once it has begun this call, whether or not the call comes to its end.
-        let died = std::future::poll_fn(|context| {
+        let mut work = Box::pin(world.process(&world.ports, message));
+        let over = std::future::poll_fn(|context| {
             if world.plan.calls() >= number {
-                return Poll::Ready(true);
+                return Poll::Ready(false);
             }
-            work.as_mut().poll(context).map(|_| false)
+            work.as_mut().poll(context).map(|_| true)
         });
-        died.await;
-        drop(work);
-        world.to_the_end().await;
+        let over = over.await;
+        if then == Then::Dies || over {
+            drop(work);
+            world.to_the_end().await;
+        } else {
+            world.to_the_end().await;
+            work.await;
+            world.to_the_end().await;
+        }
         let name = names[usize::try_from(number - 1).unwrap()];
-        assert_eq!(end(&world).await, expected, "died in call {number}, {name}");
+        assert_eq!(end(&world).await, expected, "call {number}, {name}");
     }
+}
+
+#[tokio::test]
+async fn a_worker_that_dies_at_any_call_changes_nothing() {
+    stops_at_every_call(Then::Dies).await;
+}
+
+#[tokio::test]
+async fn a_worker_that_freezes_at_any_call_and_wakes_changes_nothing() {
+    stops_at_every_call(Then::Freezes).await;
 }

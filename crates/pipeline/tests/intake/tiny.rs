@@ -53,7 +53,9 @@ impl Transformer for Tiny {
         let text = text_of(&input.content).map_err(io("read"))?;
         let mut rejects = RejectCounts::default();
         let (bad, good): (Vec<&str>, Vec<&str>) = text.lines().partition(|line| line.starts_with("bad"));
-        bad.iter().for_each(|_| rejects.add(Rule::Syntax, None));
+        for _ in &bad {
+            rejects.add(Rule::Syntax, None);
+        }
         let mut parts = Vec::new();
         for (index, lines) in good.chunks(2).enumerate() {
             let name = format!("t/{}-{index}.parquet", input.load_id);

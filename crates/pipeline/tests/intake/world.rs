@@ -57,17 +57,21 @@ impl World {
     }
 
     pub(crate) fn with(plan: FaultPlan) -> Self {
+        Self::on(plan, None)
+    }
+
+    /// With another clock than the one that stands still.
+    pub(crate) fn on(plan: FaultPlan, other: Option<Arc<dyn Clock>>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         for name in ["landing", "lake", "spool"] {
             fs::create_dir(folder.path().join(name)).unwrap();
         }
         let clock = Arc::new(ManualClock::new(Timestamp::parse("2100-01-01T00:00:00Z").unwrap()));
+        let time = other.unwrap_or_else(|| Arc::<ManualClock>::clone(&clock));
         let plan = Arc::new(plan);
         let path = folder.path().join("state.db");
-        let open = |name: &str| {
-            let clock: Arc<dyn Clock> = Arc::<ManualClock>::clone(&clock);
-            Arc::new(SqliteQueue::open(&path, name, QueueOptions::default(), clock).unwrap())
-        };
+        let open =
+            |name: &str| Arc::new(SqliteQueue::open(&path, name, QueueOptions::default(), Arc::clone(&time)).unwrap());
         let (queue, letters) = (open("queue"), open("letters"));
         let ledger = Arc::new(SqliteLedger::open(&folder.path().join("ledger.db"), &LedgerId::new("l")).unwrap());
         let files: Arc<dyn ObjectStore> = Arc::new(FileStore::new(Durability::None));
@@ -76,7 +80,7 @@ impl World {
         let catalog = Catalog::check(&[file], &landing, None, &TransformIdentity("tiny 1".to_owned())).unwrap();
         let tiny = Arc::new(Tiny::default());
         let ports = Ports {
-            clock: Arc::<ManualClock>::clone(&clock),
+            clock: Arc::clone(&time),
             queue: Arc::new(FaultyQueue::new(Arc::clone(&queue), Arc::clone(&plan))),
             dead_letters: Arc::new(FaultyQueue::new(Arc::clone(&letters), Arc::clone(&plan))),
             ledger: Arc::new(FaultyLedger::new(Arc::clone(&ledger), Arc::clone(&plan))),

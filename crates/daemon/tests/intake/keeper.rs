@@ -1,0 +1,193 @@
+//! What is held is kept as long as work goes on, and work goes on only as long as it is kept.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use lakehand_daemon::keeper::{Keeper, MessageKeep};
+use lakehand_daemon::permits::Permits;
+use lakehand_domain::clock::Clock;
+use lakehand_domain::entry::{Entry, EntryState, Lease, StateName};
+use lakehand_domain::id::{FencingToken, WorkerId};
+use lakehand_domain::message::Message;
+use lakehand_domain::port::ledger::{Ledger, PutEntry};
+use lakehand_domain::port::queue::Queue;
+use lakehand_pipeline::settle::{Fate, Settled, Settlement};
+use lakehand_testkit::faulty::plan::{Fate as CallFate, FaultPlan};
+use tokio::task::JoinSet;
+use tokio_util::sync::CancellationToken;
+
+use crate::gate::{Gate, eventually};
+use crate::world::World;
+
+const STEP: Duration = Duration::from_secs(21);
+
+/// A file whose transform has begun and is held there, with a keeper at work.
+struct Held {
+    world: Arc<World>,
+    gate: Gate,
+    message: Message,
+    cancel: CancellationToken,
+    working: JoinSet<Settled>,
+    _keeping: JoinSet<()>,
+}
+
+async fn held(mut world: World, change: impl FnOnce(&mut World)) -> Held {
+    change(&mut world);
+    let world = Arc::new(world);
+    world.land("in_1.txt", "a");
+    world.send(&["in_1.txt"]).await;
+    let mut gate = Gate::shut(&world.tiny);
+    let message = world.receive().await.unwrap();
+    let cancel = CancellationToken::new();
+    let keeper = Arc::new(Keeper::new(world.ports.clone(), world.settings.clone()));
+    let keep: MessageKeep = keeper.message(&message, &Arc::new(Permits::new(&world.settings)), cancel.clone());
+    let mut keeping = JoinSet::new();
+    keeping.spawn(async move { keeper.run().await });
+    let mut working = JoinSet::new();
+    let (job, taken, token) = (Arc::clone(&world), message.clone(), cancel.clone());
+    working.spawn(async move { job.process_with(&job.ports, taken, &keep, &token).await });
+    gate.reached().await;
+    Held { world, gate, message, cancel, working, _keeping: keeping }
+}
+
+impl Held {
+    async fn entry(&self) -> Entry {
+        self.world.entry().await
+    }
+
+    async fn settled(&mut self) -> Settled {
+        self.working.join_next().await.unwrap().unwrap()
+    }
+}
+
+#[tokio::test]
+async fn visibility_and_lease_are_kept_as_long_as_it_takes() {
+    let mut held = held(World::new(), |_| {}).await;
+    for _ in 0..10 {
+        held.world.clock.advance(STEP);
+        let at_least = held.world.clock.now().plus(Duration::from_secs(59));
+        eventually("the lease is prolonged", async || {
+            held.entry().await.lease().is_some_and(|lease| lease.expires_at >= at_least)
+        })
+        .await;
+        eventually("the visibility is prolonged", async || {
+            held.world.plan.names().iter().filter(|name| **name == "queue.extend").count() > 0
+        })
+        .await;
+        assert!(held.world.receive().await.is_none(), "nobody else sees the message");
+    }
+    held.gate.open();
+    let settled = held.settled().await;
+    assert!(matches!(settled.records[0].fate, Fate::Written { .. }), "{settled:?}");
+    assert_eq!(settled.settlement, Settlement::Deleted);
+    let calls = held.world.plan.calls();
+    held.world.clock.advance(STEP * 10);
+    for _ in 0..100 {
+        tokio::task::yield_now().await;
+    }
+    assert_eq!(held.world.plan.calls(), calls, "nothing is kept any more");
+}
+
+#[tokio::test]
+async fn a_lost_receipt_stops_the_work_and_frees_the_entry() {
+    let mut held = held(World::new(), |_| {}).await;
+    held.world.queue.extend(&[held.message.receipt.clone()], Duration::ZERO).await.unwrap();
+    let again = held.world.receive().await.expect("somebody else receives it");
+    held.world.clock.advance(STEP);
+    let settled = held.settled().await;
+    assert_eq!(settled.records[0].fate, Fate::Released);
+    assert!(held.cancel.is_cancelled());
+    assert_eq!(held.entry().await.lease(), None);
+    held.gate.open();
+    // Its new delivery is not touched by the old one's end, and goes on.
+    held.world.tiny.during(|| {});
+    let settled = held.world.process(&held.world.as_worker("second"), again).await;
+    assert_eq!(settled.settlement, Settlement::Deleted);
+    assert_eq!(held.entry().await.state_name(), StateName::Written);
+}
+
+#[tokio::test]
+async fn a_lease_in_other_hands_stops_the_work_and_leaves_the_entry_alone() {
+    let mut held = held(World::new(), |_| {}).await;
+    let entry = held.entry().await;
+    let token = FencingToken(entry.token.0 + 1);
+    let lease = Lease { worker: WorkerId::new("thief"), token, expires_at: held.world.clock.now().plus(STEP * 5) };
+    let state = EntryState::Claimed { lease: Some(lease), retry_at: None };
+    let stolen = Entry { token, state, revision: entry.revision + 1, ..entry };
+    assert_eq!(held.world.ledger.put(&stolen).await.unwrap(), PutEntry::Stored);
+    held.world.clock.advance(STEP);
+    let settled = held.settled().await;
+    assert!(matches!(settled.records[0].fate, Fate::Later { error: Some(_), .. }), "{settled:?}");
+    assert!(!held.cancel.is_cancelled(), "only the work under that lease stops");
+    assert_eq!(held.entry().await, stolen);
+    held.gate.open();
+}
+
+/// How many calls there are until a held transform is reached.
+async fn calls_before() -> u64 {
+    let mut held = held(World::new(), |_| {}).await;
+    held.gate.open();
+    held.world.plan.calls()
+}
+
+#[tokio::test]
+async fn a_prolongation_that_fails_is_tried_again() {
+    let before = calls_before().await;
+    let plan = (1..=4).fold(FaultPlan::new(), |plan, n| plan.with(before + n, CallFate::FailsBefore));
+    let mut held = held(World::with(plan), |_| {}).await;
+    held.world.clock.advance(STEP);
+    eventually("the calls fail", async || held.world.plan.calls() >= before + 2).await;
+    for _ in 0..10 {
+        held.world.clock.advance(Duration::from_secs(1));
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+    }
+    let at_least = held.world.clock.now().plus(Duration::from_secs(45));
+    eventually("the lease is prolonged after all", async || {
+        held.entry().await.lease().is_some_and(|lease| lease.expires_at >= at_least)
+    })
+    .await;
+    held.gate.open();
+    assert!(matches!(held.settled().await.records[0].fate, Fate::Written { .. }));
+}
+
+#[tokio::test]
+async fn work_that_cannot_be_kept_stops_before_its_lease_ends() {
+    let before = calls_before().await;
+    let plan = (1..=500).fold(FaultPlan::new(), |plan, n| plan.with(before + n, CallFate::FailsBefore));
+    let mut held = held(World::with(plan), |_| {}).await;
+    let expires_at = held.entry().await.lease().unwrap().expires_at;
+    let mut ended = None;
+    while ended.is_none() {
+        assert!(held.world.clock.now() < expires_at, "it works on without a lease");
+        held.world.clock.advance(Duration::from_secs(1));
+        for _ in 0..200 {
+            tokio::task::yield_now().await;
+        }
+        ended = held.working.try_join_next();
+    }
+    let settled = ended.unwrap().unwrap();
+    assert!(!matches!(settled.records[0].fate, Fate::Written { .. }), "{settled:?}");
+    held.gate.open();
+}
+
+#[tokio::test]
+async fn at_the_longest_visibility_the_work_goes_on_under_its_lease() {
+    let mut held = held(World::new(), |world| world.settings.max_visibility = Duration::from_secs(90)).await;
+    let start = held.world.clock.now();
+    for _ in 0..20 {
+        held.world.clock.advance(Duration::from_secs(5));
+        let now = held.world.clock.now();
+        eventually("the lease is prolonged", async || {
+            held.entry().await.lease().is_some_and(|lease| lease.expires_at >= now.plus(Duration::from_secs(35)))
+        })
+        .await;
+    }
+    assert!(held.world.clock.now().since(start) > Duration::from_secs(90));
+    let again = held.world.receive().await.expect("the queue shows it again");
+    let settled = held.world.process(&held.world.as_worker("second"), again).await;
+    assert!(matches!(settled.records[0].fate, Fate::Later { error: None, .. }), "held by us: {settled:?}");
+    held.gate.open();
+    assert!(matches!(held.settled().await.records[0].fate, Fate::Written { .. }));
+}
