@@ -227,3 +227,6 @@ fn store_error(uri: &ObjectUri, error: StoreError) -> PartError {
         error => io(uri, error.into()),
     }
 }
+
+#[cfg(test)]
+mod tests;

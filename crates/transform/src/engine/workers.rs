@@ -111,7 +111,13 @@ impl Shared<'_> {
                 TransformError::Engine { what: "a transform worker panicked".to_owned(), source: said(&*panic).into() }
             }
         };
-        self.lock().failure.get_or_insert(failure);
+        let mut state = self.lock();
+        // Once a source has failed, other workers hear from it that they are cancelled, perhaps before the reason is here.
+        match &state.failure {
+            None | Some(TransformError::Cancelled) => state.failure = Some(failure),
+            Some(_) => {}
+        }
+        drop(state);
         self.changed.notify_all();
     }
 

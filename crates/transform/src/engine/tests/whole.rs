@@ -205,3 +205,18 @@ fn the_check_names_every_expression_that_cannot_hold() {
         Err(TransformError::Engine { .. })
     ));
 }
+
+#[test]
+fn the_reason_is_told_whichever_worker_meets_it() {
+    let mut input = orders_input(String::new());
+    let mut packed = flate2::write::GzEncoder::new(Vec::new(), flate2::Compression::none());
+    packed.write_all(lines(60_000).as_bytes()).unwrap();
+    let mut packed = packed.finish().unwrap();
+    packed.truncate(packed.len() - 100);
+    input.content = Content::Bytes(Bytes::from(packed));
+    let engine = Engine::with_threads(NonZeroUsize::new(8).unwrap());
+    for _ in 0..3 {
+        let error = engine.transform(&input, &Memory::default(), &|| false).unwrap_err();
+        assert!(matches!(error, TransformError::Unreadable { .. }), "{error:?}");
+    }
+}
