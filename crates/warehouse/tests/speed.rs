@@ -44,7 +44,7 @@ fn values(column: &ColumnShape, from: usize, object: &str, load: &str, order: &s
         (_, ColumnType::Boolean) => ColumnValues::Boolean(vec![Some(true); BATCH]),
         (_, ColumnType::Double) => ColumnValues::Double(vec![Some(0.1); BATCH]),
         (_, ColumnType::Decimal { scale, .. }) => ColumnValues::Decimal { scale, unscaled: vec![Some(171_519); BATCH] },
-        (_, ColumnType::Varchar { .. }) => texts("Prenzlauer Berg (Berlin)"),
+        (_, ColumnType::Varchar { .. }) => texts("Prenzlauer Berg"),
         (_, ColumnType::Date) => ColumnValues::Date(vec![Some(17_361); BATCH]),
         (_, ColumnType::Timestamptz) => ColumnValues::Timestamp(vec![Some(1_500_042_006_000_000); BATCH]),
         _ => ColumnValues::Integer(rows.map(|at| Some(whole(at))).collect()),

@@ -75,11 +75,13 @@ pub(crate) fn recompute(
     }
 }
 
-/// Gives every row the standing that `decided` (its columns: id, standing) says, where it differs.
+/// Gives every row the standing that `decided` (its columns: id, was, standing) says, where it differs.
 fn stand(table: &TableShape, decided: &str) -> String {
+    // In the order of the rows the file is walked once; without a limit SQLite would drop the order.
     format!(
-        "UPDATE {} AS kept SET \"_standing\" = decided.standing FROM ({decided}) AS decided \
-         WHERE kept._rowid_ = decided.id AND kept.\"_standing\" <> decided.standing",
+        "UPDATE {} AS kept SET \"_standing\" = decided.standing \
+         FROM (SELECT id, standing FROM ({decided}) WHERE was <> standing ORDER BY id LIMIT -1) AS decided \
+         WHERE kept._rowid_ = decided.id",
         quote(&names::rows(table)),
     )
 }
@@ -113,8 +115,9 @@ fn recompute_keys(
         }
     };
     let decided = format!(
-        "SELECT id, CASE WHEN place > 1 THEN 'lost' ELSE unrivalled END AS standing FROM (\
-           SELECT r._rowid_ AS id, {} AS unrivalled, row_number() OVER (PARTITION BY {} ORDER BY {}) AS place FROM {from})",
+        "SELECT id, was, CASE WHEN place > 1 THEN 'lost' ELSE unrivalled END AS standing FROM (\
+           SELECT r._rowid_ AS id, r.\"_standing\" AS was, {} AS unrivalled, \
+           row_number() OVER (PARTITION BY {} ORDER BY {}) AS place FROM {from})",
         unrivalled(table, "r."),
         quoted_list("r.", key),
         order.join(", "),
@@ -146,7 +149,8 @@ fn recompute_objects(
         "WITH live AS (\
            SELECT load_id, row_number() OVER (PARTITION BY object ORDER BY version_order {direction}, entry) AS place \
            FROM {} WHERE dataset = ?1 {of_objects}) \
-         SELECT r._rowid_ AS id, CASE WHEN r.\"_load_id\" IN (SELECT load_id FROM live WHERE place = 1) \
+         SELECT r._rowid_ AS id, r.\"_standing\" AS was, \
+           CASE WHEN r.\"_load_id\" IN (SELECT load_id FROM live WHERE place = 1) \
            THEN {} ELSE 'lost' END AS standing FROM {from}",
         names::markers(family),
         unrivalled(table, "r."),
@@ -165,7 +169,7 @@ fn recompute_uncontested(transaction: &Connection, table: &TableShape, scope: Sc
         return Ok(());
     }
     let decided = format!(
-        "SELECT r._rowid_ AS id, {} AS standing FROM {} AS r",
+        "SELECT r._rowid_ AS id, r.\"_standing\" AS was, {} AS standing FROM {} AS r",
         unrivalled(table, "r."),
         quote(&names::rows(table))
     );

@@ -124,8 +124,10 @@ impl Site {
         &self.shape.definitions[0]
     }
 
+    /// Nobody else's: stagings are dropped by their name alone, whatever the family.
     pub(super) fn nonce(&self) -> Nonce {
-        Nonce::new(format!("n{}", self.nonces.fetch_add(1, Ordering::SeqCst)))
+        let number = self.nonces.fetch_add(1, Ordering::SeqCst);
+        Nonce::new(format!("{}_n{number}", self.definition().dataset))
     }
 
     /// Takes the fence, which has to be free for our ledger.
