@@ -7,7 +7,6 @@ use lakehand_domain::shape::ColumnType;
 use super::coerce::Value;
 use super::complaint::Complaint;
 use super::plan::{ColumnOrigin, ColumnPlan, Plan, TablePlan};
-use super::rules::raw_at;
 use super::slot::{Kind, Row, Slot};
 use super::texts::Texts;
 use crate::hash::{Hashed, KeyHasher, as_bigint};
@@ -250,7 +249,7 @@ fn first_cell(column: &ColumnPlan, row: &Row, element: &[Slot], texts: &Texts<'_
 fn objection(column: &ColumnPlan, complaint: Complaint, slot: Option<&Slot>, texts: &Texts<'_>) -> Box<Objection> {
     let value = slot
         .filter(|slot| !matches!(slot.kind, Kind::Absent | Kind::Null))
-        .map(|slot| super::reject::excerpt(texts.get(raw_at(slot))).to_owned());
+        .map(|slot| super::reject::excerpt(texts.get(column.rules.shown_at(slot))).to_owned());
     Box::new(Objection { column: column.name.clone(), complaint, value })
 }
 

@@ -19,8 +19,8 @@ use super::time::Notation;
 #[derive(Debug)]
 pub(crate) struct ColumnRules {
     typing: Typing,
-    /// Whether fields are texts that hold JSON, rather than JSON itself; for json columns.
-    json_in_text: bool,
+    /// Whether fields are plain texts, that may hold JSON, rather than values of JSON.
+    plain_text: bool,
     text: Option<Box<TextRules>>,
     default: Option<Value>,
     required: bool,
@@ -51,7 +51,7 @@ impl ColumnRules {
         rules: &Rules,
         column_type: ColumnType,
         required: bool,
-        json_in_text: bool,
+        plain_text: bool,
         texts: &mut PlanTexts,
     ) -> Result<Self, String> {
         let zone = rules.zone.as_deref().map(str::parse::<Tz>).transpose().map_err(|error| format!("zone: {error}"))?;
@@ -83,7 +83,7 @@ impl ColumnRules {
             map: rules.map.as_ref().map(|map| map.iter().map(|(from, to)| (from.clone(), texts.keep(to))).collect()),
         };
         let text = text_rules.is_any().then(|| Box::new(text_rules));
-        Ok(Self { typing, json_in_text, text, default, required, judge })
+        Ok(Self { typing, plain_text, text, default, required, judge })
     }
 
     /// The value of a field, typed and judged by everything but `required`.
@@ -151,8 +151,13 @@ impl ColumnRules {
         }
     }
 
+    /// Where the text stands that a reject shows: JSON as it came, and of delimited text what the field holds.
+    pub(crate) fn shown_at(&self, slot: &Slot) -> TextAt {
+        if self.plain_text { text_at(slot) } else { raw_at(slot) }
+    }
+
     fn is_json_as_it_is(&self) -> bool {
-        self.typing.column_type == ColumnType::Json && !self.json_in_text
+        self.typing.column_type == ColumnType::Json && !self.plain_text
     }
 
     #[cold]
@@ -185,7 +190,7 @@ fn regex(pattern: Option<&str>) -> Result<Option<Regex>, String> {
 
 /// Where a scalar's text stands.
 #[inline]
-pub(crate) fn text_at(slot: &Slot) -> TextAt {
+fn text_at(slot: &Slot) -> TextAt {
     if slot.kind == Kind::Escaped {
         let (start, end) = slot.scratch();
         return TextAt { place: Place::Scratch, start, end };
@@ -194,7 +199,7 @@ pub(crate) fn text_at(slot: &Slot) -> TextAt {
 }
 
 /// Where a JSON value stands as it came, quotes and all.
-pub(crate) fn raw_at(slot: &Slot) -> TextAt {
+fn raw_at(slot: &Slot) -> TextAt {
     let quotes = u32::from(matches!(slot.kind, Kind::Text | Kind::Escaped | Kind::Broken));
     TextAt { place: Place::Chunk, start: slot.start - quotes, end: slot.end + quotes }
 }

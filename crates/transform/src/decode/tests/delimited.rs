@@ -106,6 +106,18 @@ fn formats_are_told_apart_by_the_definition() {
     assert_eq!(decode(&dataset, "'1|''\n'|2|\"3\n").rows(), ["\"3|1|'\n"]);
 }
 
+/// A reject shows what the field holds, wherever in the chunk it stands.
+#[test]
+fn rejects_show_the_field() {
+    let mut dataset = csv(b';', one(&["a integer", "b integer"]));
+    format(&mut dataset, |format| format.names = Some(vec!["a".into(), "b".into()]));
+    let decoded = decode(&dataset, "x;1\n1;no value\n1;\"say \"\"no\"\"\"\n;\"\"\n2;3");
+    assert_eq!(decoded.rules(), ["1 type t.a", "2 type t.b", "3 type t.b", "4 type t.b"]);
+    let values: Vec<_> = decoded.rejects.iter().map(|reject| reject.value.as_deref()).collect();
+    assert_eq!(values, [Some("x"), Some("no value"), Some("say \"no\""), Some("")]);
+    assert_eq!(decoded.rows(), ["2|3"]);
+}
+
 /// Text that is not UTF-8 rejects its record, over however many lines.
 #[test]
 fn invalid_utf8_rejects_its_record() {
