@@ -150,7 +150,7 @@ fn apply(
     let objects: BTreeSet<&str> = request.loads.iter().map(|load| load.manifest.object.uri.as_str()).collect();
     let (added, replaced) = (serde_json::to_string(&added)?, serde_json::to_string(replaced)?);
     let objects = serde_json::to_string(&objects)?;
-    // Standing is decided from the markers of all live loads, so these come first; nobody sees the one without the other.
+    // Standing is decided from the markers of all live loads, so these come first; nobody sees one without the other.
     fence::write_markers(transaction, request)?;
     for table in &tables::of_dataset(transaction, &shape.family, &request.definition.dataset)? {
         contest::touch_none(transaction, table)?;

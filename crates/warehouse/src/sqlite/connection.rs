@@ -149,7 +149,7 @@ fn lay_out(connection: &mut Connection) -> Result<(), Trouble> {
         0 => {}
         other => {
             return Err(Trouble::Refused(format!(
-                "the file has layout {other}, this lakehand knows {LAYOUT}: use the lakehand that made it, or another file"
+                "the file has layout {other}, this lakehand knows {LAYOUT}: use the one that made it, or another file"
             )));
         }
     }

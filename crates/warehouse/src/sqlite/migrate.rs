@@ -250,8 +250,8 @@ fn null_keys(transaction: &Connection, table: &TableShape) -> Result<Refusal, Tr
         let rows: i64 = transaction.query_row(&sql, [], |row| row.get(0))?;
         if rows > 0 {
             return Ok(Some(format!(
-                "{rows} rows of {} have no {name}, which is to be of the key: give the table another name, and replay its \
-                 files into it",
+                "{rows} rows of {} have no {name}, which is to be of the key: give the table another name, and replay \
+                 its files into it",
                 told(table)
             )));
         }

@@ -129,8 +129,8 @@ async fn a_commit_nobody_waits_for_is_whole_or_not_at_all(sites: &Sites) {
     }
 }
 
-/// What follows an unknown outcome: take the fence, which waits for the transaction in doubt or defeats it, look, and do
-/// what is missing.
+/// What follows an unknown outcome: take the fence, which waits for the transaction in doubt or defeats it, look, and
+/// do what is missing.
 async fn settle_unknown(site: &Site, sample: &super::SampleLoad) {
     let fence = site.take().await;
     let markers = site.warehouse().markers(&site.shape.family, &[site.entry(sample)]).await.unwrap();
