@@ -198,6 +198,12 @@ fn column_line(f: &mut fmt::Formatter<'_>, column: &Column<'_>, records: u64) ->
     } else if !required && inferred.values * 20 < records {
         notes.push(format!("{} of {records} records have it", inferred.values));
     }
+    if field.seen.beyond_double() && inferred.column_type.starts_with("varchar") {
+        notes.push(
+            "numbers of more digits than a double keeps: as text they stay exact; see whether a decimal holds them"
+                .to_owned(),
+        );
+    }
     if PERSONAL.iter().any(|part| field.name.contains(part)) {
         notes.push("personal? leave it out unless it is needed".to_owned());
     }

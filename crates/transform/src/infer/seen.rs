@@ -261,7 +261,8 @@ impl Seen {
             }
         }
         if kinds.has(Kinds::DOUBLE) {
-            return plain("double");
+            // A double would round them unseen; as text they stay as they are.
+            return if self.beyond_double() { None } else { plain("double") };
         }
         if kinds.has(Kinds::DATE) {
             return plain("date");
@@ -283,6 +284,11 @@ impl Seen {
         let bytes =
             [10, 20, 50, 100, 255, 1000, 4000, 65_535].into_iter().find(|bytes| *bytes >= room).unwrap_or(65_535);
         format!("varchar({bytes})")
+    }
+
+    /// Whether it holds whole numbers of more digits than a double keeps.
+    pub(crate) fn beyond_double(&self) -> bool {
+        self.kinds.has(Kinds::DOUBLE) && self.whole_digits > DOUBLE_DIGITS
     }
 
     /// Whether a value has more bytes than any varchar holds.

@@ -130,6 +130,7 @@ fn awkward_names_and_values_still_load() {
     assert!(line(&text, "a_b_2").contains("from = \"a.b\""), "{text}");
     assert!(line(&text, "x_oid").contains("from = \"oid\""), "{text}");
     assert!(line(&text, "deep_k_l_m").contains("decimal(5,2)"), "{text}");
+    assert!(line(&text, "big").contains("varchar(50)") && line(&text, "big").contains("stay exact"), "{text}");
     assert!(line(&text, "flag").contains("boolean"), "{text}");
     assert!(line(&text, "empty").contains("json"), "{text}");
 }
