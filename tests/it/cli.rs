@@ -281,6 +281,7 @@ fn the_schema_is_json_schema() {
 }
 
 #[test]
+#[expect(clippy::disallowed_methods, reason = "the daemon is another process: only real time waits for it")]
 fn sigterm_drains_and_what_was_landed_is_whole() {
     let site = Site::new(&[OFFERS]);
     let mut child =

@@ -108,14 +108,17 @@ fn uri_of(key: &str, location: &Location) -> anyhow::Result<ObjectUri> {
 
 /// The store of files that land.
 pub(crate) fn landing(settings: &Settings) -> Arc<dyn ObjectStore> {
-    match &settings.landing {
-        Location::Folder(_) | Location::Sqlite(_) => Arc::new(FileStore::new(Durability::Full)),
-    }
+    store(&settings.landing)
 }
 
 /// The store of the lake.
 fn lake(settings: &Settings) -> Arc<dyn ObjectStore> {
-    match &settings.lake {
+    store(&settings.lake)
+}
+
+fn store(location: &Location) -> Arc<dyn ObjectStore> {
+    match location {
+        // A database holds no objects: settings refuse one here.
         Location::Folder(_) | Location::Sqlite(_) => Arc::new(FileStore::new(Durability::Full)),
     }
 }

@@ -1,12 +1,14 @@
 //! What commands print on standard output: tables for people, JSON for machines.
 
 use std::io::{self, Write};
+use std::time::Duration;
 
-use comfy_table::{CellAlignment, Table, presets};
+use comfy_table::{CellAlignment, LineStyle, Table, TableStyle};
 use lakehand_domain::timestamp::Timestamp;
 use serde::Serialize;
 
 use crate::cli::Format;
+use crate::settings::unit::duration_text;
 
 /// Standard output in the format that was asked for.
 #[derive(Debug, Clone, Copy)]
@@ -85,11 +87,14 @@ pub(crate) struct Grid {
     table: Table,
 }
 
+/// One line, below the headers: what else would stand between the numbers is noise.
+const STYLE: TableStyle = TableStyle::new().header_separator(LineStyle::none().fill('─').junction('─'));
+
 impl Grid {
     /// A table with these columns; a name that begins with `>` is that of numbers.
     pub(crate) fn new(columns: &[&str]) -> Self {
         let mut table = Table::new();
-        table.load_style(presets::UTF8_HORIZONTAL_ONLY);
+        table.load_style(STYLE);
         table.set_header(columns.iter().map(|name| name.trim_start_matches('>')).collect::<Vec<_>>());
         for (at, name) in columns.iter().enumerate() {
             if let Some(column) = table.column_mut(at).filter(|_| name.starts_with('>')) {
@@ -151,6 +156,14 @@ pub(crate) fn bytes(value: u64) -> String {
     format!("{}.{} {}", tenths / 10, tenths % 10, UNITS[unit])
 }
 
+/// How long something took, rounded for people: `4.2 s`, `3m20s`.
+pub(crate) fn took(duration: Duration) -> String {
+    if duration < Duration::from_mins(1) {
+        return format!("{:.1} s", duration.as_secs_f64());
+    }
+    duration_text(Duration::from_secs(duration.as_secs()))
+}
+
 /// An instant to the second: `2026-11-21 08:00:00Z`.
 pub(crate) fn instant(at: Timestamp) -> String {
     let text = at.to_string();
@@ -198,6 +211,8 @@ mod tests {
             assert_eq!(bytes(value), expected);
         }
         assert_eq!(instant(Timestamp::from_micros(1_500_000)), "1970-01-01 00:00:01Z");
+        assert_eq!(took(Duration::from_millis(4_241)), "4.2 s");
+        assert_eq!(took(Duration::from_millis(200_900)), "3m20s");
         assert_eq!(plural(1, "file"), "1 file");
         assert_eq!(plural(0, "row"), "0 rows");
     }

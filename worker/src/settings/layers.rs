@@ -97,7 +97,7 @@ impl Layers {
                 (None, String::new())
             }
         };
-        let path = file.as_deref().map(|path| path.display().to_string()).unwrap_or_default();
+        let path = file.as_deref().map(|path| shown(path, &current_folder)).unwrap_or_default();
         let lines = match key_lines(&text) {
             Ok(lines) => lines,
             Err((line, message)) => {
@@ -153,6 +153,11 @@ impl Layers {
     }
 }
 
+/// A path as people see it from the folder we run in.
+fn shown(path: &Path, current_folder: &Path) -> String {
+    path.strip_prefix(current_folder).unwrap_or(path).display().to_string()
+}
+
 fn set_flag(builder: ConfigBuilder<DefaultState>, flag: &str) -> Result<(ConfigBuilder<DefaultState>, String), String> {
     let (key, value) =
         flag.split_once('=').ok_or_else(|| format!("{flag:?} is not KEY=VALUE, such as intake.concurrency=4"))?;
@@ -169,7 +174,7 @@ fn settings_file(sources: &Sources) -> Result<Option<(PathBuf, String)>, Setting
         Ok(text) => Ok(Some((path, text))),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound && wanted.is_none() => Ok(None),
         Err(error) => {
-            let origin = Origin::File { path: path.display().to_string(), line: 1 };
+            let origin = Origin::File { path: shown(&path, &sources.current_folder), line: 1 };
             Err(SettingsProblem::new(origin, "", format!("the settings file cannot be read: {error}")))
         }
     }

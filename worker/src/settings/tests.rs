@@ -99,7 +99,7 @@ fn a_file_that_was_asked_for_must_be_there() {
     let sources =
         Sources { file: Some("nowhere.toml".into()), current_folder: Path::new("/").to_owned(), ..Sources::default() };
     let problems = Settings::load(&sources).expect_err("there is no file");
-    assert_eq!(problems[0].origin, Origin::File { path: "/nowhere.toml".to_owned(), line: 1 });
+    assert_eq!(problems[0].origin, Origin::File { path: "nowhere.toml".to_owned(), line: 1 });
 }
 
 #[test]

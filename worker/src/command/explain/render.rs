@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use lakehand_operations::explain::{Explanation, GenerationAccount, StoreSays, TableAccount, Version};
 
-use crate::output::{Grid, bytes, instant, number};
+use crate::output::{Grid, bytes, instant, number, plural};
 
 /// The whole explanation as text.
 pub(crate) fn render(explanation: &Explanation) -> String {
@@ -109,7 +109,7 @@ fn render_generation(text: &mut String, one: &GenerationAccount) {
         line(
             text,
             "read",
-            &format!("{} records, {} rejected", number(summary.records), number(summary.rejects.total())),
+            &format!("{}, {} rejected", plural(summary.records, "record"), number(summary.rejects.total())),
         );
         for (rule, count) in summary.rejects.iter() {
             line(text, "", &format!("{:>8}  {rule}", number(count)));
@@ -188,6 +188,6 @@ fn render_account(text: &mut String, table: &TableAccount) {
     };
     let verdict = if table.adds_up { "adds up" } else { "DOES NOT ADD UP" };
     let note = table.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
-    let equation = format!("{} records read = {}{other}: {verdict}{note}", number(table.records), terms.join(" + "));
+    let equation = format!("{} read = {}{other}: {verdict}{note}", plural(table.records, "record"), terms.join(" + "));
     line(text, &table.table, &equation);
 }

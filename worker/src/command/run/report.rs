@@ -5,8 +5,7 @@ use std::collections::BTreeMap;
 use lakehand_daemon::RunReport;
 use serde::Serialize;
 
-use crate::output::{Grid, Page, number, plural};
-use crate::settings::unit::duration_text;
+use crate::output::{Grid, Page, number, plural, took};
 
 /// The last line of `run --output json`. Its keys are stable.
 #[derive(Debug, Serialize)]
@@ -128,10 +127,9 @@ pub(crate) fn render(report: &RunReport) -> String {
             page.line(format!("  {dataset}{count}{}", one.message));
         }
     }
-    let took = report.ended.since(report.started);
-    let took = std::time::Duration::from_millis(u64::try_from(took.as_millis()).unwrap_or(u64::MAX));
     page.gap();
-    page.line(format!("{} in {}", plural(tally.messages, "message"), duration_text(took)));
+    let took = took(report.ended.since(report.started));
+    page.line(format!("{} in {took}", plural(tally.messages, "message")));
     if tally.set_aside_total() > 0 {
         page.line("why files were set aside: lakehand loads --state set_aside, lakehand explain FILE");
     }
