@@ -265,6 +265,3 @@ async fn publish(run: Run, over: CancellationToken) {
         }
     }
 }
-
-#[cfg(test)]
-mod tests;

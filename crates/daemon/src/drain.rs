@@ -115,7 +115,7 @@ async fn look(run: &Run, asked: &mut Asked) -> Result<Seen, LookError> {
             let health = run.board.state().families.get(&dataset.id).cloned().unwrap_or_default();
             match why_stuck(&health) {
                 Some(why) => seen.stuck.push(moving(Some(dataset), written, &why)),
-                None => seen.moving.push(moving(Some(dataset), written, "files are written and wait to be loaded")),
+                None => seen.moving.push(moving(Some(dataset), written, &why_not_yet(&health))),
             }
         }
     }
@@ -153,6 +153,17 @@ async fn count(run: &Run, dataset: &Dataset, state: StateName) -> Result<u64, Lo
             Some(next) if count < COUNTED => query.after = Some(next),
             _ => return Ok(count as u64),
         }
+    }
+}
+
+/// What is written and goes on, as a drain says that runs out of patience.
+fn why_not_yet(health: &FamilyHealth) -> String {
+    match &health.last_error {
+        Some(error) => format!("files are written and wait to be loaded, which failed last: {error}"),
+        None if health.state == FamilyState::Elsewhere => {
+            "files are written and wait for the replica that loads this dataset".to_owned()
+        }
+        None => "files are written and wait to be loaded".to_owned(),
     }
 }
 

@@ -12,9 +12,6 @@ use tokio_util::sync::CancellationToken;
 use crate::board::Board;
 use crate::snapshot::FamilyState;
 
-/// The lease that keeps two replicas from staging the same files. It saves work; safety is the fence's.
-const LEASE: Duration = Duration::from_secs(15);
-
 /// The task of one dataset.
 #[derive(Debug)]
 pub(crate) struct LoadingTask {
@@ -49,7 +46,12 @@ impl LoadingTask {
                 Pass::Aborted => break,
                 Pass::Elsewhere => {
                     self.board.family(&self.dataset.id, |family| family.state = FamilyState::Elsewhere);
-                    Some(LEASE / 3)
+                    Some(self.settings.lease / 3)
+                }
+                Pass::Done(Ok(outcome)) if !outcome.gathered && outcome.standing == Standing::InForce => {
+                    // The next pass gathers, unless others took the fence from this one again and again.
+                    idle_turns += 1;
+                    (idle_turns > 1).then_some(self.settings.backoff.first)
                 }
                 Pass::Done(Ok(outcome)) => {
                     failures = 0;
@@ -109,7 +111,7 @@ impl LoadingTask {
                 biased;
                 () = self.abort.cancelled() => return Pass::Aborted,
                 ended = &mut pass => return Pass::Done(ended),
-                () = self.ports.clock.sleep(LEASE / 3) => { self.hold().await; }
+                () = self.ports.clock.sleep(self.settings.lease / 3) => { self.hold().await; }
             }
         }
     }
@@ -120,7 +122,11 @@ impl LoadingTask {
 
     async fn hold(&self) -> bool {
         let now = self.ports.clock.now();
-        let held = self.ports.ledger.hold(&self.lease_name(), self.ports.identity.worker(), now, now.plus(LEASE)).await;
+        let held = self
+            .ports
+            .ledger
+            .hold(&self.lease_name(), self.ports.identity.worker(), now, now.plus(self.settings.lease))
+            .await;
         held.unwrap_or_else(|error| {
             // A ledger that does not answer stops the pass soon enough.
             tracing::debug!(error = chain(&error), "the loading lease is not known");

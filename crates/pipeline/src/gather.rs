@@ -54,6 +54,7 @@ pub(crate) async fn gather(loader: &Loader<'_>, memory: &mut Memory) -> Result<G
         return Ok(gathered);
     }
     let listed = linger(loader).await?;
+    gathered.outcome.gathered = true;
     gathered.outcome.left = listed.left;
 
     let foreign = read_again(loader, listed.foreign).await?;

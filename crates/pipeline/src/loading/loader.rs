@@ -27,6 +27,9 @@ pub struct LoadingSettings {
     /// A process whose definition was retired looks this often whether it still is. Each look takes the fence, which
     /// disturbs those that load.
     pub stand_aside: Duration,
+    /// A replica that loads a dataset keeps the others from staging the same files for this long after it was last
+    /// heard of. It saves work and waiting; safety is the fence's.
+    pub lease: Duration,
     /// So many manifests are read, and entries finished, at once.
     pub concurrency: usize,
     /// So often a call with an unknown outcome, a conflict or a refusing guard is taken up again before the batch is
@@ -47,6 +50,7 @@ impl Default for LoadingSettings {
             linger: Duration::from_secs(2),
             poll: Duration::from_secs(10),
             stand_aside: Duration::from_mins(10),
+            lease: Duration::from_secs(10),
             concurrency: 16,
             attempts: 4,
             backoff: Backoff { first: Duration::from_millis(500), most: Duration::from_mins(2) },

@@ -12,6 +12,9 @@ use lakehand_domain::object::ObjectUri;
 pub struct LoadOutcome {
     /// How the family's warehouse stands to us.
     pub standing: Standing,
+    /// Whether the pass looked for written entries. The first one, and the one after a failure, only makes sure of the
+    /// warehouse, and says nothing about whether loading goes well.
+    pub gathered: bool,
     /// Entries that are loaded now.
     pub loaded: u64,
     /// Entries set aside because the warehouse refuses their rows.

@@ -1,0 +1,9 @@
+//! The whole daemon over embedded backends: files land, and rows are in the warehouse.
+
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails by panicking")]
+
+mod drain;
+mod shutdown;
+mod tiny;
+mod trouble;
+mod world;
