@@ -142,6 +142,11 @@ impl Keeper {
         }
     }
 
+    /// Short leases have short margins: otherwise there would be no time in which to prolong them.
+    fn margin(&self, what: &What) -> Duration {
+        self.settings.margin.min(self.length(what) / 4)
+    }
+
     /// Prolongs all that is due, and what would be due soon, so that calls are shared.
     async fn round(&self, now: Timestamp) {
         let soon = now.plus(self.settings.visibility.min(self.settings.lease) / 12);
@@ -185,7 +190,8 @@ impl Keeper {
     /// A call that hangs is as good as one that failed, once there is no time left.
     async fn extend(&self, now: Timestamp, batch: &[(u64, Kept)]) -> Result<Vec<Outcome>, Outcome> {
         let ends = batch.iter().map(|(_, kept)| kept.ends).min().unwrap_or(now);
-        let left = ends.minus(self.settings.margin).since(now);
+        let margin = batch.iter().map(|(_, kept)| self.margin(&kept.what)).min().unwrap_or_default();
+        let left = ends.minus(margin).since(now);
         let call = async {
             match batch {
                 [(_, Kept { what: What::Lease { entry, lease }, .. })] => self.extend_lease(now, entry, lease).await,
@@ -255,7 +261,7 @@ impl Keeper {
                 kept.lost.cancel();
                 registered.kept.remove(&id);
             }
-            Outcome::Failed(why) if now.plus(RETRY) >= kept.ends.minus(self.settings.margin) => {
+            Outcome::Failed(why) if now.plus(RETRY) >= kept.ends.minus(self.margin(&kept.what)) => {
                 tracing::warn!(kept = %kept.what, why, "not prolonged in time, the work on it stops");
                 kept.lost.cancel();
                 registered.kept.remove(&id);

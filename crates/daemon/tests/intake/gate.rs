@@ -42,3 +42,13 @@ pub(crate) async fn eventually(what: &str, mut check: impl AsyncFnMut() -> bool)
     };
     tokio::time::timeout(Duration::from_secs(20), found).await.unwrap_or_else(|_| panic!("never: {what}"));
 }
+
+/// Gives other tasks and threads a moment of real time to react; returns as soon as `check` says they did.
+pub(crate) async fn reaction(mut check: impl FnMut() -> bool) {
+    let reacted = async {
+        while !check() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_millis(200), reacted).await.unwrap_or_default();
+}

@@ -68,7 +68,6 @@ impl Observer for PanicsOnce {
 async fn a_panic_is_a_failed_job_and_no_dead_worker() {
     let mut world = world(FaultPlan::new());
     world.settings.visibility = Duration::from_millis(300);
-    world.settings.margin = Duration::from_millis(20);
     for name in ["in_0.txt", "in_1.txt", "in_2.txt"] {
         world.land(name, "a");
         world.send(&[name]).await;

@@ -132,7 +132,8 @@ impl PartSink for LakeSink {
     fn create(&self, name: &str) -> io::Result<Box<dyn PartWriter>> {
         let uri = self.inner.folder.join(name);
         let upload = self.inner.wait(self.inner.lake.begin_upload(&uri))?;
-        let buffer = BytesMut::with_capacity(self.inner.chunk);
+        // Grows as it fills: many partitions begin many parts that stay small.
+        let buffer = BytesMut::new();
         Ok(Box::new(LakePart { sink: Arc::clone(&self.inner), name: name.to_owned(), upload: Some(upload), buffer }))
     }
 }
