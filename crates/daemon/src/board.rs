@@ -16,7 +16,7 @@ use tokio::sync::{Notify, watch};
 
 use crate::in_flight::FileNow;
 use crate::report::Tally;
-use crate::snapshot::{FamilyHealth, Phase, Snapshot, WorkingFile};
+use crate::snapshot::{FamilyHealth, FamilyState, Phase, Snapshot, WorkingFile};
 
 /// Looks on at intake and loading, and publishes what it sees.
 #[derive(Debug)]
@@ -54,6 +54,16 @@ impl Board {
 
     pub(crate) fn state(&self) -> Snapshot {
         self.snapshot.borrow().clone()
+    }
+
+    /// Whether a pass of a family that goes well is under way.
+    pub(crate) fn is_loading(&self) -> bool {
+        self.snapshot.borrow().families.values().any(|family| family.state == FamilyState::Loading)
+    }
+
+    /// Something goes on, though nothing has come to its end.
+    pub(crate) fn progress(&self) {
+        self.tally(true, |_| ());
     }
 
     pub(crate) fn last_progress(&self) -> Timestamp {

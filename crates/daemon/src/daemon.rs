@@ -226,8 +226,13 @@ impl Run {
         tasks.spawn(kind, alive);
     }
 
-    /// Whether nothing has come to its end for longer than a drain waits.
+    /// Whether nothing has come to its end for longer than a drain waits, and nothing is in work here that may take
+    /// long. A pass of a family that failed before is not waited for like that: each may end in the same failure.
     pub(crate) fn is_out_of_patience(&self) -> bool {
+        if self.in_flight.messages() > 0 || self.board.is_loading() {
+            self.board.progress();
+            return false;
+        }
         self.ports.clock.now().since(self.board.last_progress()) > self.settings.drain_patience
     }
 }

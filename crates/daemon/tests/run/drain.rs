@@ -111,6 +111,16 @@ async fn a_file_whose_worker_and_message_are_lost_is_asked_for() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_takes_long_is_waited_for() {
+    let mut world = World::new();
+    world.settings.drain_patience = Duration::from_millis(300);
+    world.land("in_1.txt", "1\nSLOW");
+    let report = world.drain("first").await;
+    assert!(report.is_clean(), "{report:#?}");
+    assert_eq!(report.tally.loaded, 1);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn the_snapshot_follows_a_run() {
     let world = World::new();
     world.land("in_1.txt", "1");

@@ -3,6 +3,7 @@
 use std::fmt;
 use std::io::{Read, Seek, Write};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lakehand_dataset::dataset::Dataset;
@@ -17,7 +18,8 @@ use lakehand_domain::shape::ColumnShape;
 use lakehand_domain::value::{ColumnValues, RowBatch};
 
 /// One row for each line that is a number; the others are rejected, and more than half of them are too many. A line
-/// `UNREADABLE` is what it says, and `STUCK` takes until it is cancelled.
+/// `UNREADABLE` is what it says, `SLOW` takes its
+/// time and `STUCK` takes until it is cancelled.
 #[derive(Debug, Default)]
 pub(crate) struct Tiny {
     pub(crate) is_stuck: AtomicBool,
@@ -41,6 +43,9 @@ impl Transformer for Tiny {
                 return Err(TransformError::Cancelled);
             }
             std::thread::yield_now();
+        }
+        if text.contains("SLOW") {
+            std::thread::park_timeout(Duration::from_millis(1_500));
         }
         let mut rejects = RejectCounts::default();
         let mut rows = Vec::new();
