@@ -3,9 +3,6 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
 
 #[allow(dead_code, reason = "the pipeline's tests use the rest of it")]
-#[path = "../../../pipeline/tests/intake/faults.rs"]
-mod faults;
-#[allow(dead_code, reason = "the pipeline's tests use the rest of it")]
 #[path = "../../../pipeline/tests/intake/tiny.rs"]
 mod tiny;
 #[allow(dead_code, reason = "the pipeline's tests use the rest of it")]

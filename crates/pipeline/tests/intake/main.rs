@@ -6,7 +6,6 @@ mod change_of_object;
 mod crash;
 mod dead_letter;
 mod delivery;
-mod faults;
 mod moody;
 mod tiny;
 mod trouble;

@@ -28,11 +28,13 @@ use lakehand_pipeline::process::process;
 use lakehand_pipeline::settle::{Fate, Settled};
 use lakehand_queue::sqlite::{QueueOptions, SqliteQueue};
 use lakehand_store::file::{Durability, FileStore};
+use lakehand_testkit::faulty::ledger::FaultyLedger;
+use lakehand_testkit::faulty::object_store::FaultyStore;
 use lakehand_testkit::faulty::plan::FaultPlan;
+use lakehand_testkit::faulty::queue::FaultyQueue;
 use lakehand_testkit::manual_clock::ManualClock;
 use tokio_util::sync::CancellationToken;
 
-use crate::faults::{FaultyLedger, FaultyObjectStore, FaultyQueue};
 use crate::tiny::{Tiny, Untouched};
 
 const DEFINITION: &str = "name = \"d\"\n\n[source]\nobjects = [\"in_*.txt\"]\nformat = \"jsonl\"\n\n[tables.t]\nmode = \
@@ -81,11 +83,11 @@ impl World {
         let tiny = Arc::new(Tiny::default());
         let ports = Ports {
             clock: Arc::clone(&time),
-            queue: Arc::new(FaultyQueue::new(Arc::clone(&queue), Arc::clone(&plan))),
-            dead_letters: Arc::new(FaultyQueue::new(Arc::clone(&letters), Arc::clone(&plan))),
-            ledger: Arc::new(FaultyLedger::new(Arc::clone(&ledger), Arc::clone(&plan))),
-            landing: Arc::new(FaultyObjectStore::new(Arc::clone(&files), Arc::clone(&plan))),
-            lake: Arc::new(FaultyObjectStore::new(files, Arc::clone(&plan))),
+            queue: Arc::new(FaultyQueue::new(Arc::<SqliteQueue>::clone(&queue), Arc::clone(&plan))),
+            dead_letters: Arc::new(FaultyQueue::new(Arc::<SqliteQueue>::clone(&letters), Arc::clone(&plan))),
+            ledger: Arc::new(FaultyLedger::new(Arc::<SqliteLedger>::clone(&ledger), Arc::clone(&plan))),
+            landing: Arc::new(FaultyStore::new(Arc::clone(&files), Arc::clone(&plan))),
+            lake: Arc::new(FaultyStore::new(files, Arc::clone(&plan))),
             transformer: Arc::<Tiny>::clone(&tiny),
             warehouse: Arc::new(Untouched),
             catalog: Arc::new(catalog),
