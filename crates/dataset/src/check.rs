@@ -115,3 +115,6 @@ pub(crate) fn examine<'f>(file: &'f DefinitionFile, landing: &ObjectUri, identit
     };
     Examined { report, dataset, name, patterns: source.patterns, archive: source.archive, tables: table_names }
 }
+
+#[cfg(test)]
+mod tests;

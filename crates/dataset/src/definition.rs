@@ -140,7 +140,7 @@ section! {
     Column {
         /// boolean, smallint, integer, bigint, real, double, decimal(p,s), varchar(n), date, timestamp, timestamptz or
         /// json.
-        required column_type = "type": String,
+        required kind = "type": String,
         /// The path of the field in the record, `a.b.c`, or the header of a csv column. Default: the column's name.
         optional from = "from": String,
         /// The `{capture}` of the object's name that is the value.
@@ -246,10 +246,18 @@ impl Read for Mode {
 impl Definition {
     /// Reads a definition file as far as it can be read, and notes every problem of syntax, keys and types.
     pub(crate) fn read(text: &str, report: &mut Report<'_>) -> Option<Self> {
-        let (root, errors) = DeTable::parse_recoverable(text);
+        let (root, mut errors) = DeTable::parse_recoverable(text);
+        errors.sort_by_key(|error| error.span().map_or(0, |span| span.start));
         let whole = errors.is_empty();
+        let mut lines: Vec<u32> = Vec::new();
         for error in &errors {
             let at = error.span().map_or(0, |span| span.start);
+            // What follows on the same line follows from the first.
+            let (line, _) = report.place(at);
+            if lines.contains(&line) {
+                continue;
+            }
+            lines.push(line);
             report.add(at, key_path_near(text, at), error.message().replace('\n', ", "));
         }
         let span = root.span();
@@ -258,7 +266,7 @@ impl Definition {
         let read = <Self as Read>::read(&root, &mut reader);
         // What stands on a line whose syntax is broken was guessed by the parser, and says nothing of its own.
         if !whole {
-            report.keep_first_of_lines(errors.len());
+            report.keep_first_of_lines(lines.len());
         }
         read.filter(|_| whole)
     }
@@ -290,3 +298,6 @@ pub fn json_schema() -> Json {
     schema["title"] = Json::from("lakehand dataset definition");
     schema
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,9 @@
 /// The candidate nearest to `name`, if one is near enough to be meant.
 pub(crate) fn nearest<'a>(name: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let name = name.to_lowercase();
-    let most = name.chars().count().max(3) / 3;
+    // A name of which nothing would be left means nothing.
+    let characters = name.chars().count();
+    let most = (characters.max(3) / 3).min(characters.saturating_sub(1));
     candidates
         .into_iter()
         .map(|candidate| (distance(&name, &candidate.to_lowercase()), candidate))
@@ -47,6 +49,7 @@ mod tests {
             ("Required", Some("required")),
             ("nothing_like_it", None),
             ("zzz", None),
+            ("", None),
         ] {
             assert_eq!(nearest(name, known), expected, "{name}");
         }

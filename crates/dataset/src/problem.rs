@@ -104,6 +104,11 @@ impl<'a> Report<'a> {
         self.problems.extend(later.into_iter().filter(|problem| !lines.contains(&problem.line)));
     }
 
+    /// Whether something was said of exactly this key already.
+    pub(crate) fn has_said(&self, key_path: &str) -> bool {
+        self.problems.iter().any(|problem| problem.key_path == key_path)
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.problems.is_empty()
     }

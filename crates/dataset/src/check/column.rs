@@ -85,7 +85,7 @@ pub(super) fn check(
 ) -> Option<(ColumnShape, Column)> {
     let path = format!("tables.{}.columns.{}", scope.own().name, column_name.value);
     let named = name::check_column(column_name, &path, report);
-    let column_type = given.value.column_type.as_ref().and_then(|text| check_type(text, &path, report));
+    let column_type = given.value.kind.as_ref().and_then(|text| check_type(text, &path, report));
     let single = check_single_origin(given, &path, report);
     let origin = check_origin(column_name, given, column_type, &path, scope, report);
     let rules = column_type.and_then(|column_type| rules::check(&given.value, column_type, &path, report));

@@ -32,7 +32,7 @@ pub(super) fn check(
         trim: given.trim.as_ref().is_some_and(|trim| trim.value),
         null_if: given.null_if.iter().flat_map(|list| &list.value).map(|text| text.value.0.clone()).collect(),
         extract: given.extract.as_ref().and_then(|pattern| check.extract(pattern)),
-        map: given.map.as_ref().map(|map| check.map(map)),
+        map: given.map.as_ref().map(|map| check.map(map, given.format.is_some() || given.zone.is_some())),
         default,
         min: given.min.as_ref().map(|bound| bound.value.0.clone()),
         max: given.max.as_ref().map(|bound| bound.value.0.clone()),
@@ -77,7 +77,7 @@ impl RulesCheck<'_, '_> {
         let floating = matches!(self.column_type, ColumnType::Real | ColumnType::Double);
         let before_typing = [
             ("trim", given.trim.as_ref().map(|rule| rule.at), !json),
-            ("null_if", given.null_if.as_ref().map(|rule| rule.at), !json),
+            ("null_if", given.null_if.as_ref().map(|rule| rule.at), true),
             ("extract", given.extract.as_ref().map(|rule| rule.at), !json),
             ("map", given.map.as_ref().map(|rule| rule.at), !json),
             ("format", given.format.as_ref().map(|rule| rule.at), moment),
@@ -89,9 +89,6 @@ impl RulesCheck<'_, '_> {
             ("matches", given.matches.as_ref().map(|rule| rule.at), text),
             ("one_of", given.one_of.as_ref().map(|rule| rule.at), !json && !floating),
         ];
-        if let (Some(default), Kind::Expression) = (&given.default, kind) {
-            self.advise(default.at, "default", "is not for expressions", "write coalesce(…, value) in the expression");
-        }
         if let (Some(default), Kind::Hash) = (&given.default, kind) {
             self.problem(default.at, "default", "is not for hashes");
         }
@@ -99,7 +96,7 @@ impl RulesCheck<'_, '_> {
             let Some(at) = at else { continue };
             match kind {
                 Kind::Expression => {
-                    self.problem(at, key, "is not for expressions: it is about texts before they are typed")
+                    self.problem(at, key, "is not for expressions: it is about texts before they are typed");
                 }
                 Kind::Hash => self.problem(at, key, "is not for hashes"),
                 Kind::Field | Kind::Capture if !fits => self.unfit(at, key),
@@ -201,14 +198,17 @@ impl RulesCheck<'_, '_> {
         Some(pattern.value.clone())
     }
 
-    fn map(&mut self, map: &At<Entries<Scalar>>) -> BTreeMap<String, String> {
-        if map.value.0.is_empty() {
+    fn map(&mut self, map: &At<Entries<Scalar>>, own_notation: bool) -> BTreeMap<String, String> {
+        if map.value.read.is_empty() {
             self.problem(map.at, "map", "is empty, so that every value would be rejected");
         }
-        for (text, value) in &map.value.0 {
-            self.literal(value, &format!("map.{}", text.value));
+        for (text, value) in &map.value.read {
+            // What a map gives is read like the field itself, so that a format or zone says how it is written.
+            if !own_notation {
+                self.literal(value, &format!("map.{}", text.value));
+            }
         }
-        map.value.0.iter().map(|(text, value)| (text.value.clone(), value.value.0.clone())).collect()
+        map.value.read.iter().map(|(text, value)| (text.value.clone(), value.value.0.clone())).collect()
     }
 
     fn one_of(&mut self, list: &At<Vec<At<Scalar>>>) -> Vec<String> {

@@ -6,8 +6,8 @@ use crate::definition::{self, UnknownFieldsName};
 use crate::problem::Report;
 
 const DEFAULT_MAX_REJECTS: MaxRejects = MaxRejects::BasisPoints(500);
-const DEFAULT_ZSTD_LEVEL: i32 = 3;
-const DEFAULT_ROW_GROUP_ROWS: u64 = 50_000;
+const DEFAULT_ZSTD_LEVEL: i64 = 3;
+const DEFAULT_ROW_GROUP_ROWS: i64 = 50_000;
 const DEFAULT_PART_BYTES: u64 = 128_000_000;
 
 /// A row group is held in memory until it is written.
@@ -26,28 +26,30 @@ pub(super) fn check_quality(given: Option<definition::Quality>) -> Quality {
 
 pub(super) fn check_encoding(given: Option<definition::Encoding>, report: &mut Report<'_>) -> Option<Encoding> {
     let given = given.unwrap_or_default();
-    let level = within(given.zstd_level, "encoding.zstd_level", 1, 19, report);
-    let rows = within(given.row_group_rows, "encoding.row_group_rows", 1, MOST_ROW_GROUP_ROWS, report);
+    let level = within(given.zstd_level, DEFAULT_ZSTD_LEVEL, "encoding.zstd_level", 1, 19, report);
+    let rows = given.row_group_rows;
+    let rows = within(rows, DEFAULT_ROW_GROUP_ROWS, "encoding.row_group_rows", 1, MOST_ROW_GROUP_ROWS, report);
     Some(Encoding {
-        zstd_level: level?.map_or(Some(DEFAULT_ZSTD_LEVEL), |level| i32::try_from(level).ok())?,
-        row_group_rows: rows?.map_or(Some(DEFAULT_ROW_GROUP_ROWS), |rows| u64::try_from(rows).ok())?,
+        zstd_level: i32::try_from(level?).ok()?,
+        row_group_rows: u64::try_from(rows?).ok()?,
         part_bytes: given.part_bytes.map_or(DEFAULT_PART_BYTES, |size| size.value.0),
     })
 }
 
-/// A number within its bounds, both included; the outer `None` where it is not.
+/// A number, or its default, within its bounds, both included; `None` where it is not.
 pub(super) fn within(
     given: Option<At<i64>>,
+    default: i64,
     path: &str,
     least: i64,
     greatest: i64,
     report: &mut Report<'_>,
-) -> Option<Option<i64>> {
+) -> Option<i64> {
     match given {
         Some(number) if !(least..=greatest).contains(&number.value) => {
             report.add(number.at, path, format!("must be from {least} to {greatest}, and is {}", number.value));
             None
         }
-        given => Some(given.map(|number| number.value)),
+        given => Some(given.map_or(default, |number| number.value)),
     }
 }

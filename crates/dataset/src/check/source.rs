@@ -54,7 +54,8 @@ pub(super) fn check(given: definition::Source, landing: &ObjectUri, report: &mut
     if let Some(size) = max_line.as_ref().filter(|size| size.value.0 > MOST_LINE_BYTES) {
         report.add(size.at, "source.max_line_bytes", "must be at most 1GiB: a line is held in memory whole");
     }
-    let max_expansion = within(given.max_expansion, "source.max_expansion", 1, i64::from(u32::MAX), report);
+    let max_expansion =
+        within(given.max_expansion, DEFAULT_MAX_EXPANSION, "source.max_expansion", 1, i64::from(u32::MAX), report);
     let on_rewrite = match given.on_rewrite.map(|choice| choice.value) {
         Some(definition::OnRewrite::Append) => OnRewrite::Append,
         Some(definition::OnRewrite::Ignore) => OnRewrite::Ignore,
@@ -77,7 +78,7 @@ pub(super) fn check(given: definition::Source, landing: &ObjectUri, report: &mut
             after_load: after_load?.0,
             max_line_bytes: max_line.map_or(DEFAULT_MAX_LINE_BYTES, |size| size.value.0),
             max_expanded_bytes: given.max_expanded_bytes.map_or(DEFAULT_MAX_EXPANDED_BYTES, |size| size.value.0),
-            max_expansion: u64::try_from(max_expansion?.unwrap_or(DEFAULT_MAX_EXPANSION)).ok()?,
+            max_expansion: u64::try_from(max_expansion?).ok()?,
         })
     };
     let source = assemble();

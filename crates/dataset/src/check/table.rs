@@ -29,6 +29,12 @@ pub(super) struct ColumnOutline<'d> {
     pub(super) column_type: Option<ColumnType>,
 }
 
+impl ColumnOutline<'_> {
+    fn type_text(&self) -> String {
+        self.column_type.map_or_else(String::new, |column_type| column_type.to_string())
+    }
+}
+
 /// Where a column's value comes from, as far as other columns care.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -40,13 +46,15 @@ pub(super) enum Kind {
 
 impl<'d> TableOutline<'d> {
     fn of(name: &'d At<String>, table: &'d definition::Table) -> Self {
-        let columns = table.columns.iter().flat_map(|columns| &columns.value.0);
-        let columns = columns.map(|(name, column)| ColumnOutline {
+        let read = table.columns.iter().flat_map(|columns| &columns.value.read);
+        let read = read.map(|(name, column)| ColumnOutline {
             name: &name.value,
             kind: column::kind_of(&column.value),
-            column_type: column.value.column_type.as_ref().and_then(|text| ColumnType::parse(&text.value).ok()),
+            column_type: column.value.kind.as_ref().and_then(|text| ColumnType::parse(&text.value).ok()),
         });
-        Self { name: &name.value, exploded: table.rows.is_some(), columns: columns.collect() }
+        let unread = table.columns.iter().flat_map(|columns| &columns.value.unread);
+        let unread = unread.map(|name| ColumnOutline { name, kind: Kind::Field, column_type: None });
+        Self { name: &name.value, exploded: table.rows.is_some(), columns: read.chain(unread).collect() }
     }
 
     pub(super) fn column(&self, name: &str) -> Option<&ColumnOutline<'d>> {
@@ -69,7 +77,7 @@ pub(super) fn check_all(
     source: &CheckedSource,
     report: &mut Report<'_>,
 ) -> CheckedTables {
-    let entries = &given.value.0;
+    let entries = &given.value.read;
     if entries.is_empty() {
         report.add(given.at, "tables", "there are no tables");
     }
@@ -105,9 +113,14 @@ impl TableCheck<'_> {
     }
 
     fn run(&self, dataset: Option<&At<String>>, report: &mut Report<'_>) -> Option<Table> {
-        let rows = self.check_rows(report);
+        let rows = match &self.table.rows {
+            Some(rows) => self.check_rows(rows, report).map(Some),
+            None => Some(None),
+        };
         let skip_without_key =
             self.table.rows_without_key.as_ref().is_some_and(|choice| choice.value == WithoutKey::Skip);
+        // Without columns, all that names one would be called unknown.
+        self.table.columns.as_ref()?;
         let contest = self.check_contest(skip_without_key, report);
         let partition_by = self.check_partitions(report);
         let filter = match &self.table.filter {
@@ -144,8 +157,7 @@ impl TableCheck<'_> {
         })
     }
 
-    fn check_rows(&self, report: &mut Report<'_>) -> Option<Option<FieldPath>> {
-        let Some(rows) = &self.table.rows else { return Some(None) };
+    fn check_rows(&self, rows: &At<String>, report: &mut Report<'_>) -> Option<FieldPath> {
         if self.source.format == Some(FormatName::Csv) {
             report.add(rows.at, self.path("rows"), "is only for jsonl: a csv line has no lists");
             return None;
@@ -164,7 +176,7 @@ impl TableCheck<'_> {
                 );
                 None
             }
-            Ok(path) => Some(Some(path)),
+            Ok(path) => Some(path),
             Err(error) => {
                 report.add(rows.at, self.path("rows"), error.to_string());
                 None
@@ -212,13 +224,15 @@ impl TableCheck<'_> {
 
     fn check_key(&self, skip_without_key: bool, report: &mut Report<'_>) -> Option<Vec<String>> {
         let Some(key) = &self.table.key else {
-            let at = self.table.mode.as_ref().map_or(0, |mode| mode.at);
-            report.advise(
-                at,
-                self.path("key"),
-                "is missing: upsert needs it",
-                "name the columns that make a row unique",
-            );
+            if !report.has_said(&self.path("key")) {
+                let at = self.table.mode.as_ref().map_or(0, |mode| mode.at);
+                report.advise(
+                    at,
+                    self.path("key"),
+                    "is missing: upsert needs it",
+                    "name the columns that make a row unique",
+                );
+            }
             return None;
         };
         if key.value.is_empty() {
@@ -237,12 +251,12 @@ impl TableCheck<'_> {
                 Some((format!("{:?} stands here twice", name.value), None))
             } else if matches!(column.column_type, Some(ColumnType::Json | ColumnType::Real | ColumnType::Double)) {
                 let why = "whose values cannot be compared for being the same";
-                Some((format!("{:?} is {}, {why}", name.value, self.type_text(column)), None))
+                Some((format!("{:?} is {}, {why}", name.value, column.type_text()), None))
             } else if skip_without_key && column.kind == Kind::Expression {
                 let message =
                     format!("{:?} is an expression, which is not known yet when rows are skipped", name.value);
                 Some((message, Some("use a field, a capture or a hash, or leave rows_without_key out")))
-            } else if !skip_without_key && !self.is_required(&name.value) {
+            } else if !skip_without_key && !self.is_required(&name.value, report) {
                 let message = format!("key column {:?} must be required", name.value);
                 Some((message, Some("add required = true to it, or set rows_without_key = \"skip\"")))
             } else {
@@ -261,14 +275,12 @@ impl TableCheck<'_> {
         fine.then_some(columns)
     }
 
-    fn type_text(&self, column: &ColumnOutline<'_>) -> String {
-        column.column_type.map_or_else(String::new, |column_type| column_type.to_string())
-    }
-
-    fn is_required(&self, name: &str) -> bool {
-        let columns = self.table.columns.iter().flat_map(|columns| &columns.value.0);
-        let mut named = columns.filter(|(column, _)| column.value == name);
-        named.any(|(_, column)| column.value.required.as_ref().is_some_and(|required| required.value))
+    /// Whether the column is required, or whether it says so cannot be known.
+    fn is_required(&self, name: &str, report: &Report<'_>) -> bool {
+        let mut columns = self.table.columns.iter().flat_map(|columns| &columns.value.read);
+        let Some((_, column)) = columns.find(|(column, _)| column.value == name) else { return true };
+        let required = column.value.required.as_ref().is_some_and(|required| required.value);
+        required || report.has_said(&self.path(&format!("columns.{name}.required")))
     }
 
     fn check_version(&self, version: &At<String>, report: &mut Report<'_>) -> Option<String> {
@@ -277,7 +289,7 @@ impl TableCheck<'_> {
             return None;
         };
         if matches!(column.column_type, Some(ColumnType::Json | ColumnType::Boolean)) {
-            let message = format!("{:?} is {}, which has no order", version.value, self.type_text(column));
+            let message = format!("{:?} is {}, which has no order", version.value, column.type_text());
             report.advise(version.at, self.path("version"), message, "use a number, text, date or time");
             return None;
         }
@@ -325,7 +337,7 @@ impl TableCheck<'_> {
             self.no_column(&At::new(column.to_owned(), text.at), "partition_by", report);
             return None;
         };
-        let Some(column_type) = outline.column_type else { return None };
+        let column_type = outline.column_type?;
         let moment = matches!(column_type, ColumnType::Timestamp | ColumnType::Timestamptz);
         let problem = match grain {
             Grain::Value if moment => {
@@ -351,13 +363,13 @@ impl TableCheck<'_> {
 
     fn check_columns(&self, report: &mut Report<'_>) -> Option<Vec<(ColumnShape, Column)>> {
         let given = self.table.columns.as_ref()?;
-        if given.value.0.is_empty() {
+        if given.value.read.is_empty() {
             report.add(given.at, self.path("columns"), "there are no columns");
             return None;
         }
         let scope = Scope { outlines: self.outlines, table: self.at, source: self.source };
         let checked: Vec<_> =
-            given.value.0.iter().map(|(name, column)| column::check(name, column, &scope, report)).collect();
+            given.value.read.iter().map(|(name, column)| column::check(name, column, &scope, report)).collect();
         checked.into_iter().collect()
     }
 }

@@ -29,7 +29,12 @@ impl<T> At<T> {
 
 /// The entries of a TOML table whose keys are the user's own, in the order of the file.
 #[derive(Debug, Clone, Default)]
-pub(crate) struct Entries<T>(pub(crate) Vec<(At<String>, At<T>)>);
+pub(crate) struct Entries<T> {
+    /// Keys and values that could be read.
+    pub(crate) read: Vec<(At<String>, At<T>)>,
+    /// Keys whose value could not be read, so that nobody calls them unknown.
+    pub(crate) unread: Vec<String>,
+}
 
 /// A text, number, boolean or date of TOML, as text.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -85,35 +90,48 @@ impl<'r, 'f> Reader<'r, 'f> {
     }
 
     /// Notes every key of a table that is none of these.
-    pub(crate) fn refuse_unknown(&mut self, table: &DeTable<'_>, known: &[&str]) {
+    pub(crate) fn refuse_unknown(
+        &mut self,
+        value: &Spanned<DeValue<'_>>,
+        table: &DeTable<'_>,
+        known: &[&str],
+    ) -> Owner {
+        let mut owner = Owner { at: value.span().start, meant: Vec::new() };
         for (key, _) in table {
             let name = key.get_ref().as_ref();
-            if !known.contains(&name) {
-                if UNSUPPORTED.contains(&name) {
-                    let path = self.key_path(Some(name));
-                    self.report.add(key.span().start, path, "is not supported yet");
-                    continue;
-                }
-                let hint = match nearest(name, known.iter().copied()) {
-                    Some(meant) => format!("did you mean {meant}?"),
-                    None => format!("known here: {}", known.join(", ")),
-                };
-                self.report.advise(key.span().start, self.key_path(Some(name)), "unknown key", hint);
+            if known.contains(&name) {
+                continue;
             }
+            let path = self.key_path(Some(name));
+            if UNSUPPORTED.contains(&name) {
+                self.report.add(key.span().start, path, "is not supported yet");
+                continue;
+            }
+            let hint = match nearest(name, known.iter().copied()) {
+                Some(meant) => {
+                    owner.meant.push(meant.to_owned());
+                    format!("did you mean {meant}?")
+                }
+                None => format!("known here: {}", known.join(", ")),
+            };
+            self.report.advise(key.span().start, path, "unknown key", hint);
         }
+        owner
     }
 
     /// The value of a key that may be absent.
-    pub(crate) fn optional<T: Read>(&mut self, table: &DeTable<'_>, _owner: usize, key: &str) -> Option<At<T>> {
+    pub(crate) fn optional<T: Read>(&mut self, table: &DeTable<'_>, _owner: &Owner, key: &str) -> Option<At<T>> {
         let value = table.get(key)?;
         self.inside(key, value)
     }
 
     /// The value of a key that must be there.
-    pub(crate) fn required<T: Read>(&mut self, table: &DeTable<'_>, owner: usize, key: &str) -> Option<At<T>> {
-        if !table.contains_key(key) && self.whole {
+    pub(crate) fn required<T: Read>(&mut self, table: &DeTable<'_>, owner: &Owner, key: &str) -> Option<At<T>> {
+        // A key that is there under a misspelled name has been spoken of.
+        let misspelled = owner.meant.iter().any(|meant| meant == key);
+        if !table.contains_key(key) && !misspelled && self.whole {
             let path = self.key_path(Some(key));
-            self.report.add(owner, path, "is missing");
+            self.report.add(owner.at, path, "is missing");
         }
         self.optional(table, owner, key)
     }
@@ -124,6 +142,15 @@ impl<'r, 'f> Reader<'r, 'f> {
         self.path.pop();
         read.map(|read| At::new(read, value.span().start))
     }
+}
+
+/// The table that keys are read from.
+#[derive(Debug)]
+pub(crate) struct Owner {
+    /// Where it stands.
+    at: usize,
+    /// The known keys that its unknown ones most likely mean.
+    meant: Vec<String>,
 }
 
 /// A value in words.
@@ -230,11 +257,15 @@ impl<T: Read> Read for Entries<T> {
     fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_, '_>) -> Option<Self> {
         let mut entries: Vec<_> = reader.table(value)?.iter().collect();
         entries.sort_by_key(|(key, _)| key.span().start);
-        let entries = entries.into_iter().filter_map(|(key, value)| {
-            let read = reader.inside(key.get_ref(), value)?;
-            Some((At::new(key.get_ref().as_ref().to_owned(), key.span().start), read))
-        });
-        Some(Self(entries.collect()))
+        let mut given = Self { read: Vec::with_capacity(entries.len()), unread: Vec::new() };
+        for (key, value) in entries {
+            let name = key.get_ref().as_ref().to_owned();
+            match reader.inside(&name, value) {
+                Some(read) => given.read.push((At::new(name, key.span().start), read)),
+                None => given.unread.push(name),
+            }
+        }
+        Some(given)
     }
 
     fn schema() -> Json {
@@ -259,9 +290,8 @@ macro_rules! section {
         impl $crate::definition::read::Read for $name {
             fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_, '_>) -> Option<Self> {
                 let table = reader.table(value)?;
-                let owner = value.span().start;
-                reader.refuse_unknown(table, &[$($key),+]);
-                Some(Self { $( $field: reader.$need(table, owner, $key), )+ })
+                let owner = reader.refuse_unknown(value, table, &[$($key),+]);
+                Some(Self { $( $field: reader.$need(table, &owner, $key), )+ })
             }
 
             fn schema() -> Json {

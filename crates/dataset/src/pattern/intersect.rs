@@ -26,10 +26,16 @@ enum Step {
     Optional(usize),
 }
 
+/// A place in each of the two patterns.
+type State = (usize, usize);
+
+/// The state before each state that was seen, and the character taken between them; none for the first.
+type Origins = HashMap<State, Option<(State, Option<char>)>>;
+
 /// A shortest text that both match, if there is one.
 pub(super) fn common_example(one: &[Token], other: &[Token]) -> Option<String> {
     let (one, other) = (steps(one), steps(other));
-    let mut came_from: HashMap<(usize, usize), Option<((usize, usize), Option<char>)>> = HashMap::new();
+    let mut came_from = Origins::new();
     // States reached by taking nothing go to the front, so that states are seen in the order of the length of text.
     let mut waiting = VecDeque::from([((0, 0), None)]);
     while let Some((state, origin)) = waiting.pop_front() {
@@ -102,9 +108,7 @@ fn common(one: Class, other: Class) -> Option<char> {
     }
 }
 
-type Origins = HashMap<(usize, usize), Option<((usize, usize), Option<char>)>>;
-
-fn text_to(mut state: (usize, usize), came_from: &Origins) -> String {
+fn text_to(mut state: State, came_from: &Origins) -> String {
     let mut reversed = Vec::new();
     while let Some(Some((before, c))) = came_from.get(&state) {
         reversed.extend(*c);

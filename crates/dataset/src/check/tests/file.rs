@@ -1,0 +1,120 @@
+//! Syntax, keys and the sections around the tables.
+
+use super::assert_changes;
+
+#[test]
+fn unknown_keys_and_wrong_types_hide_nothing_else() {
+    assert_changes(&[
+        (
+            r#"{ type = "date" }"#,
+            r#"{ typ = "date", requierd = true, xyz = 1 }"#,
+            "12: tables.t.columns.born.typ: unknown key; did you mean type?\n12: tables.t.columns.born.requierd: unknown key; did you mean required?\n12: tables.t.columns.born.xyz: unknown key; known here: type, from, capture, expr, hash_of, required, default, trim, null_if, extract, map, min, max, matches, one_of, format, zone",
+        ),
+        (
+            "born = { type = \"date\" }\nprice = { type = \"decimal(8,2)\" }",
+            "born = { type = 5, min = \"x\" }\nprice = { type = \"decimal(8,2)\", max = true, from = [\"a\"] }\nx = 3",
+            "12: tables.t.columns.born.type: must be a text in quotes, and is the integer 5\n13: tables.t.columns.price.max: \"true\" is not a decimal(8,2)\n13: tables.t.columns.price.from: must be a text in quotes, and is a list\n14: tables.t.columns.x: must be a table, and is the integer 3",
+        ),
+        (
+            r#"format = "jsonl""#,
+            "format = \"json\"\nrecords = 1\nobject = []",
+            "4: source.format: must be \"jsonl\" or \"csv\", and is the text \"json\"\n5: source.records: must be a text in quotes, and is the integer 1\n6: source.object: unknown key; did you mean objects?",
+        ),
+        ("[source]", "[sources]", "2: sources: unknown key; did you mean source?"),
+        (r#"name = "d""#, r#"nme = "d""#, "1: nme: unknown key; did you mean name?"),
+        ("[tables.cores]", "[checks.c]\nsql = \"x\"\n[tables.cores]", "19: checks: is not supported yet"),
+        (
+            r#"{ type = "date" }"#,
+            r#"{ type = "date", references = "x.y", unique = true, mask = "hmac" }"#,
+            "12: tables.t.columns.born.references: is not supported yet\n12: tables.t.columns.born.unique: is not supported yet\n12: tables.t.columns.born.mask: is not supported yet",
+        ),
+        (
+            r#"name = "d""#,
+            "name = 3\ndescription = \" \"\nrevision = \"1\"",
+            "1: name: must be a text in quotes, and is the integer 3\n2: description: is empty; say what the dataset is, or leave it out\n3: revision: must be an integer, and is the text \"1\"",
+        ),
+    ]);
+}
+
+#[test]
+fn broken_syntax_is_told_with_its_line() {
+    assert_changes(&[
+        (
+            r#"{ type = "date" }"#,
+            r#"{ type = "date""#,
+            "13: tables.t.columns.price: missing comma between key-value pairs, expected `,`\n14: tables.t.columns.score: missing comma between key-value pairs, expected `,`\n15: tables.t.columns.ok: missing comma between key-value pairs, expected `,`\n16: tables.t.columns.more: missing comma between key-value pairs, expected `,`\n17: tables.t.columns.link: missing comma between key-value pairs, expected `,`\n18: tables.t.columns.twice: missing comma between key-value pairs, expected `,`\n19: tables.cores: missing key for inline table element, expected `,`\n20: tables.cores.mode: missing comma between key-value pairs, expected `,`\n21: tables.cores.rows: missing comma between key-value pairs, expected `,`\n22: tables.cores.columns.serial: missing comma between key-value pairs, expected `,`",
+        ),
+        (
+            r#"{ type = "date" }"#,
+            "{ type = date }",
+            "12: tables.t.columns.born: string values must be quoted, expected literal string",
+        ),
+        (r#"key = ["id"]"#, "key = [\"id\"]\nkey = [\"id\"]", "8: tables.t.key: duplicate key"),
+        ("[tables.t]", "[tables.t", "5: tables.t: unclosed table, expected `]`"),
+        (
+            "{ type = \"date\" }\nprice = { type = \"decimal(8,2)\" }",
+            "{ type = date }\nprice = { type = decimal(8,2), mni = 3 }\nz = { tpye = \"date\" }",
+            "12: tables.t.columns.born: string values must be quoted, expected literal string\n13: tables.t.columns.price: string values must be quoted, expected literal string\n14: tables.t.columns.z.tpye: unknown key; did you mean type?",
+        ),
+    ]);
+}
+
+#[test]
+fn sources_are_checked() {
+    assert_changes(&[
+        (r#"["in/*_{day}.json"]"#, "[]", "3: source.objects: names no objects"),
+        (
+            r#"["in/*_{day}.json"]"#,
+            r#"["a/", "{b", "c", "c"]"#,
+            "3: source.objects: \"a/\" is not a pattern of objects: it ends with a slash and so names no object; for all objects below it, end it with **\n3: source.objects: \"{b\" is not a pattern of objects: a { is not closed\n3: source.objects: \"c\" stands here twice",
+        ),
+        (r#""jsonl""#, "\"jsonl\"\nrecords = \"a.b\"", ""),
+        (
+            r#""jsonl""#,
+            "\"jsonl\"\nrecords = \"$.a\"",
+            "5: source.records: must be a path from the document, such as data or a.b",
+        ),
+        (
+            r#""jsonl""#,
+            "\"jsonl\"\nrecords = \"a..b\"",
+            r#"5: source.records: "a..b" is not a path such as a.b.c: a key is empty"#,
+        ),
+        (r#""jsonl""#, "\"jsonl\"\nafter_load = \"archive:s3://archive/done\"", ""),
+        (
+            r#""jsonl""#,
+            "\"jsonl\"\nafter_load = \"archive:done\"",
+            r#"5: source.after_load: "done" is not an object URI such as s3://bucket/key or file:///folder/file"#,
+        ),
+        (
+            r#""jsonl""#,
+            "\"jsonl\"\nafter_load = \"tag\"",
+            r#"5: source.after_load: must be "keep", "delete" or "archive:URI", and is "tag""#,
+        ),
+        (
+            r#""jsonl""#,
+            "\"jsonl\"\non_rewrite = \"keep\"",
+            r#"5: source.on_rewrite: must be "replace" or "append" or "ignore", and is the text "keep""#,
+        ),
+        (r#""jsonl""#, "\"jsonl\"\nmax_line_bytes = \"64 MB\"\nmax_expanded_bytes = 1000\nmax_expansion = 10", ""),
+        (
+            r#""jsonl""#,
+            "\"jsonl\"\nmax_line_bytes = \"64 mb\"\nmax_expanded_bytes = 0\nmax_expansion = 0",
+            "5: source.max_line_bytes: must be a size such as \"64MB\" (kB, MB, GB, KiB, MiB, GiB) or a number of bytes, and is the text \"64 mb\"\n6: source.max_expanded_bytes: must be a size such as \"64MB\" (kB, MB, GB, KiB, MiB, GiB) or a number of bytes, and is the integer 0\n7: source.max_expansion: must be from 1 to 4294967295, and is 0",
+        ),
+        (
+            r#""jsonl""#,
+            "\"jsonl\"\nmax_line_bytes = \"2GB\"",
+            "5: source.max_line_bytes: must be at most 1GiB: a line is held in memory whole",
+        ),
+        (
+            r#""jsonl""#,
+            "\"jsonl\"\ncsv.delimiter = \";\"",
+            r#"5: source.csv: is only for csv, and format is jsonl; remove it, or set format = "csv""#,
+        ),
+        (
+            "[tables.t]",
+            "[quality]\nmax_rejects = \"five\"\nunknown_fields = \"rescue\"\n[encoding]\nzstd_level = 20\nrow_group_rows = 0\npart_bytes = \"1 TB\"\n[tables.t]",
+            "6: quality.max_rejects: must be a share from \"0%\" to \"100%\" with at most two decimals, or a number of records, and is the text \"five\"\n7: quality.unknown_fields: must be \"ignore\" or \"reject\", and is the text \"rescue\"\n9: encoding.zstd_level: must be from 1 to 19, and is 20\n10: encoding.row_group_rows: must be from 1 to 10000000, and is 0",
+        ),
+    ]);
+}

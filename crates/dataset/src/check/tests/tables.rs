@@ -1,0 +1,182 @@
+//! Names, keys, versions and partitions of tables.
+
+use super::assert_changes;
+
+#[test]
+fn names_are_small_and_free() {
+    assert_changes(&[
+        (
+            r#"name = "d""#,
+            r#"name = "Berlin-Flats""#,
+            r#"1: name: "Berlin-Flats" is not a name for a dataset: use small letters, digits and _, a letter first; for example berlin_flats"#,
+        ),
+        (r#"name = "d""#, r#"name = "lakehand""#, r#"1: name: the name "lakehand" is reserved; choose another name"#),
+        (
+            r#"name = "d""#,
+            r#"name = "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa""#,
+            "1: name: the name has 61 characters; at most 60 are allowed",
+        ),
+        (
+            r#"name = "d""#,
+            r#"name = "9a""#,
+            r#"1: name: "9a" is not a name for a dataset: use small letters, digits and _, a letter first"#,
+        ),
+        (
+            "[tables.cores]",
+            "[tables.t__rows]",
+            r#"19: tables.t__rows: the name "t__rows" is taken: <table>__rows holds all rows of a table; choose another name"#,
+        ),
+        (
+            "[tables.cores]",
+            "[tables.Cores]",
+            r#"19: tables.Cores: "Cores" is not a name for a table: use small letters, digits and _, a letter first; for example cores"#,
+        ),
+        (
+            "born = {",
+            "_born = {",
+            "12: tables.t.columns._born: names that begin with _ belong to lakehand's own columns; leave the underscore off\n17: tables.t.columns.link.hash_of: there is no column \"born\" in table \"t\"; did you mean _born?",
+        ),
+        (
+            "price = {",
+            "realEstatePrice = {",
+            r#"13: tables.t.columns.realEstatePrice: "realEstatePrice" is not a name for a column: use small letters, digits and _, a letter first; for example real_estate_price"#,
+        ),
+        ("price = {", "xmin = {", r#"13: tables.t.columns.xmin: the name "xmin" is reserved; choose another name"#),
+    ]);
+}
+
+#[test]
+fn upsert_needs_a_key_that_names_rows() {
+    assert_changes(&[
+        (
+            "key = [\"id\"]\n",
+            "\n",
+            "6: tables.t.key: is missing: upsert needs it; name the columns that make a row unique",
+        ),
+        (r#"["id"]"#, "[]", "7: tables.t.key: names no columns"),
+        (r#"["id"]"#, r#"["ID"]"#, r#"7: tables.t.key: there is no column "ID" in this table; did you mean id?"#),
+        (r#"["id"]"#, r#"["id", "id"]"#, r#"7: tables.t.key: "id" stands here twice"#),
+        (
+            r#"["id"]"#,
+            r#"["name"]"#,
+            r#"7: tables.t.key: key column "name" must be required; add required = true to it, or set rows_without_key = "skip""#,
+        ),
+        (
+            r#"["id"]"#,
+            r#"["more", "score"]"#,
+            "7: tables.t.key: \"more\" is json, whose values cannot be compared for being the same\n7: tables.t.key: \"score\" is double, whose values cannot be compared for being the same",
+        ),
+        (r#"key = ["id"]"#, "key = [\"link\"]\nrows_without_key = \"skip\"", ""),
+        (
+            r#"key = ["id"]"#,
+            "key = [\"twice\"]\nrows_without_key = \"skip\"",
+            r#"7: tables.t.key: "twice" is double, whose values cannot be compared for being the same"#,
+        ),
+        (r#"key = ["id"]"#, r#"key = "id""#, r#"7: tables.t.key: must be a list in brackets, and is the text "id""#),
+        (
+            r#"key = ["id"]"#,
+            "key = [\"id\"]\nrows_without_key = \"drop\"",
+            r#"8: tables.t.rows_without_key: must be "reject" or "skip", and is the text "drop""#,
+        ),
+        (
+            r#"rows = "cores[]""#,
+            "rows = \"cores[]\"\nkey = [\"serial\"]\nversion = \"serial\"\nrows_without_key = \"skip\"",
+            "22: tables.cores.key: is only for upsert, and mode is append; remove it, or set mode = \"upsert\"\n23: tables.cores.version: is only for upsert, and mode is append; remove it, or set mode = \"upsert\"\n24: tables.cores.rows_without_key: is only for upsert, and mode is append; remove it, or set mode = \"upsert\"",
+        ),
+        (
+            r#"mode = "append""#,
+            r#"mode = "replace""#,
+            "20: tables.cores.mode: replacing all rows of a scope is not supported yet; use append or upsert",
+        ),
+        (
+            r#"mode = "append""#,
+            r#"mode = "insert""#,
+            r#"20: tables.cores.mode: must be "append" or "upsert", and is the text "insert""#,
+        ),
+        ("mode = \"append\"\n", "\n", "19: tables.cores.mode: is missing"),
+    ]);
+}
+
+#[test]
+fn versions_have_an_order() {
+    assert_changes(&[
+        (r#"key = ["id"]"#, "key = [\"id\"]\nversion = \"at\"", ""),
+        (
+            r#"key = ["id"]"#,
+            "key = [\"id\"]\nversion = \"att\"",
+            r#"8: tables.t.version: there is no column "att" in this table; did you mean at?"#,
+        ),
+        (
+            r#"key = ["id"]"#,
+            "key = [\"id\"]\nversion = \"more\"",
+            r#"8: tables.t.version: "more" is json, which has no order; use a number, text, date or time"#,
+        ),
+        (
+            r#"key = ["id"]"#,
+            "key = [\"id\"]\nversion = \"ok\"",
+            r#"8: tables.t.version: "ok" is boolean, which has no order; use a number, text, date or time"#,
+        ),
+    ]);
+}
+
+#[test]
+fn partitions_have_a_fitting_grain() {
+    assert_changes(&[
+        (r#"key = ["id"]"#, "key = [\"id\"]\npartition_by = [\"day(at)\", \"month(born)\", \"name\"]", ""),
+        (
+            r#"key = ["id"]"#,
+            "key = [\"id\"]\npartition_by = [\"at\"]",
+            r#"8: tables.t.partition_by: would make a folder of every instant of "at"; use day(at)"#,
+        ),
+        (
+            r#"key = ["id"]"#,
+            "key = [\"id\"]\npartition_by = [\"day(name)\", \"hour(born)\", \"week(at)\", \"day(at\", \"score\", \"nam\"]",
+            "8: tables.t.partition_by: \"name\" is varchar(20), and only dates and times have years, months, days and hours\n8: tables.t.partition_by: \"born\" is a date and has no hour\n8: tables.t.partition_by: \"week(at)\" is not a column, or year(column), month(…), day(…), hour(…)\n8: tables.t.partition_by: \"day(at\" is not a column, or year(column), month(…), day(…), hour(…)\n8: tables.t.partition_by: \"score\" is double, which cannot place rows\n8: tables.t.partition_by: there is no column \"nam\" in this table; did you mean name?",
+        ),
+        (
+            r#"key = ["id"]"#,
+            "key = [\"id\"]\npartition_by = [\"day(at)\", \"month(at)\"]",
+            r#"8: tables.t.partition_by: "at" places rows already"#,
+        ),
+    ]);
+}
+
+#[test]
+fn rows_are_one_list_of_the_record() {
+    assert_changes(&[
+        (
+            r#""cores[]""#,
+            r#""cores""#,
+            r#"21: tables.cores.rows: must be the path of a list, ending in [] as in cores[], and is "cores""#,
+        ),
+        (
+            r#""cores[]""#,
+            r#""a[].b[]""#,
+            "21: tables.cores.rows: must be the path of one list in the record, such as cores[] or a.b[]",
+        ),
+        (r#""cores[]""#, r#""[]""#, r#"21: tables.cores.rows: "" is not a path such as a.b.c: a key is empty"#),
+        (r#""cores[]""#, r#""a.b[]""#, ""),
+        (
+            r#""cores[]""#,
+            r#""$.a[]""#,
+            "21: tables.cores.rows: must be the path of one list in the record, such as cores[] or a.b[]",
+        ),
+        (
+            r#"format = "jsonl""#,
+            r#"format = "csv""#,
+            "21: tables.cores.rows: is only for jsonl: a csv line has no lists",
+        ),
+    ]);
+}
+
+#[test]
+fn what_is_empty_is_said() {
+    assert_changes(&[
+        (
+            r#"columns.serial = { type = "varchar(20)" }"#,
+            "columns = {}",
+            "22: tables.cores.columns: there are no columns",
+        ),
+        (r#"columns.serial = { type = "varchar(20)" }"#, "", "19: tables.cores.columns: is missing"),
+    ]);
+}
