@@ -6,6 +6,7 @@ use lakehand_domain::entry::StateName;
 use lakehand_domain::id::{LedgerId, Nonce};
 use lakehand_domain::port::warehouse::Warehouse;
 use lakehand_pipeline::loading::{LoadError, Memory};
+use lakehand_testkit::faulty::plan::{Fate, FaultPlan};
 
 use crate::world::World;
 
@@ -119,4 +120,25 @@ async fn a_warehouse_of_another_ledger_is_left_alone() {
     }
     assert_eq!(world.state("in_1.txt").await, StateName::Written);
     assert!(world.meddled.staged().is_empty(), "nothing was copied into it");
+}
+
+#[tokio::test]
+async fn a_commit_whose_answer_was_lost_is_found_by_its_markers_at_once() {
+    let commit = {
+        let (world, mut memory) = ready().await;
+        world.load(&world.ports, &mut memory).await.unwrap();
+        world.plan.names().iter().position(|name| *name == "warehouse.commit").unwrap() + 1
+    };
+    let world = World::with(FaultPlan::new().with(commit as u64, Fate::FailsAfter), "keep");
+    let mut memory = Memory::default();
+    world.load(&world.ports, &mut memory).await.unwrap();
+    world.write("in_1.txt", &[1]).await;
+    world.write("in_2.txt", &[2]).await;
+    let outcome = world.load(&world.ports, &mut memory).await.unwrap();
+    assert_eq!((outcome.loaded, outcome.left), (2, 0));
+    assert_eq!(world.rows().await, ROWS);
+    assert_eq!((world.meddled.staged(), world.batches().await), (vec![2], Some(1)));
+    let names = world.plan.names();
+    let commits = names.iter().filter(|name| **name == "warehouse.commit").count();
+    assert_eq!(commits, 1, "it is not repeated: {names:?}");
 }

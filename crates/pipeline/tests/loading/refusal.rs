@@ -1,5 +1,7 @@
 //! Rows that the warehouse refuses, and parts that are not there.
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use lakehand_domain::entry::{EntryState, SetAsideKind, StateName};
 use lakehand_domain::object_event::Cause;
 use lakehand_pipeline::loading::{LoadError, Memory};
@@ -98,4 +100,15 @@ async fn a_manifest_that_is_gone_or_anothers_sends_its_load_back() {
     assert!(errors.iter().any(|error| error.contains("is gone")), "{errors:?}");
     assert!(errors.iter().any(|error| error.contains("instead of")), "{errors:?}");
     assert!(errors.iter().any(|error| error.contains("cannot be read")), "{errors:?}");
+}
+
+#[tokio::test]
+async fn a_warehouse_that_begins_to_refuse_everything_meanwhile_finds_no_file_at_fault() {
+    let (world, mut memory) = nine().await;
+    let empty_ones = AtomicU32::new(0);
+    // It takes the first load that is known to be good, and nothing after it.
+    world.meddled.refuse(move |manifest| manifest.rows() > 0 || empty_ones.fetch_add(1, Ordering::SeqCst) > 0);
+    let error = world.load(&world.ports, &mut memory).await.unwrap_err();
+    assert!(matches!(error, LoadError::RefusesEverything { .. }), "{error}");
+    assert!(world.states().await.values().all(|(state, _)| *state == StateName::Written));
 }
