@@ -202,7 +202,9 @@ async fn take(
                 return Ok(Some(Taken::Over(Ended { fate, again })));
             }
             ClaimDecision::Held { until } => {
-                let fate = Fate::Later { at: until, error: None };
+                // Who holds it is most often done long before its lease ends: look again soon, then ever more rarely.
+                let soon = intake.settings.retry.delay(received.message().delivery_count, id.as_str());
+                let fate = Fate::Later { at: until.min(intake.now().plus(soon)), error: None };
                 return Ok(Some(Taken::Over(Ended { fate, again })));
             }
         };

@@ -91,6 +91,10 @@ impl Upload for PatientUpload {
         within(self.limit, self.inner.write(bytes), late("write", &self.uri)).await
     }
 
+    async fn seal(&mut self) -> Result<(), StoreError> {
+        within(self.limit, self.inner.seal(), late("seal", &self.uri)).await
+    }
+
     async fn complete(self: Box<Self>) -> Result<(), StoreError> {
         let Self { inner, uri, limit } = *self;
         within(limit, inner.complete(), late("complete", &uri)).await

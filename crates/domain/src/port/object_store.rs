@@ -74,7 +74,10 @@ impl Debug for ObjectBody {
 pub trait Upload: Debug + Send {
     /// Adds bytes. Waits while earlier ones are under way: what is buffered is bounded.
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError>;
-    /// Makes the object visible, whole. Replaces an object of the same name.
+    /// Says that no more bytes come. The upload may wait long for its completion, beside thousands of others: what it
+    /// holds meanwhile (open files, buffers) is let go of here. Called at most once.
+    async fn seal(&mut self) -> Result<(), StoreError>;
+    /// Makes the object visible, whole, sealed or not. Replaces an object of the same name.
     async fn complete(self: Box<Self>) -> Result<(), StoreError>;
     /// Gives up what was written.
     async fn abort(self: Box<Self>) -> Result<(), StoreError>;

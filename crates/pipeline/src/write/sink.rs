@@ -175,6 +175,10 @@ impl Write for LakePart {
 impl PartWriter for LakePart {
     fn finish(mut self: Box<Self>) -> io::Result<()> {
         self.send()?;
+        if let Some(upload) = &mut self.upload {
+            // A file of thousands of parts waits for its verdict with none of them open.
+            self.sink.wait(upload.seal())?;
+        }
         let Some(upload) = self.upload.take() else { return Ok(()) };
         let mut held = self.sink.held();
         if held.finished.contains_key(&self.name) {

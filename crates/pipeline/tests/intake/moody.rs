@@ -109,6 +109,10 @@ impl Upload for MoodyUpload {
         self.inner.write(bytes).await
     }
 
+    async fn seal(&mut self) -> Result<(), StoreError> {
+        self.inner.seal().await
+    }
+
     async fn complete(self: Box<Self>) -> Result<(), StoreError> {
         refuse(&self.mood, "complete", &self.uri)?;
         self.inner.complete().await

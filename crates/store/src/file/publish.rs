@@ -38,20 +38,19 @@ impl Temporary {
         }
     }
 
-    /// Shows the file, whole, under its name. `file` is what [`Temporary::create`] gave, written to its end; it is closed
-    /// first, so that a watcher is told of it once.
+    /// How it is put to disk.
+    pub(super) fn durability(&self) -> Durability {
+        self.durability
+    }
+
+    /// Shows the file, whole, under its name. It was closed, so that a watcher is told of it once.
     pub(super) fn publish(
         self,
         operation: &'static str,
         uri: &ObjectUri,
-        file: File,
         condition: PutCondition,
     ) -> Result<PutOutcome, StoreError> {
         let not_applied = |error| classify::writing(operation, uri, Effect::NotApplied, error);
-        if self.durability == Durability::Full {
-            file.sync_all().map_err(not_applied)?;
-        }
-        drop(file);
         match condition {
             PutCondition::Always => std::fs::rename(&self.hidden, &self.target).map_err(not_applied)?,
             // A link, unlike a rename, does not replace what is there.
@@ -77,6 +76,19 @@ impl Drop for Temporary {
     }
 }
 
+/// Puts a file that was written to its end to disk, and closes it.
+pub(super) fn close(
+    operation: &'static str,
+    uri: &ObjectUri,
+    file: File,
+    durability: Durability,
+) -> Result<(), StoreError> {
+    match durability {
+        Durability::Full => file.sync_all().map_err(|error| classify::writing(operation, uri, Effect::NotApplied, error)),
+        Durability::None => Ok(()),
+    }
+}
+
 /// Writes a whole object.
 pub(super) fn put(
     uri: &ObjectUri,
@@ -88,7 +100,8 @@ pub(super) fn put(
     let not_applied = |error| classify::writing("put", uri, Effect::NotApplied, error);
     let (temporary, mut file) = Temporary::create(target, durability).map_err(not_applied)?;
     file.write_all(bytes).map_err(not_applied)?;
-    temporary.publish("put", uri, file, condition)
+    close("put", uri, file, durability)?;
+    temporary.publish("put", uri, condition)
 }
 
 /// Copies exactly one version.
@@ -105,7 +118,8 @@ pub(super) fn copy(
     io::copy(&mut original, &mut copied).map_err(not_applied)?;
     // Written to in place while it was copied, it would be two versions in one.
     read::still("copy", from, &original)?;
-    temporary.publish("copy", to, copied, PutCondition::Always).map(drop)
+    close("copy", to, copied, durability)?;
+    temporary.publish("copy", to, PutCondition::Always).map(drop)
 }
 
 /// The folder a file lies in. Every path here begins with a slash and has a name, so that there is one.

@@ -10,7 +10,7 @@ use lakehand_domain::fault::{Cause, Effect};
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::object_store::{PutCondition, StoreError, Upload};
 
-use super::publish::Temporary;
+use super::publish::{self, Temporary};
 use super::{Durability, blocking, classify};
 
 /// Small writes are gathered to this many bytes, so that each does not cost a thread's turn.
@@ -21,8 +21,9 @@ const GATHERED: usize = 1 << 20;
 pub(super) struct FileUpload {
     uri: ObjectUri,
     temporary: Temporary,
-    /// `None` once a write failed or was given up half-way: what is in the file is unknown then.
+    /// `None` once it is sealed, or a write failed or was given up half-way: what is in the file is unknown then.
     file: Option<File>,
+    sealed: bool,
     gathered: Vec<u8>,
 }
 
@@ -30,7 +31,7 @@ impl FileUpload {
     pub(super) fn begin(uri: &ObjectUri, target: PathBuf, durability: Durability) -> Result<Self, StoreError> {
         let (temporary, file) = Temporary::create(target, durability)
             .map_err(|error| classify::writing("begin_upload", uri, Effect::NotApplied, error))?;
-        Ok(Self { uri: uri.clone(), temporary, file: Some(file), gathered: Vec::new() })
+        Ok(Self { uri: uri.clone(), temporary, file: Some(file), sealed: false, gathered: Vec::new() })
     }
 
     fn broken(&self, operation: &'static str) -> StoreError {
@@ -40,6 +41,20 @@ impl FileUpload {
             effect: Effect::NotApplied,
             source: Cause::from("an earlier write of this upload failed"),
         }
+    }
+
+    /// Writes what was gathered, puts all to disk and closes the file.
+    async fn close(&mut self, operation: &'static str) -> Result<(), StoreError> {
+        let mut file = self.file.take().ok_or_else(|| self.broken(operation))?;
+        let gathered = std::mem::take(&mut self.gathered);
+        let durability = self.temporary.durability();
+        blocking(operation, &self.uri, move |uri| {
+            file.write_all(&gathered).map_err(|error| classify::writing(operation, uri, Effect::NotApplied, error))?;
+            publish::close(operation, uri, file, durability)
+        })
+        .await?;
+        self.sealed = true;
+        Ok(())
     }
 
     /// Writes what was gathered, and `bytes`. If this is dropped half-way, the upload is broken.
@@ -72,15 +87,16 @@ impl Upload for FileUpload {
         self.flush(bytes).await
     }
 
+    async fn seal(&mut self) -> Result<(), StoreError> {
+        self.close("seal").await
+    }
+
     async fn complete(mut self: Box<Self>) -> Result<(), StoreError> {
-        let broken = self.broken("complete");
-        let Self { uri, temporary, file, gathered } = *self;
-        let mut file = file.ok_or(broken)?;
-        blocking("complete", &uri, move |uri| {
-            file.write_all(&gathered).map_err(|error| classify::writing("complete", uri, Effect::NotApplied, error))?;
-            temporary.publish("complete", uri, file, PutCondition::Always).map(drop)
-        })
-        .await
+        if !self.sealed {
+            self.close("complete").await?;
+        }
+        let Self { uri, temporary, .. } = *self;
+        blocking("complete", &uri, move |uri| temporary.publish("complete", uri, PutCondition::Always).map(drop)).await
     }
 
     async fn abort(self: Box<Self>) -> Result<(), StoreError> {

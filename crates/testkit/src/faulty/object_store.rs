@@ -103,6 +103,10 @@ impl Upload for FaultyUpload {
         meet(&self.plan, "store.write", "write", &self.uri, self.inner.write(bytes)).await
     }
 
+    async fn seal(&mut self) -> Result<(), StoreError> {
+        meet(&self.plan, "store.seal", "seal", &self.uri, self.inner.seal()).await
+    }
+
     async fn complete(self: Box<Self>) -> Result<(), StoreError> {
         let Self { inner, plan, uri } = *self;
         meet(&plan, "store.complete", "complete", &uri, inner.complete()).await
