@@ -29,7 +29,7 @@ check: lint test ## all that CI runs
 release: ## the optimised binary
 	$(CARGO) build --release --package lakehand
 
-bench: release ## MB/s, CPU seconds and memory beside DuckDB, polars and pandas, in one run (BENCH_MB=1000)
+bench: ## MB/s, CPU seconds and memory beside DuckDB, polars and pandas, in one run (BENCH_MB=1000)
 	tests/bench/run.sh
 
 torture-local: ## two daemons, doubled messages, kill -9 at random moments, ROUNDS times; then compare with a calm run

@@ -10,8 +10,7 @@ if [ ! -x "$local_folder/venv/bin/python" ]; then
   "$local_folder/venv/bin/pip" install --quiet duckdb==2.0.0 polars==2.1.0 pandas==3.1.1 pyarrow==26.0.1
 fi
 target="${CARGO_TARGET_DIR:-target}"
-cargo build --quiet --release --package lakehand
-cargo build --quiet --release --package lakehand-transform --example transform
+cargo build --quiet --release --package lakehand --package lakehand-transform --bin lakehand --example transform
 exec "$local_folder/venv/bin/python" tests/bench/bench.py \
   --binary "$target/release/lakehand" --transform "$target/release/examples/transform" \
   --folder "$local_folder" --megabytes "${BENCH_MB:-1000}"

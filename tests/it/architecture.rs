@@ -76,11 +76,10 @@ fn arrows_point_inward() {
 
 #[test]
 fn outside_crates_stay_behind_their_door() {
-    let doors: [(&str, &[&str]); 9] = [
+    let doors: [(&str, &[&str]); 8] = [
         ("polars", &["lakehand-transform"]),
         ("polars-parquet", &["lakehand-transform"]),
         ("rusqlite", &["lakehand-queue", "lakehand-ledger", "lakehand-warehouse"]),
-        ("object_store", &["lakehand-store"]),
         ("notify", &["lakehand-store"]),
         ("clap", &["lakehand"]),
         ("config", &["lakehand"]),
@@ -93,7 +92,7 @@ fn outside_crates_stay_behind_their_door() {
             assert!(!uses.contains(outside) || may.contains(&name.as_str()), "{name} may not depend on {outside}");
         }
     }
-    for io in ["tokio", "rusqlite", "object_store", "tracing"] {
+    for io in ["tokio", "rusqlite", "tracing"] {
         assert!(!crates["lakehand-domain"].contains(io), "the domain does no I/O and has no runtime: {io}");
     }
     for (name, uses) in &crates {
@@ -146,6 +145,6 @@ fn files_are_small_and_named_for_what_they_do() {
         );
         let lines = text.lines().count();
         let tests = name == "tests" || shown.contains("/tests/") || shown.starts_with("tests/");
-        assert!(lines <= if tests { 700 } else { 420 }, "{shown} has {lines} lines");
+        assert!(lines <= if tests { 750 } else { 400 }, "{shown} has {lines} lines");
     }
 }

@@ -2,4 +2,6 @@
 
 mod architecture;
 mod cli;
+mod errors;
 mod harness;
+mod torture;

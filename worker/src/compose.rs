@@ -45,13 +45,9 @@ pub(crate) fn clock() -> Arc<dyn Clock> {
     Arc::new(SystemClock)
 }
 
-/// The version of the engine's bytes: whoever changes what bytes it makes of the same input raises this, and with it
-/// every fingerprint.
-const TRANSFORM_VERSION: &str = "polars 1";
-
 /// What the engine adds to fingerprints.
 pub(crate) fn transform_identity() -> TransformIdentity {
-    TransformIdentity(TRANSFORM_VERSION.to_owned())
+    lakehand_transform::identity()
 }
 
 /// The engine, with the threads of the settings.

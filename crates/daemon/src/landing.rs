@@ -244,6 +244,9 @@ async fn take(
             report.unclaimed += 1;
             continue;
         };
+        if object.uri.is_unfinished() {
+            continue;
+        }
         if object.last_modified.plus(settings.settle) > now {
             report.fresh += 1;
             continue;

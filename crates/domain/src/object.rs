@@ -66,6 +66,12 @@ impl ObjectUri {
         self.key().rsplit('/').next().unwrap_or("")
     }
 
+    /// Whether the name says that its writer is not done with it: `.name`, `name.tmp`, `name.part` and their like. Only
+    /// of files: stores of objects show an object when it is whole.
+    pub fn is_unfinished(&self) -> bool {
+        self.scheme() == "file" && is_unfinished_name(self.file_name())
+    }
+
     /// The object or prefix `relative` below this prefix, with exactly one slash between the two.
     #[must_use]
     pub fn join(&self, relative: &str) -> Self {
@@ -79,6 +85,13 @@ impl ObjectUri {
         let base = prefix.text.strip_suffix('/').unwrap_or(&prefix.text);
         self.text.strip_prefix(base).is_some_and(|rest| rest.starts_with('/'))
     }
+}
+
+/// Whether this is the name of a file that its writer is not done with.
+pub fn is_unfinished_name(name: &str) -> bool {
+    const ENDINGS: [&str; 8] = [".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".swp", "~"];
+    let name = name.to_ascii_lowercase();
+    name.starts_with('.') || ENDINGS.iter().any(|ending| name.ends_with(ending))
 }
 
 impl TryFrom<String> for ObjectUri {
@@ -191,6 +204,17 @@ mod tests {
         assert_eq!(ObjectUri::parse("s3://b//lead").unwrap().key(), "/lead");
         for bad in ["", "x", "s3:/a/b", "file://host/x", "s3:///x", "S3://a/b", "file://"] {
             assert!(ObjectUri::parse(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn unfinished_files_are_known_by_their_names() {
+        let is = |text: &str| ObjectUri::parse(text).unwrap().is_unfinished();
+        for unfinished in ["file:///in/.a.zip", "file:///in/a.zip.part", "file:///in/a.tmp", "file:///in/a~"] {
+            assert!(is(unfinished), "{unfinished}");
+        }
+        for whole in ["file:///in/a.zip", "file:///.in/a.part1", "s3://in/.a.zip", "s3://in/a.tmp"] {
+            assert!(!is(whole), "{whole}");
         }
     }
 

@@ -129,6 +129,10 @@ impl ObjectStore for FakeStore {
     async fn delete(&self, stat: &ObjectStat) -> Result<DeleteOutcome, StoreError> {
         Err(store_refuses(&stat.uri))
     }
+
+    async fn sweep_unfinished(&self, prefix: &ObjectUri, _: Timestamp) -> Result<u64, StoreError> {
+        Err(store_refuses(prefix))
+    }
 }
 
 /// A warehouse in which the rows of these loads stand as said; asked for another, it does not answer.

@@ -23,16 +23,13 @@ pub use outcome::{LoadObserver, LoadOutcome, LoadedEntry, Standing};
 pub use crate::gather::{EntryOfLoad, entry_of_load};
 pub(crate) use send_back::{ask, send_back};
 
-use crate::commit::commit;
-use crate::finish::finish;
-use crate::gather::gather;
-use crate::stage::stage;
+use crate::{commit, finish, gather, stage};
 
 /// Loads one batch of a dataset. With nothing to load it still makes sure, once, that the warehouse is ours, is no
 /// older than the ledger remembers, and has the definition in force.
 pub async fn load(loader: &Loader<'_>, memory: &mut Memory) -> Result<LoadOutcome, LoadError> {
-    let gathered = gather(loader, memory).await?;
-    let staged = stage(loader, memory, gathered).await?;
-    let committed = commit(loader, memory, staged).await?;
-    finish(loader, memory, committed).await
+    let gathered = gather::gather(loader, memory).await?;
+    let staged = stage::stage(loader, memory, gathered).await?;
+    let committed = commit::commit(loader, memory, staged).await?;
+    finish::finish(loader, memory, committed).await
 }

@@ -13,7 +13,6 @@
 
 use std::ops::Range;
 use std::path::PathBuf;
-use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
@@ -59,26 +58,16 @@ impl FileStore {
     pub fn new(durability: Durability) -> Self {
         Self { durability }
     }
-
-    /// Removes what writers and deleters that died left below `folder` under hidden names, if it was not touched for
-    /// `older_than`; gives the number of things removed. A file that was hidden to be deleted, and was not, is shown
-    /// again.
-    ///
-    /// # Errors
-    /// As [`ObjectStore::list`].
-    pub async fn sweep_temporaries(
-        &self,
-        folder: &ObjectUri,
-        older_than: Duration,
-        now: Timestamp,
-    ) -> Result<u64, StoreError> {
-        let path = path::of_prefix(folder)?;
-        blocking("sweep", folder, move |uri| remove::sweep(uri, &path, now.minus(older_than))).await
-    }
 }
 
 #[async_trait]
 impl ObjectStore for FileStore {
+    /// A file that was hidden to be deleted, and was not, is shown again.
+    async fn sweep_unfinished(&self, prefix: &ObjectUri, before: Timestamp) -> Result<u64, StoreError> {
+        let path = path::of_prefix(prefix)?;
+        blocking("sweep", prefix, move |uri| remove::sweep(uri, &path, before)).await
+    }
+
     async fn stat(&self, uri: &ObjectUri) -> Result<ObjectStat, StoreError> {
         let path = path::of(uri)?;
         blocking("stat", uri, move |uri| version::stat("stat", uri, &path)).await

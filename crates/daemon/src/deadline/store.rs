@@ -13,6 +13,7 @@ use lakehand_domain::object::{ObjectStat, ObjectUri};
 use lakehand_domain::port::object_store::{
     DeleteOutcome, ListPage, ObjectBody, ObjectStore, PutCondition, PutOutcome, StoreError, Upload,
 };
+use lakehand_domain::timestamp::Timestamp;
 
 use crate::deadline::{Deadlines, within};
 
@@ -70,6 +71,10 @@ impl ObjectStore for PatientStore {
 
     async fn copy(&self, from: &ObjectStat, to: &ObjectUri) -> Result<(), StoreError> {
         within(self.deadlines.transfer, self.inner.copy(from, to), late("copy", &from.uri)).await
+    }
+
+    async fn sweep_unfinished(&self, prefix: &ObjectUri, before: Timestamp) -> Result<u64, StoreError> {
+        within(self.deadlines.transfer, self.inner.sweep_unfinished(prefix, before), late("sweep", prefix)).await
     }
 
     async fn delete(&self, stat: &ObjectStat) -> Result<DeleteOutcome, StoreError> {

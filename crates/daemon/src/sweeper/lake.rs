@@ -5,7 +5,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use lakehand_dataset::dataset::Dataset;
+use lakehand_dataset::dataset::{AfterLoad, Dataset};
 use lakehand_domain::fault::chain;
 use lakehand_domain::id::{DatasetId, LoadId};
 use lakehand_domain::object::ObjectStat;
@@ -38,8 +38,18 @@ impl LakeSweep {
         let going_on: Vec<DatasetId> = self.after.keys().cloned().collect();
         let datasets = ports.catalog.iter().filter(|dataset| going_on.is_empty() || going_on.contains(&dataset.id));
         let mut deleted = 0;
+        if going_on.is_empty() && ports.catalog.iter().any(|dataset| dataset.source.after_load != AfterLoad::Keep) {
+            for prefix in ports.catalog.prefixes() {
+                let before = ports.clock.now().minus(settings.part_grace);
+                deleted += ports.landing.sweep_unfinished(&prefix, before).await?;
+            }
+        }
         for dataset in datasets {
             let after = self.after.remove(&dataset.id);
+            if after.is_none() {
+                let before = ports.clock.now().minus(settings.part_grace);
+                deleted += ports.lake.sweep_unfinished(&ports.lake_root.dataset(&dataset.id), before).await?;
+            }
             let (some, next) = sweep_dataset(ports, settings, dataset, after).await?;
             deleted += some;
             if let Some(next) = next {

@@ -4,7 +4,7 @@ use super::*;
 use crate::object::ObjectVersion;
 use crate::object_event::Cause;
 
-const LEASE: Duration = Duration::from_secs(60);
+const LEASE: Duration = Duration::from_mins(1);
 const SKEW: Duration = Duration::from_secs(5);
 
 fn at(second: i64) -> Timestamp {

@@ -10,6 +10,7 @@ use futures::stream::BoxStream;
 
 use crate::fault::{Cause, Effect, Fault, Retry};
 use crate::object::{ObjectStat, ObjectUri};
+use crate::timestamp::Timestamp;
 
 /// Objects by URI. One implementation may serve several buckets of its scheme.
 #[async_trait]
@@ -45,6 +46,10 @@ pub trait ObjectStore: Debug + Send + Sync {
     /// Deletes exactly this version; [`DeleteOutcome::Changed`] where the object has another version now. An object
     /// that is gone is deleted.
     async fn delete(&self, stat: &ObjectStat) -> Result<DeleteOutcome, StoreError>;
+
+    /// Removes what uploads of dead processes have left below `prefix`, where nothing touched it since `before`; gives
+    /// how many. Harmless to repeat. Stores that clean up after themselves do nothing.
+    async fn sweep_unfinished(&self, prefix: &ObjectUri, before: Timestamp) -> Result<u64, StoreError>;
 }
 
 /// The bytes of an object.

@@ -11,6 +11,7 @@ use lakehand_domain::object::{ObjectStat, ObjectUri};
 use lakehand_domain::port::object_store::{
     DeleteOutcome, ListPage, ObjectBody, ObjectStore, PutCondition, PutOutcome, StoreError, Upload,
 };
+use lakehand_domain::timestamp::Timestamp;
 
 #[derive(Debug, Default)]
 pub(crate) struct Mood {
@@ -92,6 +93,10 @@ impl ObjectStore for Moody {
 
     async fn delete(&self, stat: &ObjectStat) -> Result<DeleteOutcome, StoreError> {
         self.inner.delete(stat).await
+    }
+
+    async fn sweep_unfinished(&self, prefix: &ObjectUri, before: Timestamp) -> Result<u64, StoreError> {
+        self.inner.sweep_unfinished(prefix, before).await
     }
 }
 

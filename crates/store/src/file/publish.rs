@@ -83,10 +83,11 @@ pub(super) fn close(
     file: File,
     durability: Durability,
 ) -> Result<(), StoreError> {
-    match durability {
-        Durability::Full => file.sync_all().map_err(|error| classify::writing(operation, uri, Effect::NotApplied, error)),
-        Durability::None => Ok(()),
+    if durability == Durability::Full {
+        file.sync_all().map_err(|error| classify::writing(operation, uri, Effect::NotApplied, error))?;
     }
+    drop(file);
+    Ok(())
 }
 
 /// Writes a whole object.

@@ -2,6 +2,7 @@ use std::fs;
 use std::os::unix::ffi::OsStringExt;
 use std::os::unix::fs::{PermissionsExt, symlink};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use futures::TryStreamExt;
 use lakehand_domain::fault::Fault;
@@ -226,14 +227,14 @@ async fn what_the_dead_left_is_hidden_and_then_swept() {
     let micros = modified.duration_since(std::time::UNIX_EPOCH).unwrap().as_micros();
     let now = Timestamp::from_micros(i64::try_from(micros).unwrap());
     let hour = Duration::from_hours(1);
-    assert_eq!(store().sweep_temporaries(&uri(&folder, ""), hour, now).await.unwrap(), 0, "they are young");
+    assert_eq!(store().sweep_unfinished(&uri(&folder, ""), now.minus(hour)).await.unwrap(), 0, "they are young");
     let later = now.plus(2 * hour);
-    assert_eq!(store().sweep_temporaries(&uri(&folder, ""), hour, later).await.unwrap(), 3);
+    assert_eq!(store().sweep_unfinished(&uri(&folder, ""), later.minus(hour)).await.unwrap(), 3);
     assert_eq!(entries(&deep), [".dotted.tmp", "hidden", "replaced"]);
     assert_eq!(fs::read_to_string(deep.join("hidden")).unwrap(), "old");
     assert_eq!(fs::read_to_string(deep.join("replaced")).unwrap(), "new", "the newer version stays");
-    assert_eq!(store().sweep_temporaries(&uri(&folder, ""), hour, later).await.unwrap(), 0);
-    assert_eq!(store().sweep_temporaries(&uri(&folder, "nowhere"), hour, later).await.unwrap(), 0);
+    assert_eq!(store().sweep_unfinished(&uri(&folder, ""), later.minus(hour)).await.unwrap(), 0);
+    assert_eq!(store().sweep_unfinished(&uri(&folder, "nowhere"), later.minus(hour)).await.unwrap(), 0);
 }
 
 #[tokio::test]

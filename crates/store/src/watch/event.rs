@@ -3,6 +3,7 @@
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 
+use lakehand_domain::object::is_unfinished_name;
 use notify::event::{AccessKind, AccessMode, CreateKind, ModifyKind, RenameMode};
 use notify::{Event, EventKind};
 
@@ -10,9 +11,6 @@ use super::seen::Seen;
 
 /// Other systems do not say when a file is closed: there a file is unsettled whenever it changes.
 const SAYS_CLOSED: bool = cfg!(target_os = "linux");
-
-/// What writers put after the name of a file that is not complete.
-const UNFINISHED: [&str; 8] = [".tmp", ".temp", ".part", ".partial", ".filepart", ".crdownload", ".swp", "~"];
 
 /// Takes down what an event says. Runs on the thread that reads the events: looks at single paths, never at folders.
 pub(super) fn note(seen: &mut Seen, event: notify::Result<Event>, roots: &[PathBuf]) {
@@ -60,8 +58,7 @@ fn arrived(seen: &mut Seen, path: &Path, whole: bool) {
 pub(super) fn is_passed_over(path: &Path, roots: &[PathBuf]) -> bool {
     let Some(below) = roots.iter().find_map(|root| path.strip_prefix(root).ok()) else { return true };
     let is_hidden = below.components().any(|part| part.as_os_str().as_encoded_bytes().starts_with(b"."));
-    let name = path.file_name().map(|name| name.to_string_lossy().to_ascii_lowercase()).unwrap_or_default();
-    is_hidden || UNFINISHED.iter().any(|ending| name.ends_with(ending))
+    is_hidden || path.file_name().is_some_and(|name| is_unfinished_name(&name.to_string_lossy()))
 }
 
 #[cfg(test)]

@@ -10,6 +10,7 @@ use lakehand_domain::object::{ObjectStat, ObjectUri};
 use lakehand_domain::port::object_store::{
     DeleteOutcome, ListPage, ObjectBody, ObjectStore, PutCondition, PutOutcome, StoreError, Upload,
 };
+use lakehand_domain::timestamp::Timestamp;
 
 use crate::faulty::injected::Injected;
 use crate::faulty::plan::{Fate, FaultPlan};
@@ -89,6 +90,10 @@ impl ObjectStore for FaultyStore {
 
     async fn copy(&self, from: &ObjectStat, to: &ObjectUri) -> Result<(), StoreError> {
         meet(&self.plan, "store.copy", "copy", to, self.inner.copy(from, to)).await
+    }
+
+    async fn sweep_unfinished(&self, prefix: &ObjectUri, before: Timestamp) -> Result<u64, StoreError> {
+        meet(&self.plan, "store.sweep_unfinished", "sweep", prefix, self.inner.sweep_unfinished(prefix, before)).await
     }
 
     async fn delete(&self, stat: &ObjectStat) -> Result<DeleteOutcome, StoreError> {

@@ -75,6 +75,10 @@ impl ObjectStore for OneObject {
     async fn delete(&self, stat: &ObjectStat) -> Result<DeleteOutcome, StoreError> {
         Err(foreign(&stat.uri))
     }
+
+    async fn sweep_unfinished(&self, prefix: &ObjectUri, _: Timestamp) -> Result<u64, StoreError> {
+        Err(foreign(prefix))
+    }
 }
 
 /// A part of 20,000 rows in two row groups.
