@@ -311,3 +311,13 @@ fn a_reader_that_stops_reading_is_no_failure() {
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     assert!(output.stderr.is_empty(), "{}", text(&output));
 }
+
+#[test]
+fn the_definition_of_the_readme_checks() {
+    let readme = include_str!("../../README.md");
+    let start = readme.find("```toml\n").expect("the README shows a definition") + "```toml\n".len();
+    let end = start + readme[start..].find("```").expect("it ends");
+    let site = Site::new(&[&readme[start..end]]);
+    let output = site.run(&["check"]);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+}

@@ -211,7 +211,7 @@ fn a_folder_without_permission_is_named_and_nothing_is_set_aside() {
         checked.status.code() != Some(0) && said.contains("lake") && said.to_lowercase().contains("permission"),
         "{said}"
     );
-    let drained = powerless(&site, "", "run --drain");
+    let drained = powerless(&site, "", "--set shutdown.drain_patience=4s run --drain");
     assert_ne!(drained.status.code(), Some(0), "{}", text(&drained));
     allow(0o700);
     assert!(!site.json(&["loads"]).to_string().contains("set_aside"), "the file is not at fault");
@@ -227,7 +227,10 @@ fn a_full_disk_is_waited_out_and_nothing_is_set_aside() {
     let lake = site.path("lake");
     let mut command = Command::new("unshare");
     command.current_dir(site.path("")).args(["--user", "--map-root-user", "--mount", "sh", "-c"]);
-    command.arg(format!("mount -t tmpfs -o size=64k none {} && exec {BINARY} run --drain", lake.display()));
+    command.arg(format!(
+        "mount -t tmpfs -o size=64k none {} && exec {BINARY} --set shutdown.drain_patience=4s run --drain",
+        lake.display()
+    ));
     let drained = command.output().expect("unshare of util-linux is there");
     let said = text(&drained);
     assert_eq!(drained.status.code(), Some(1), "{said}");

@@ -29,7 +29,7 @@ linger = "100ms"
 interval = "500ms"
 settle_time = "0s"
 [shutdown]
-drain_patience = "4s"
+drain_patience = "60s"
 "#;
 
 /// A site.

@@ -138,7 +138,7 @@ impl Observer for Board {
                     wake.notify_one();
                 }
             }
-            Fate::SetAside { kind, summary, .. } => self.set_aside(*kind, summary.as_deref()),
+            Fate::SetAside { reason, summary, .. } => self.set_aside(reason.kind, summary.as_deref()),
             Fate::Letter { reason, .. } => self.set_aside(reason.kind, None),
             Fate::Done { .. } => self.tally(true, |tally| tally.done_before += 1),
             Fate::Later { error: Some(_), .. } => self.tally(false, |tally| tally.retried += 1),

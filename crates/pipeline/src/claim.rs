@@ -249,9 +249,7 @@ async fn gone(intake: &Intake<'_>, dataset: &Dataset, event: &ObjectEvent) -> Re
     let reason = SetAsideReason { kind: SetAsideKind::Gone, message };
     let others = unreadable::abandon(intake, dataset, &event.uri, None, &reason).await?;
     let fate = match (others.abandoned, others.known) {
-        (Some(entry), _) => {
-            Fate::SetAside { dataset: dataset.id.clone(), entry, kind: SetAsideKind::Gone, summary: None }
-        }
+        (Some(entry), _) => Fate::SetAside { dataset: dataset.id.clone(), entry, reason, summary: None },
         // Its source may have been archived, or deleted by whoever put it there: what is done is done.
         (None, Some(state)) if event.cause == Cause::Arrived || others.again.is_some() => Fate::Done { state },
         (None, _) => Fate::Letter { object: Some(event.uri.clone()), reason },

@@ -44,7 +44,7 @@ pub enum Fate {
         /// The entry.
         entry: EntryId,
         /// Why.
-        kind: SetAsideKind,
+        reason: SetAsideReason,
         /// What was read of it, where it was read to its end.
         summary: Option<Box<LoadSummary>>,
     },
@@ -211,7 +211,7 @@ fn fate_of(entry: &Entry) -> Fate {
     let (dataset, id) = (entry.dataset.clone(), entry.id.clone());
     match &entry.state {
         EntryState::SetAside { reason, summary, .. } => {
-            Fate::SetAside { dataset, entry: id, kind: reason.kind, summary: summary.clone().map(Box::new) }
+            Fate::SetAside { dataset, entry: id, reason: reason.clone(), summary: summary.clone().map(Box::new) }
         }
         _ => match entry.summary() {
             Some(summary) => Fate::Written { dataset, entry: id, summary: Box::new(summary.clone()) },
@@ -284,9 +284,9 @@ fn log(message: &Message, object: Option<&ObjectUri>, fate: &Fate) {
             message.id = %message, dataset.id = %dataset, entry.id = %entry, object.uri = object,
             records = summary.records, rejects = summary.rejects.total(), parts = summary.parts, "written"
         ),
-        Fate::SetAside { dataset, entry, kind, .. } => tracing::warn!(
+        Fate::SetAside { dataset, entry, reason, .. } => tracing::warn!(
             message.id = %message, dataset.id = %dataset, entry.id = %entry, object.uri = object,
-            kind = kind.as_str(), "set aside"
+            kind = reason.kind.as_str(), "set aside: {}", reason.message
         ),
         Fate::Done { state } => {
             tracing::debug!(message.id = %message, object.uri = object, state = state.as_str(), "done before");

@@ -121,7 +121,7 @@ async fn a_file_with_too_many_rejects_leaves_only_its_rejects() {
     let world = World::new();
     world.land("in_1.txt", "bad 1\nbad 2\na");
     world.send(&["in_1.txt"]).await;
-    assert!(matches!(world.fate().await, Fate::SetAside { kind: SetAsideKind::TooManyRejects, .. }));
+    assert!(matches!(world.fate().await, Fate::SetAside { reason, .. } if reason.kind == SetAsideKind::TooManyRejects));
     let entry = world.entry().await;
     let summary = entry.summary().unwrap();
     assert_eq!((summary.records, summary.rejects.total(), summary.parts), (3, 2, 0));

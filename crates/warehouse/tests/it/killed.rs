@@ -76,7 +76,7 @@ async fn a_killed_process_leaves_whole_batches() {
     let file = folder.path().join("warehouse.db");
     for lines in [1, 2, 4, 3, 5] {
         let mut child = Command::new(std::env::current_exe().unwrap())
-            .args(["--exact", "child", "--ignored", "--nocapture"])
+            .args(["--exact", "killed::child", "--ignored", "--nocapture"])
             .env(FILE, &file)
             .stdout(Stdio::piped())
             .stderr(Stdio::null())

@@ -1,7 +1,6 @@
-//! How fast rows come in. Not run by itself; `cargo test --release -p lakehand-warehouse --test speed -- --ignored
-//! --nocapture`.
+//! How fast rows come into the embedded warehouse: `cargo run --release -p lakehand-warehouse --example load_speed`.
 
-#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+#![allow(clippy::print_stdout, clippy::unwrap_used, reason = "a measurement that cannot go on ends by panicking")]
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -51,10 +50,9 @@ fn values(column: &ColumnShape, from: usize, object: &str, load: &str, order: &s
     }
 }
 
-#[tokio::test]
-#[ignore = "measures, and asserts nothing of time"]
+#[tokio::main]
 #[expect(clippy::disallowed_methods, reason = "what passes is what is measured")]
-async fn staging_and_committing_200_000_rows() {
+async fn main() {
     let folder = tempfile::tempdir().unwrap();
     let parts = Arc::new(MemoryParts::default());
     let file = folder.path().join("warehouse.db");
