@@ -55,10 +55,11 @@ fn arrows_point_inward() {
         ("lakehand-operations", &["domain", "dataset"]),
         ("lakehand-pipeline", &["domain", "dataset"]),
         ("lakehand-daemon", &["domain", "dataset", "pipeline"]),
-        ("lakehand-queue", &["domain"]),
+        ("lakehand-sqlite", &["domain"]),
+        ("lakehand-queue", &["domain", "sqlite"]),
         ("lakehand-store", &["domain"]),
-        ("lakehand-ledger", &["domain"]),
-        ("lakehand-warehouse", &["domain"]),
+        ("lakehand-ledger", &["domain", "sqlite"]),
+        ("lakehand-warehouse", &["domain", "sqlite"]),
         ("lakehand-testkit", &["domain"]),
     ]);
     let crates = dependencies();
@@ -79,7 +80,7 @@ fn outside_crates_stay_behind_their_door() {
     let doors: [(&str, &[&str]); 8] = [
         ("polars", &["lakehand-transform"]),
         ("polars-parquet", &["lakehand-transform"]),
-        ("rusqlite", &["lakehand-queue", "lakehand-ledger", "lakehand-warehouse"]),
+        ("rusqlite", &["lakehand-sqlite", "lakehand-queue", "lakehand-ledger", "lakehand-warehouse"]),
         ("notify", &["lakehand-store"]),
         ("clap", &["lakehand"]),
         ("config", &["lakehand"]),

@@ -4,17 +4,17 @@
 //! because a message is deleted on the strength of it.
 
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use lakehand_domain::entry::{Entry, EntryState, StateName};
-use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{DatasetId, EntryId, LedgerId, WorkerId};
 use lakehand_domain::port::ledger::{EntryPage, EntryQuery, Ledger, LedgerError, PutEntry, StateCount};
 use lakehand_domain::timestamp::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, TransactionBehavior, params};
+use lakehand_sqlite::work;
+use rusqlite::{Connection, OptionalExtension, Params, Row, Transaction, params};
 
-use self::file::{classify, open_file};
+use self::file::{failed, not_applied, open_file};
 
 mod file;
 mod query;
@@ -50,25 +50,18 @@ impl SqliteLedger {
         operation: &'static str,
         work: impl FnOnce(&Connection) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        blocking(&self.reader, operation, move |connection| work(connection)).await
+        work::blocking(&self.reader, move |connection| work(connection))
+            .await
+            .map_err(|failure| failed(operation, failure))?
     }
 
-    /// One transaction that has the writers' lock from its start, so that it cannot fail half-way for want of it.
     async fn write<T: Send + 'static>(
         &self,
         operation: &'static str,
         work: impl FnOnce(&Transaction<'_>) -> Result<T, LedgerError> + Send + 'static,
     ) -> Result<T, LedgerError> {
-        blocking(&self.writer, operation, move |connection| {
-            let transaction = connection
-                .transaction_with_behavior(TransactionBehavior::Immediate)
-                .map_err(|error| classify(operation, error, Effect::NotApplied))?;
-            let value = work(&transaction)?;
-            // A commit that fails may all the same be found in the log after a crash.
-            transaction.commit().map_err(|error| classify(operation, error, Effect::Unknown))?;
-            Ok(value)
-        })
-        .await
+        let failed = move |failure| failed(operation, failure);
+        work::blocking(&self.writer, move |connection| work::write(connection, failed, work)).await.map_err(failed)?
     }
 
     async fn change(
@@ -81,7 +74,7 @@ impl SqliteLedger {
             transaction
                 .prepare_cached(statement)
                 .and_then(|mut statement| statement.execute(values))
-                .map_err(|error| classify(operation, error, Effect::NotApplied))
+                .map_err(not_applied(operation))
         })
         .await
     }
@@ -115,7 +108,7 @@ impl Ledger for SqliteLedger {
                 .and_then(|mut prepared| {
                     prepared.query_map(rusqlite::params_from_iter(&statement.values), document)?.collect()
                 })
-                .map_err(|error| classify("list", error, Effect::NotApplied))?;
+                .map_err(not_applied("list"))?;
             page(rows, statement.limit)
         })
         .await
@@ -131,7 +124,7 @@ impl Ledger for SqliteLedger {
                 .and_then(|mut statement| {
                     statement.query_map([], |row| Ok((row.get(0)?, row.get(1)?, row.get(2)?, row.get(3)?)))?.collect()
                 })
-                .map_err(|error| classify("counts", error, Effect::NotApplied))?;
+                .map_err(not_applied("counts"))?;
             rows.into_iter()
                 .map(|(dataset, state, entries, oldest)| {
                     Ok(StateCount {
@@ -171,7 +164,7 @@ impl Ledger for SqliteLedger {
             connection
                 .prepare_cached("SELECT value FROM number WHERE name = ?1")
                 .and_then(|mut statement| statement.query_row([name], |row| row.get(0)).optional())
-                .map_err(|error| classify("number", error, Effect::NotApplied))
+                .map_err(not_applied("number"))
         })
         .await
     }
@@ -196,23 +189,6 @@ impl Ledger for SqliteLedger {
         .await
         .map(drop)
     }
-}
-
-/// Runs `work` with a connection on a thread that may block.
-async fn blocking<T: Send + 'static>(
-    connection: &Arc<Mutex<Connection>>,
-    operation: &'static str,
-    work: impl FnOnce(&mut Connection) -> Result<T, LedgerError> + Send + 'static,
-) -> Result<T, LedgerError> {
-    let connection = Arc::clone(connection);
-    let task = tokio::task::spawn_blocking(move || {
-        // A panic rolled its transaction back as it unwound: the connection is as good as before.
-        let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-        work(&mut connection)
-    });
-    task.await.unwrap_or_else(|panic| {
-        Err(LedgerError::Unavailable { operation, effect: Effect::Unknown, source: Box::new(panic) })
-    })
 }
 
 /// Stores the entry over the revision before its own, in one statement; whether it was that revision.
@@ -246,7 +222,7 @@ fn store(transaction: &Transaction<'_>, entry: &Entry) -> Result<bool, LedgerErr
         .prepare_cached(statement)
         .and_then(|mut statement| statement.execute(values))
         .map(|changed| changed > 0)
-        .map_err(|error| classify("put", error, Effect::NotApplied))
+        .map_err(not_applied("put"))
 }
 
 fn mismatch(transaction: &Transaction<'_>, id: &EntryId) -> Result<PutEntry, LedgerError> {
@@ -257,7 +233,7 @@ fn find(connection: &Connection, operation: &'static str, id: &EntryId) -> Resul
     let row = connection
         .prepare_cached("SELECT id, document FROM entry WHERE id = ?1")
         .and_then(|mut statement| statement.query_row([id.as_str()], document).optional())
-        .map_err(|error| classify(operation, error, Effect::NotApplied))?;
+        .map_err(not_applied(operation))?;
     row.map(|row| read_document(operation, &row)).transpose()
 }
 

@@ -6,20 +6,20 @@
 
 use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use lakehand_domain::clock::Clock;
-use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{MessageId, ReceiptHandle, digest};
 use lakehand_domain::message::Message;
 use lakehand_domain::port::queue::{Queue, QueueDepth, QueueError, ReceiptOutcome};
 use lakehand_domain::timestamp::Timestamp;
-use rusqlite::{Connection, OptionalExtension, Transaction, TransactionBehavior, params};
+use lakehand_sqlite::work;
+use rusqlite::{Connection, OptionalExtension, Transaction, params};
 use tokio::sync::Notify;
 
-use self::file::{classify, open_file};
+use self::file::{failed, not_applied, open_file};
 
 mod file;
 
@@ -84,15 +84,7 @@ impl SqliteQueue {
         operation: &'static str,
         work: impl FnOnce(&mut Connection) -> Result<T, QueueError> + Send + 'static,
     ) -> Result<T, QueueError> {
-        let connection = Arc::clone(&self.connection);
-        let task = tokio::task::spawn_blocking(move || {
-            // A panic rolled its transaction back as it unwound: the connection is as good as before.
-            let mut connection = connection.lock().unwrap_or_else(PoisonError::into_inner);
-            work(&mut connection)
-        });
-        task.await.unwrap_or_else(|panic| {
-            Err(QueueError::Unavailable { operation, effect: Effect::Unknown, source: Box::new(panic) })
-        })
+        work::blocking(&self.connection, work).await.map_err(|failure| failed(operation, failure))?
     }
 
     async fn write<T: Send + 'static>(
@@ -111,7 +103,7 @@ impl SqliteQueue {
         let now = self.clock.now();
         self.blocking("receive", move |connection| {
             // A look first: a queue that is idle is polled without taking the lock of the writers.
-            if !is_any_due(connection, &name, now).map_err(|error| classify("receive", error, Effect::NotApplied))? {
+            if !is_any_due(connection, &name, now).map_err(not_applied("receive"))? {
                 return Ok(Vec::new());
             }
             write(connection, "receive", |transaction| {
@@ -242,7 +234,7 @@ impl Queue for SqliteQueue {
                         Ok(QueueDepth { visible: count(row, 0)?, in_flight: count(row, 1)?, delayed: count(row, 2)? })
                     })
                 })
-                .map_err(|error| classify("depth", error, Effect::NotApplied))
+                .map_err(not_applied("depth"))
         })
         .await
     }
@@ -276,18 +268,16 @@ impl Drop for Abandoned {
     }
 }
 
-/// One transaction that has the writers' lock from its start, so that it cannot fail half-way for want of it.
 fn write<T>(
     connection: &mut Connection,
     operation: &'static str,
     work: impl FnOnce(&Transaction<'_>) -> rusqlite::Result<T>,
 ) -> Result<T, QueueError> {
-    let not_applied = |error| classify(operation, error, Effect::NotApplied);
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(not_applied)?;
-    let value = work(&transaction).map_err(not_applied)?;
-    // A commit that fails may all the same be found in the log after a crash.
-    transaction.commit().map_err(|error| classify(operation, error, Effect::Unknown))?;
-    Ok(value)
+    work::write(
+        connection,
+        |failure| failed(operation, failure),
+        |transaction| work(transaction).map_err(not_applied(operation)),
+    )
 }
 
 fn is_any_due(connection: &Connection, name: &str, now: Timestamp) -> rusqlite::Result<bool> {

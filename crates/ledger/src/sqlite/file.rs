@@ -1,21 +1,13 @@
-//! The file of the embedded ledger: opening it, its tables, and what its errors mean.
+//! The file of the embedded ledger: its tables, and what its failures are to the port.
 
 use std::path::Path;
-use std::time::Duration;
 
-use lakehand_domain::fault::{Cause, Effect};
+use lakehand_domain::fault::Effect;
 use lakehand_domain::id::LedgerId;
 use lakehand_domain::port::ledger::LedgerError;
-use rusqlite::{Connection, ErrorCode, TransactionBehavior};
-
-/// Marks a file as a lakehand ledger: "lhLE".
-const APPLICATION: i32 = 0x6c68_4c45;
-
-/// The version of the tables below. A file of an older version would be brought up to it here.
-const VERSION: i32 = 1;
-
-/// How long a writer waits for the other writers of the file.
-const BUSY: Duration = Duration::from_secs(10);
+use lakehand_sqlite::failure::Failure;
+use lakehand_sqlite::file::{Layout, open};
+use rusqlite::Connection;
 
 /// What every query filters by has an index that also has the order of pages, so that no page sorts the ledger.
 const TABLES: &str = "
@@ -40,88 +32,37 @@ const TABLES: &str = "
     CREATE TABLE number (name TEXT NOT NULL PRIMARY KEY, value INTEGER NOT NULL) STRICT;
 ";
 
-/// Opens the file, makes sure that its tables are there, and reads its name, which is `new_identity` in a new file.
+const LAYOUT: Layout = Layout {
+    holds: "ledger",
+    // "lhLE".
+    application: 0x6c68_4c45,
+    version: 1,
+    tables: TABLES,
+};
+
+/// Opens the file, makes sure that its tables are there, and reads its name, which is `new_identity` in a new file. A
+/// message is deleted because an entry says that its file is written: the entry outlives a power cut.
 pub(super) fn open_file(path: &Path, new_identity: &LedgerId) -> Result<(Connection, LedgerId), LedgerError> {
-    if let Some(folder) = path.parent().filter(|folder| !folder.as_os_str().is_empty()) {
-        std::fs::create_dir_all(folder)
-            .map_err(|error| refused(format!("the folder {} cannot be made: {error}", folder.display())))?;
-    }
-    let failed = |error| classify("open", error, Effect::NotApplied);
-    let mut connection = Connection::open(path).map_err(failed)?;
-    connection.busy_timeout(BUSY).map_err(failed)?;
-    become_write_ahead(&mut connection).map_err(failed)?;
-    // A message is deleted because an entry says that its file is written: the entry must outlive a power cut.
-    connection.pragma_update(None, "synchronous", "FULL").map_err(failed)?;
-    prepare(&mut connection, path, new_identity)?;
-    let identity: String = connection.query_row("SELECT id FROM identity", [], |row| row.get(0)).map_err(failed)?;
+    let connection = open(path, &LAYOUT, |transaction| {
+        transaction.execute("INSERT INTO identity (id) VALUES (?1)", [new_identity.as_str()]).map(drop)
+    })
+    .map_err(|failure| failed("open", failure))?;
+    let identity: String =
+        connection.query_row("SELECT id FROM identity", [], |row| row.get(0)).map_err(not_applied("open"))?;
     Ok((connection, LedgerId::new(identity)))
 }
 
-/// Turns on the write-ahead log, which stays on for the file. Processes that do so at the same moment may meet "locked"
-/// in spite of the busy timeout: the one that does waits for the writers' lock and looks again.
-fn become_write_ahead(connection: &mut Connection) -> rusqlite::Result<()> {
-    let mut attempt = 0;
-    loop {
-        match connection.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(())) {
-            Err(error) if attempt < 10 && error.sqlite_error_code() == Some(ErrorCode::DatabaseBusy) => {
-                attempt += 1;
-                drop(connection.transaction_with_behavior(TransactionBehavior::Immediate)?);
-            }
-            other => return other,
-        }
+/// What a failure is to the caller of the ledger.
+pub(super) fn failed(operation: &'static str, failure: Failure) -> LedgerError {
+    match failure {
+        Failure::Denied(source) => LedgerError::Denied { operation, source },
+        Failure::Newer(message) => LedgerError::Unintelligible { operation, message },
+        Failure::Busy(source) => LedgerError::Unavailable { operation, effect: Effect::NotApplied, source },
+        Failure::Failed { effect, source } => LedgerError::Unavailable { operation, effect, source },
     }
 }
 
-fn prepare(connection: &mut Connection, path: &Path, new_identity: &LedgerId) -> Result<(), LedgerError> {
-    let failed = |error| classify("open", error, Effect::NotApplied);
-    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate).map_err(failed)?;
-    let number = |query: &str| transaction.query_row(query, [], |row| row.get::<_, i32>(0)).map_err(failed);
-    let (application, version) = (number("PRAGMA application_id")?, number("PRAGMA user_version")?);
-    let tables = number("SELECT count(*) FROM sqlite_schema")?;
-    match (application, version) {
-        (APPLICATION, VERSION) => return Ok(()),
-        (APPLICATION, newer) => {
-            return Err(LedgerError::Unintelligible {
-                operation: "open",
-                message: format!(
-                    "{} has version {newer} of the ledger's tables, this lakehand knows version {VERSION}: use the \
-                     lakehand that wrote it, or a newer one",
-                    path.display()
-                ),
-            });
-        }
-        (0, 0) if tables == 0 => {}
-        _ => {
-            return Err(refused(format!(
-                "{} is a SQLite file of something else: give the ledger a file of its own",
-                path.display()
-            )));
-        }
-    }
-    transaction.execute_batch(TABLES).map_err(failed)?;
-    transaction.execute("INSERT INTO identity (id) VALUES (?1)", [new_identity.as_str()]).map_err(failed)?;
-    transaction.pragma_update(None, "application_id", APPLICATION).map_err(failed)?;
-    transaction.pragma_update(None, "user_version", VERSION).map_err(failed)?;
-    transaction.commit().map_err(|error| classify("open", error, Effect::Unknown))
-}
-
-fn refused(message: String) -> LedgerError {
-    LedgerError::Denied { operation: "open", source: Cause::from(message) }
-}
-
-/// What an error of SQLite means to the caller; `effect` is what it would mean for a call that is not refused.
-pub(super) fn classify(operation: &'static str, error: rusqlite::Error, effect: Effect) -> LedgerError {
-    match error.sqlite_error_code() {
-        Some(
-            ErrorCode::PermissionDenied
-            | ErrorCode::ReadOnly
-            | ErrorCode::CannotOpen
-            | ErrorCode::NotADatabase
-            | ErrorCode::DatabaseCorrupt,
-        ) if effect == Effect::NotApplied => LedgerError::Denied { operation, source: Box::new(error) },
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => {
-            LedgerError::Unavailable { operation, effect: Effect::NotApplied, source: Box::new(error) }
-        }
-        _ => LedgerError::Unavailable { operation, effect, source: Box::new(error) },
-    }
+/// What an error is that came before anything was committed.
+pub(super) fn not_applied(operation: &'static str) -> impl Fn(rusqlite::Error) -> LedgerError {
+    move |error| failed(operation, Failure::of(error, Effect::NotApplied))
 }

@@ -11,9 +11,6 @@ use super::trouble::Trouble;
 
 /// How long a transaction waits for another to end before it is a conflict.
 const BUSY_TIMEOUT: Duration = Duration::from_secs(15);
-/// How long to wait for others that open the file for the first time as well, and how often.
-const OPENING_PAUSE: Duration = Duration::from_millis(20);
-const OPENING_ATTEMPTS: u32 = 250;
 /// Connections kept for the next call.
 const MOST_IDLE: usize = 4;
 /// The layout of lakehand's own tables, kept in the file's `user_version`.
@@ -38,7 +35,7 @@ impl Connections {
     /// Opens the file, which is made where it is not there, and lays out lakehand's registers.
     pub(crate) fn open(path: &Path) -> Result<Self, Trouble> {
         let mut connection = connect(path)?;
-        write_ahead(&connection)?;
+        write_ahead(&mut connection)?;
         lay_out(&mut connection)?;
         Ok(Self { path: path.to_owned(), idle: Mutex::new(vec![connection]) })
     }
@@ -120,23 +117,14 @@ fn connect(path: &Path) -> Result<Connection, Trouble> {
     Ok(connection)
 }
 
-/// Switches the file to write-ahead logging. SQLite does not wait for others here, so that we do.
-fn write_ahead(connection: &Connection) -> Result<(), Trouble> {
-    let mut attempt = 0;
-    loop {
-        attempt += 1;
-        let mode = connection.query_row("PRAGMA journal_mode = WAL", [], |row| row.get::<_, String>(0));
-        match mode {
-            Ok(mode) if mode == "wal" => return Ok(()),
-            Ok(mode) => return Err(Trouble::Refused(format!("the file's journal mode stays {mode:?}, not \"wal\""))),
-            Err(error) if is_busy(&error) && attempt < OPENING_ATTEMPTS => std::thread::park_timeout(OPENING_PAUSE),
-            Err(error) => return Err(error.into()),
-        }
+/// A file system that has no shared memory leaves the mode as it was, and then readers would wait for writers.
+fn write_ahead(connection: &mut Connection) -> Result<(), Trouble> {
+    let mode = lakehand_sqlite::file::write_ahead(connection)?;
+    if mode == "wal" {
+        Ok(())
+    } else {
+        Err(Trouble::Refused(format!("the file's journal mode stays {mode:?}, not \"wal\"")))
     }
-}
-
-fn is_busy(error: &rusqlite::Error) -> bool {
-    matches!(error.sqlite_error_code(), Some(rusqlite::ErrorCode::DatabaseBusy | rusqlite::ErrorCode::DatabaseLocked))
 }
 
 fn layout(connection: &Connection) -> Result<i64, Trouble> {

@@ -3,6 +3,7 @@
 use lakehand_domain::fault::Effect;
 use lakehand_domain::port::row_reader::PartError;
 use lakehand_domain::port::warehouse::WarehouseError;
+use lakehand_sqlite::failure::Failure;
 use rusqlite::ErrorCode;
 
 /// A failure that does not know yet which call it is part of.
@@ -53,22 +54,19 @@ impl Trouble {
 }
 
 fn of_sqlite(operation: &'static str, effect: Effect, error: rusqlite::Error) -> WarehouseError {
-    let code = error.sqlite_error_code();
-    let source = Box::new(error);
-    match code {
-        // SQLite leaves a transaction open whose COMMIT is busy, and rolling it back then undoes it.
-        Some(ErrorCode::DatabaseBusy | ErrorCode::DatabaseLocked) => WarehouseError::Conflict { operation, source },
-        Some(
-            ErrorCode::ReadOnly
-            | ErrorCode::PermissionDenied
-            | ErrorCode::AuthorizationForStatementDenied
-            | ErrorCode::NotADatabase
-            | ErrorCode::DatabaseCorrupt
-            | ErrorCode::CannotOpen
-            | ErrorCode::SchemaChanged
-            | ErrorCode::Unknown,
-        ) if effect == Effect::NotApplied => WarehouseError::Denied { operation, source },
-        _ => WarehouseError::Unavailable { operation, effect, source },
+    // A statement that SQLite does not take: a table in the file is not as lakehand made it.
+    let is_refused = matches!(
+        error.sqlite_error_code(),
+        Some(ErrorCode::AuthorizationForStatementDenied | ErrorCode::SchemaChanged | ErrorCode::Unknown)
+    );
+    match Failure::of(error, effect) {
+        Failure::Busy(source) => WarehouseError::Conflict { operation, source },
+        Failure::Denied(source) => WarehouseError::Denied { operation, source },
+        Failure::Newer(message) => WarehouseError::Denied { operation, source: message.into() },
+        Failure::Failed { effect: Effect::NotApplied, source } if is_refused => {
+            WarehouseError::Denied { operation, source }
+        }
+        Failure::Failed { effect, source } => WarehouseError::Unavailable { operation, effect, source },
     }
 }
 
