@@ -93,13 +93,13 @@ fn check_shows_what_is_in_effect_and_makes_nothing() {
 #[test]
 fn check_tells_all_problems_of_settings_and_definitions_at_once() {
     let site = Site::new(&[&OFFERS.replace("bigint", "bignum")]);
-    site.settings("[shutdown]\ndeadline = \"soon\"\n");
+    site.settings("[sweeper]\ninterval = \"soon\"\n");
     let output = site.run(&["check", "--set", "queue.url=sqs://me:hunter2@queue"]);
     let said = text(&output);
     assert_eq!(output.status.code(), Some(64), "{said}");
     for part in [
         "3 problems",
-        "shutdown.deadline",
+        "sweeper.interval",
         "\"soon\"",
         "lakehand.toml:",
         "queue.url",
@@ -112,7 +112,7 @@ fn check_tells_all_problems_of_settings_and_definitions_at_once() {
     assert!(!said.contains("hunter2"), "{said}");
     let told: Value = serde_json::from_slice(&site.run(&["check", "-o", "json"]).stdout).expect("JSON");
     assert_eq!(told["ok"], false);
-    assert_eq!(told["settings_problems"][0]["key"], "shutdown.deadline");
+    assert_eq!(told["settings_problems"][0]["key"], "sweeper.interval");
     assert_eq!(told["definition_problems"][0]["key_path"], "tables.offers.columns.id.type");
 }
 

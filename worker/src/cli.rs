@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Loads(LoadsArgs),
     /// Say why a file was loaded, or why not, and account for each of its records.
     Explain(ExplainArgs),
+    /// Process files again: after a fix, or under a new definition. What is loaded of them is replaced.
+    Replay(ReplayArgs),
     /// Print the JSON Schema of dataset definitions, for editors.
     Schema,
     /// Write sample files of the demo's kind, for trying and measuring.
@@ -162,6 +164,14 @@ pub(crate) enum State {
     /// It cannot succeed as it is.
     #[value(alias = "set-aside")]
     SetAside,
+}
+
+/// Arguments of `replay`.
+#[derive(Debug, Args)]
+pub(crate) struct ReplayArgs {
+    /// The objects: URIs, local paths, or paths below the landing.
+    #[arg(required = true)]
+    pub(crate) objects: Vec<String>,
 }
 
 /// Arguments of `explain`.

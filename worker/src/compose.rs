@@ -127,9 +127,8 @@ pub(crate) async fn ports(settings: &Settings, catalog: Catalog) -> anyhow::Resu
 }
 
 fn open_ports(settings: &Settings, catalog: Catalog) -> anyhow::Result<Ports> {
-    for (key, location) in [("landing.url", &settings.landing), ("lake.url", &settings.lake)] {
-        make_folder(location.path()).with_context(|| key.to_owned())?;
-    }
+    list_landing(settings)?;
+    make_folder(settings.lake.path()).context("lake.url")?;
     make_folder(&settings.daemon.intake.spool).context("spool.folder")?;
     let clock = clock();
     Ok(Ports {
@@ -261,7 +260,7 @@ pub(crate) async fn reach(settings: &Settings) -> Vec<Reached> {
         Reached { backend, place, says, problem }
     };
     vec![
-        told("landing", settings.landing.to_string(), folder_is_usable(settings.landing.path())),
+        told("landing", settings.landing.to_string(), landing_is_usable(settings)),
         told("lake", settings.lake.to_string(), folder_is_usable(settings.lake.path())),
         told("queue", settings.queue.to_string(), try_queue(settings).await),
         told("ledger", settings.ledger.to_string(), try_ledger(settings).await),
@@ -272,6 +271,22 @@ pub(crate) async fn reach(settings: &Settings) -> Vec<Reached> {
             folder_is_usable(&settings.daemon.intake.spool),
         ),
     ]
+}
+
+fn landing_is_usable(settings: &Settings) -> anyhow::Result<String> {
+    list_landing(settings)?;
+    folder_is_usable(settings.landing.path())
+}
+
+/// A landing that is missing is a typing error, or a volume that is not mounted: a new one would be empty and green.
+fn list_landing(settings: &Settings) -> anyhow::Result<()> {
+    let landing = settings.landing.path();
+    std::fs::read_dir(landing).map(drop).with_context(|| {
+        format!(
+            "landing.url: the folder {} cannot be listed; make it, mount it or correct the setting",
+            landing.display()
+        )
+    })
 }
 
 /// Whether files can be read from and written to a folder, or it can be made.

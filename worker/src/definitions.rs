@@ -35,9 +35,27 @@ pub(crate) fn read_file(context: &Context, path: &Path) -> anyhow::Result<Defini
     Ok(DefinitionFile { path: context.shown(path), text })
 }
 
+/// What is wrong with a folder without definitions.
+pub(crate) const NOTHING_THERE: &str = "there is no definition (.toml) in this folder";
+
+/// A problem of the folder of definitions itself.
+pub(crate) fn folder_problem(context: &Context, folder: &Path, message: String) -> Problem {
+    Problem {
+        file: context.shown(folder),
+        line: 1,
+        column: None,
+        key_path: String::new(),
+        message,
+        hint: Some("datasets.folder says where definitions lie".to_owned()),
+    }
+}
+
 /// The catalog of the datasets folder, checked by the engine too.
 pub(crate) fn catalog(context: &Context, settings: &Settings) -> Result<Catalog, Failure> {
     let files = read_folder(context, &settings.datasets)?;
+    if files.is_empty() {
+        return Err(Failure::Definitions(vec![folder_problem(context, &settings.datasets, NOTHING_THERE.to_owned())]));
+    }
     let landing = compose::landing_uri(settings)?;
     let lake = compose::lake_uri(settings)?;
     check(&files, &landing, Some(&lake), compose::transformer(settings).as_ref()).map_err(Failure::Definitions)

@@ -119,6 +119,13 @@ async fn look(run: &Run, asked: &mut Asked) -> Result<Seen, LookError> {
             }
         }
     }
+    for count in run.ports.ledger.counts().await? {
+        let waits = matches!(count.state, StateName::Claimed | StateName::Written);
+        if waits && run.ports.catalog.get(&count.dataset).is_none() {
+            let message = format!("files are {}, and no definition of their dataset is there any more", count.state);
+            seen.stuck.push(Unfinished { dataset: Some(count.dataset), count: count.entries, message });
+        }
+    }
     letters::tell_all_once(&run.ports).await?;
     messages(run, &mut seen).await?;
     Ok(seen)

@@ -186,6 +186,8 @@ async fn listing(ports: &Ports, settings: &LandingSettings, listing_due: &Notify
 struct Remembered {
     entries: HashSet<EntryId>,
     since: Option<Timestamp>,
+    /// How many objects nobody claims, as was said last.
+    unclaimed: u64,
 }
 
 impl Remembered {
@@ -206,6 +208,7 @@ async fn sweep(
     alone: bool,
 ) -> Result<Option<SweepReport>, LandingError> {
     let mut report = SweepReport::default();
+    let mut example = None;
     let pause = Duration::from_secs(1) / settings.pages_per_second.max(1);
     for prefix in ports.catalog.prefixes() {
         let mut after: Option<String> = None;
@@ -218,12 +221,21 @@ async fn sweep(
             }
             let page = ports.landing.list(&prefix, after.as_deref(), settings.page).await?;
             remembered.refresh(now, settings);
-            take(ports, settings, remembered, &page.objects, &mut report).await?;
+            take(ports, settings, remembered, &page.objects, &mut report, &mut example).await?;
             match page.next {
                 Some(next) => after = Some(next),
                 None => break,
             }
             ports.clock.sleep(pause).await;
+        }
+    }
+    if report.unclaimed != remembered.unclaimed {
+        remembered.unclaimed = report.unclaimed;
+        if let Some(example) = example {
+            tracing::warn!(
+                objects = report.unclaimed,
+                "no dataset claims some objects of the landing, {example} for one"
+            );
         }
     }
     Ok(Some(report))
@@ -235,6 +247,7 @@ async fn take(
     remembered: &mut Remembered,
     objects: &[ObjectStat],
     report: &mut SweepReport,
+    example: &mut Option<ObjectUri>,
 ) -> Result<(), LandingError> {
     let now = ports.clock.now();
     let mut unknown = BTreeMap::new();
@@ -242,12 +255,14 @@ async fn take(
         report.objects += 1;
         let Some(route) = ports.catalog.route(&object.uri) else {
             report.unclaimed += 1;
+            example.get_or_insert_with(|| object.uri.clone());
             continue;
         };
         if object.uri.is_unfinished() {
             continue;
         }
-        if object.last_modified.plus(settings.settle) > now {
+        // A time in the future says nothing of whether the file is still written to, and would never come of age.
+        if object.last_modified.plus(settings.settle) > now && object.last_modified <= now.plus(settings.settle) {
             report.fresh += 1;
             continue;
         }
@@ -272,8 +287,9 @@ async fn take(
 /// Whether the ledger has this version. A listing may name versions otherwise than stat does, so that an entry of the
 /// same size, time and eTag is the same version too.
 async fn is_known(ports: &Ports, dataset: &Dataset, object: &ObjectStat, id: &EntryId) -> Result<bool, LedgerError> {
-    if ports.ledger.get(id).await?.is_some() {
-        return Ok(true);
+    if let Some(entry) = ports.ledger.get(id).await? {
+        // A version that is there again is told of again.
+        return Ok(!entry.is_set_aside_unseen());
     }
     let mut query =
         EntryQuery { dataset: Some(dataset.id.clone()), object: Some(object.uri.clone()), ..EntryQuery::default() };

@@ -141,11 +141,14 @@ section! {
         /// boolean, smallint, integer, bigint, real, double, decimal(p,s), varchar(n), date, timestamp, timestamptz or
         /// json.
         required kind = "type": String,
-        /// The path of the field in the record, `a.b.c`, or the header of a csv column. Default: the column's name.
+        /// The path of the field in the record, `a.b.c`, or the header of a csv column. Default: the column's name. In a
+        /// table with `rows` the path begins at the list's element, `@` is the element itself, and `$.a.b` begins at
+        /// the record.
         optional from = "from": String,
         /// The `{capture}` of the object's name that is the value.
         optional capture = "capture": String,
-        /// A SQL expression over the other columns of the table.
+        /// A SQL expression over the other columns of the table. ROUND rounds halves to even, and `%` takes the sign of
+        /// its divisor.
         optional expr = "expr": String,
         /// A hash of these columns, `column` or `table.column`: bigint, or varchar(32) and longer.
         optional hash_of = "hash_of": Vec<At<String>>,

@@ -54,6 +54,10 @@ pub struct Entry {
     pub token: FencingToken,
     /// Failures of this generation that were the file's own, not the infrastructure's.
     pub attempts: u32,
+    /// How often the worker of this generation was lost with the file in its hands; a file that kills its workers is
+    /// known by it.
+    #[serde(default)]
+    pub lapses: u32,
     /// What went wrong last in this generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
@@ -287,6 +291,13 @@ impl Entry {
             EntryState::Loaded { .. } => self.live.as_ref().map(|live| &live.summary),
             EntryState::SetAside { summary, .. } => summary.as_ref(),
         }
+    }
+
+    /// Whether it was set aside because its version could not be seen any more: gone, or replaced. Seeing that version
+    /// again disproves it.
+    pub fn is_set_aside_unseen(&self) -> bool {
+        let unseen = |kind| matches!(kind, SetAsideKind::Gone | SetAsideKind::Replaced);
+        matches!(&self.state, EntryState::SetAside { reason, .. } if unseen(reason.kind))
     }
 
     /// Whether it is claimed and nobody can be working on it: given back and due, or its lease ran out more than

@@ -177,6 +177,7 @@ mod tests {
             state,
             token: FencingToken(1),
             attempts: 0,
+            lapses: 0,
             last_error: Some("the disk".to_owned()),
             live: None,
             first_seen: at,

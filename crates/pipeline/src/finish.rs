@@ -4,6 +4,7 @@
 use futures::stream::{self, StreamExt};
 use lakehand_dataset::dataset::AfterLoad;
 use lakehand_domain::entry::Entry;
+use lakehand_domain::id::digest;
 use lakehand_domain::object::ObjectStat;
 use lakehand_domain::port::object_store::{DeleteOutcome, StoreError};
 
@@ -29,14 +30,20 @@ pub(crate) async fn finish(
         let batches = i64::try_from(batches).unwrap_or(i64::MAX);
         loader.ports.ledger.raise(&batches_number(&family), batches).await.map_err(LoadError::ledger(STAGE))?;
     }
-    let finishing = stream::iter(marked.into_iter().map(|marked| finish_one(loader, marked)));
+    let finishing = stream::iter(marked.into_iter().map(|marked| async move {
+        let id = marked.load.entry.id.clone();
+        finish_one(loader, marked).await.map_err(|error| (id, error))
+    }));
     let finished: Vec<_> = finishing.buffered(loader.settings.concurrency.max(1)).collect().await;
     drop_stagings(loader, memory).await;
     let mut failed = None;
     for one in finished {
         match one {
             Ok(stored) => outcome.loaded += u64::from(stored),
-            Err(error) => failed = failed.or(Some(error)),
+            Err((id, error)) => {
+                memory.pass_over(id, loader.ports.clock.now().plus(loader.settings.poll));
+                failed = failed.or(Some(error));
+            }
         }
     }
     failed.map_or(Ok(outcome), Err)
@@ -80,6 +87,15 @@ async fn finish_one(loader: &Loader<'_>, marked: Marked) -> Result<bool, LoadErr
     }
 }
 
+/// The key in the archive: that of the object, with its version before the file's name, so that tomorrow's file of the
+/// same name does not take the place of today's.
+fn archived_key(object: &ObjectStat) -> String {
+    let key = object.uri.key();
+    let (folder, name) = key.rsplit_once('/').map_or(("", key), |(folder, name)| (folder, name));
+    let version = &digest(&[object.version.as_str().as_bytes()])[..12];
+    if folder.is_empty() { format!("{version}-{name}") } else { format!("{folder}/{version}-{name}") }
+}
+
 /// Does with the source what the definition says. Only the version that was read is touched; where it is gone or
 /// replaced there is nothing left to do.
 async fn after_load(loader: &Loader<'_>, object: &ObjectStat) -> Result<(), StoreError> {
@@ -87,7 +103,7 @@ async fn after_load(loader: &Loader<'_>, object: &ObjectStat) -> Result<(), Stor
         AfterLoad::Keep => return Ok(()),
         AfterLoad::Delete => {}
         AfterLoad::Archive(prefix) => {
-            let to = prefix.join(object.uri.key());
+            let to = prefix.join(&archived_key(object));
             match loader.ports.landing.copy(object, &to).await {
                 Ok(()) => {}
                 Err(StoreError::NotFound { .. } | StoreError::Changed { .. }) => return Ok(()),

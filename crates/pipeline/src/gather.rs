@@ -13,6 +13,7 @@ use lakehand_domain::id::EntryId;
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::object_event::{Cause, ObjectEvent};
 use lakehand_domain::port::ledger::EntryQuery;
+use lakehand_domain::port::object_store::StoreError;
 use lakehand_domain::timestamp::Timestamp;
 
 use crate::error::Stage;
@@ -53,7 +54,7 @@ pub(crate) async fn gather(loader: &Loader<'_>, memory: &mut Memory) -> Result<G
         gathered.outcome.left = 1;
         return Ok(gathered);
     }
-    let listed = linger(loader).await?;
+    let listed = linger(loader, memory).await?;
     gathered.outcome.gathered = true;
     gathered.outcome.left = listed.left;
 
@@ -72,6 +73,16 @@ pub(crate) async fn gather(loader: &Loader<'_>, memory: &mut Memory) -> Result<G
     for (entry, read) in read {
         match read.map_err(LoadError::store(STAGE))? {
             ReadManifest::Whole(manifest) => gathered.loads.push(WrittenLoad { entry, manifest }),
+            ReadManifest::Lost(why) if !source_is_there(loader, &entry).await? => {
+                // Sent back to transform it could never come again; the lake may only be away.
+                tracing::error!(
+                    dataset.id = %entry.dataset,
+                    entry.id = %entry.id,
+                    object.uri = %entry.object.uri,
+                    "{why}, and its source is not there either: bring the lake back, or the file; it waits until then"
+                );
+                gathered.outcome.left += 1;
+            }
             ReadManifest::Lost(why) => {
                 let load_id = entry.load_id.clone();
                 send_back(loader, STAGE, &entry, &why, |entry, now| entry.parts_lost(&load_id, why.clone(), now))
@@ -81,6 +92,15 @@ pub(crate) async fn gather(loader: &Loader<'_>, memory: &mut Memory) -> Result<G
         }
     }
     Ok(gathered)
+}
+
+/// Whether the version that was read can be read again.
+async fn source_is_there(loader: &Loader<'_>, entry: &Entry) -> Result<bool, LoadError> {
+    match loader.ports.landing.stat(&entry.object.uri).await {
+        Ok(stat) => Ok(stat.version == entry.object.version),
+        Err(StoreError::NotFound { .. }) => Ok(false),
+        Err(error) => Err(LoadError::store(STAGE)(error)),
+    }
 }
 
 /// What the ledger's index shows.
@@ -94,11 +114,11 @@ struct Listed {
 }
 
 /// Lists, and where the batch is young and not full waits once until it has come of age.
-async fn linger(loader: &Loader<'_>) -> Result<Listed, LoadError> {
+async fn linger(loader: &Loader<'_>, memory: &Memory) -> Result<Listed, LoadError> {
     if loader.stop.is_cancelled() {
         return Ok(Listed::default());
     }
-    let listed = list(loader).await?;
+    let listed = list(loader, memory).await?;
     let age = listed.oldest.map(|oldest| loader.ports.clock.now().since(oldest));
     let Some(rest) = age.and_then(|age| loader.settings.linger.checked_sub(age)).filter(|rest| !rest.is_zero()) else {
         return Ok(listed);
@@ -107,12 +127,12 @@ async fn linger(loader: &Loader<'_>) -> Result<Listed, LoadError> {
         return Ok(listed);
     }
     tokio::select! {
-        () = loader.ports.clock.sleep(rest) => list(loader).await,
+        () = loader.ports.clock.sleep(rest) => list(loader, memory).await,
         () = loader.stop.cancelled() => Ok(Listed::default()),
     }
 }
 
-async fn list(loader: &Loader<'_>) -> Result<Listed, LoadError> {
+async fn list(loader: &Loader<'_>, memory: &Memory) -> Result<Listed, LoadError> {
     let settings = loader.settings;
     let mut listed = Listed::default();
     let mut seen = BTreeSet::new();
@@ -127,7 +147,7 @@ async fn list(loader: &Loader<'_>) -> Result<Listed, LoadError> {
         let page = loader.ports.ledger.list(&query).await.map_err(LoadError::ledger(STAGE))?;
         for entry in page.entries {
             let EntryState::Written { at, summary } = &entry.state else { continue };
-            if !seen.insert(entry.id.clone()) {
+            if !seen.insert(entry.id.clone()) || memory.is_passed_over(&entry.id, loader.ports.clock.now()) {
                 continue;
             }
             if entry.fingerprint != loader.dataset.fingerprint {

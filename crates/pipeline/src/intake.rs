@@ -36,6 +36,8 @@ pub struct IntakeSettings {
     pub drain_poll: Duration,
     /// A file is set aside after failing this often in ways that were its own.
     pub max_attempts: u32,
+    /// A file is set aside after its worker was lost this often with it in its hands: it may be what kills them.
+    pub max_lapses: u32,
     /// How long to wait after failures.
     pub retry: Backoff,
     /// The folder for objects that arrive as streams and do not fit in memory.
@@ -63,6 +65,7 @@ impl Default for IntakeSettings {
             poll: Duration::from_secs(20),
             drain_poll: Duration::from_secs(1),
             max_attempts: 5,
+            max_lapses: 20,
             retry: Backoff::default(),
             spool: std::env::temp_dir(),
             spool_memory: 8 << 20,

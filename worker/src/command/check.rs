@@ -83,16 +83,9 @@ fn look_at_definitions(
     found: &mut Found,
 ) {
     found.datasets_folder = context.shown(folder);
-    let problem = |message: String| Problem {
-        file: context.shown(folder),
-        line: 1,
-        column: None,
-        key_path: String::new(),
-        message,
-        hint: Some("datasets.folder says where definitions lie".to_owned()),
-    };
+    let problem = |message: String| definitions::folder_problem(context, folder, message);
     let checked = match definitions::read_folder(context, folder) {
-        Ok(files) if files.is_empty() => Err(vec![problem("there is no definition (.toml) in this folder".to_owned())]),
+        Ok(files) if files.is_empty() => Err(vec![problem(definitions::NOTHING_THERE.to_owned())]),
         Ok(files) => definitions::check(&files, landing, lake, compose::plain_transformer().as_ref()),
         Err(error) => Err(vec![problem(format!("{error:#}"))]),
     };

@@ -44,7 +44,7 @@ pub(crate) async fn run(context: &Context, args: ExplainArgs) -> Result<Ending, 
 
 /// The object that is meant: a URI as it is; a path as seen from here where there is such a file, and below the landing
 /// otherwise.
-fn object_of(context: &Context, settings: &Settings, text: &str) -> Result<ObjectUri, Failure> {
+pub(crate) fn object_of(context: &Context, settings: &Settings, text: &str) -> Result<ObjectUri, Failure> {
     let uri = |text: &str| ObjectUri::parse(text).map_err(|error| Failure::Asked(error.to_string()));
     if text.contains("://") {
         return uri(text);

@@ -84,7 +84,7 @@ async fn sweep_dataset(
                 old.entry(load_id).or_default().push(object);
             }
         }
-        judge(ports, dataset, old.keys(), &mut judged).await?;
+        judge(ports, settings, dataset, old.keys(), &mut judged).await?;
         for (load_id, objects) in old.into_iter().filter(|(load_id, _)| judged.get(load_id) == Some(&true)) {
             // The manifest goes last, since it is what tells the entry of the load.
             let manifest = format!("{load_id}.json");
@@ -119,6 +119,7 @@ fn load_of(name: &str) -> Option<LoadId> {
 /// Finds out which of these loads are dead.
 async fn judge(
     ports: &Ports,
+    settings: &SweeperSettings,
     dataset: &Dataset,
     loads: impl Iterator<Item = &LoadId>,
     judged: &mut BTreeMap<LoadId, bool>,
@@ -133,6 +134,8 @@ async fn judge(
                 // An entry that the ledger has lost comes back from its manifest: the load stays.
                 let dead = match ports.ledger.get(&id).await? {
                     None => false,
+                    // Readers who began before it was replaced are given the whole grace from then on.
+                    Some(entry) if ports.clock.now() < entry.updated.plus(settings.part_grace) => false,
                     Some(entry) => {
                         entry.load_id != *load_id && entry.live.as_ref().is_none_or(|live| live.load_id != *load_id)
                     }

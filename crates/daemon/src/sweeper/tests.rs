@@ -94,6 +94,7 @@ impl World {
             lease_for: Duration::from_mins(1),
             skew: Duration::ZERO,
             cause,
+            asked_at: self.ports.clock.now(),
             marked: None,
             now: self.ports.clock.now(),
         };
@@ -186,7 +187,17 @@ async fn only_what_nobody_can_name_any_more_is_deleted() {
 
     let mut sweep = LakeSweep::default();
     assert!(sweep.is_due(world.ports.clock.now(), &world.settings));
-    assert_eq!(sweep.sweep(&world.ports, &world.settings).await.unwrap(), 5, "one replaced load and a stray part");
+    assert_eq!(
+        sweep.sweep(&world.ports, &world.settings).await.unwrap(),
+        1,
+        "a stray part; the load was replaced just now"
+    );
+    world.clock.advance(world.settings.part_grace);
+    assert_eq!(
+        sweep.sweep(&world.ports, &world.settings).await.unwrap(),
+        4,
+        "the replaced load, once its readers are done"
+    );
     for (load_id, objects) in [
         (&written.load_id, 4),
         (&first.load_id, 0),

@@ -97,6 +97,7 @@ async fn a_file_whose_worker_and_message_are_lost_is_asked_for() {
         lease_for: Duration::from_millis(500),
         skew: Duration::ZERO,
         cause: Cause::Replay,
+        asked_at: entry.updated,
         marked: None,
         now: entry.updated,
     };

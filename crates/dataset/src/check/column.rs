@@ -181,6 +181,12 @@ fn check_field(from: &At<String>, path: &str, scope: &Scope<'_>, report: &mut Re
         }
         return Some(FieldPath::key(from.value.as_str()));
     }
+    if from.value.contains("[]") {
+        let message = "it names a field, not the elements of a list";
+        let hint = "set rows of the table; then paths begin at the element, and $.a at the record";
+        report.advise(from.at, path, message, hint);
+        return None;
+    }
     match FieldPath::parse(&from.value) {
         Ok(field) if !scope.own().exploded && field.keys.is_empty() => {
             report.add(from.at, path, "@ is the element of a list, and this table has no rows = \"list[]\"");

@@ -25,6 +25,9 @@ pub struct ClaimRequest {
     pub skew: Duration,
     /// Why.
     pub cause: Cause,
+    /// When the message was sent that asks for it. A replay that is delivered again, or after it was done, does nothing:
+    /// it was asked for before the entry became what it is.
+    pub asked_at: Timestamp,
     /// The generation of the warehouse's marker, where the ledger has lost the entry and the warehouse has not.
     pub marked: Option<Generation>,
     /// Now.
@@ -63,16 +66,20 @@ pub fn claim(existing: Option<&Entry>, request: &ClaimRequest) -> ClaimDecision 
         EntryState::Claimed { .. } => take(entry, request, other_definition),
         EntryState::Written { .. } => match request.cause {
             Cause::DefinitionChanged if other_definition => take(entry, request, true),
-            Cause::Replay => ClaimDecision::Held { until: request.now.plus(request.lease_for) },
+            Cause::Replay if entry.updated <= request.asked_at => {
+                ClaimDecision::Held { until: request.now.plus(request.lease_for) }
+            }
             _ => ClaimDecision::Done(Box::new(entry.clone())),
         },
         EntryState::Loaded { .. } => match request.cause {
-            Cause::Replay => take(entry, request, true),
+            Cause::Replay if entry.updated <= request.asked_at => take(entry, request, true),
             _ => ClaimDecision::Done(Box::new(entry.clone())),
         },
         EntryState::SetAside { .. } => match request.cause {
-            Cause::Replay => take(entry, request, true),
+            Cause::Replay if entry.updated <= request.asked_at => take(entry, request, true),
             Cause::Letter(generation) if generation == entry.generation => take(entry, request, true),
+            // Whoever claims has just seen this very version: it is neither gone nor replaced.
+            Cause::Arrived if entry.is_set_aside_unseen() => take(entry, request, true),
             _ => ClaimDecision::Done(Box::new(entry.clone())),
         },
     }
@@ -93,6 +100,7 @@ fn discover(request: &ClaimRequest) -> Entry {
         state: leased(request, token),
         token,
         attempts: 0,
+        lapses: 0,
         last_error: None,
         live: None,
         first_seen: request.now,
@@ -110,6 +118,8 @@ fn take(entry: &Entry, request: &ClaimRequest, raise: bool) -> ClaimDecision {
         taken.attempts = 0;
         taken.last_error = None;
     }
+    // A lease that was neither kept nor given back: its worker died, or froze, with the file in its hands.
+    taken.lapses = if raise { 0 } else { entry.lapses + u32::from(entry.lease().is_some()) };
     taken.token = FencingToken(entry.token.0 + 1);
     taken.state = leased(request, taken.token);
     taken.updated = request.now;

@@ -22,6 +22,7 @@ fn request(worker: &str, fingerprint: &str, cause: Cause, second: i64) -> ClaimR
         lease_for: LEASE,
         skew: SKEW,
         cause,
+        asked_at: at(second),
         marked: None,
         now: at(second),
     }
@@ -112,6 +113,32 @@ fn only_the_listed_causes_raise_a_generation() {
 }
 
 #[test]
+fn a_replay_that_is_delivered_again_does_nothing() {
+    let mut late = request("b", "f1", Cause::Replay, 1_000);
+    late.asked_at = at(1);
+    assert!(matches!(claim(Some(&loaded()), &late), ClaimDecision::Done(_)), "it was loaded after it was asked for");
+}
+
+#[test]
+fn a_version_that_is_seen_again_is_not_gone() {
+    let entry = claimed();
+    let reason = |kind| SetAsideReason { kind, message: String::new() };
+    let gone = entry.abandoned(reason(SetAsideKind::Gone), SKEW, at(100)).unwrap();
+    assert_eq!(taken(claim(Some(&gone), &request("b", "f1", Cause::Arrived, 101))).generation, Generation(2));
+}
+
+#[test]
+fn workers_lost_with_the_file_are_counted_and_those_that_gave_it_back_are_not() {
+    let lost = taken(claim(Some(&claimed()), &request("b", "f1", Cause::Arrived, 100)));
+    assert_eq!(lost.lapses, 1);
+    let lease = lost.lease().unwrap().clone();
+    let back = lost.given_back(&lease, None, false, None, at(101)).unwrap();
+    assert_eq!(taken(claim(Some(&back), &request("c", "f1", Cause::Arrived, 102))).lapses, 1);
+    let raised = taken(claim(Some(&loaded()), &request("b", "f1", Cause::Replay, 100)));
+    assert_eq!(raised.lapses, 0);
+}
+
+#[test]
 fn a_replay_that_fails_leaves_the_load_before_it_live() {
     let before = loaded();
     let again = taken(claim(Some(&before), &request("b", "f2", Cause::Replay, 100)));
@@ -176,7 +203,17 @@ fn giving_back_counts_only_the_files_own_failures_and_waits() {
 fn a_restored_warehouse_sends_loads_back_to_written() {
     let back = loaded().restored(at(50)).unwrap();
     assert_eq!((back.state_name(), back.live), (StateName::Written, None));
-    assert!(written().restored(at(50)).is_err());
+    assert!(written().restored(at(50)).is_err(), "nothing of it was live");
+    let before = loaded();
+    let again = taken(claim(Some(&before), &request("b", "f2", Cause::Replay, 100)));
+    assert_eq!(again.restored(at(101)).unwrap().live, None, "a replay under way brings its own rows");
+    let lease = again.lease().unwrap().clone();
+    let reason = SetAsideReason { kind: SetAsideKind::TooManyRejects, message: "9 of 10".to_owned() };
+    let back = again.set_aside(&lease, reason, None, at(101)).unwrap().restored(at(102)).unwrap();
+    assert_eq!(
+        (back.state_name(), &back.load_id, back.generation),
+        (StateName::Written, &before.load_id, Generation(1))
+    );
 }
 
 #[test]

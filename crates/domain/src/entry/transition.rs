@@ -141,15 +141,25 @@ impl Entry {
         }
     }
 
-    /// The warehouse has lost the marker of this load (it was restored from an earlier state): it waits to be loaded
-    /// again.
+    /// The warehouse has lost the marker of the live load (it was restored from an earlier state). A load that is
+    /// loaded, or that a failed replay left live, waits to be loaded again; its rows are worth more than the replay's
+    /// failure, which a replay shows again. A claim under way, and what is written already, bring their own rows.
     pub fn restored(&self, now: Timestamp) -> Result<Self, Refusal> {
-        match (&self.state, &self.live) {
-            (EntryState::Loaded { .. }, Some(live)) => {
+        let Some(live) = &self.live else { return Err(self.moved_on()) };
+        match &self.state {
+            EntryState::Loaded { .. } | EntryState::SetAside { .. } => {
                 let changed = self.changed(now, EntryState::Written { at: now, summary: live.summary.clone() });
-                Ok(Self { live: None, ..changed })
+                Ok(Self {
+                    generation: live.generation,
+                    load_id: live.load_id.clone(),
+                    fingerprint: live.fingerprint.clone(),
+                    live: None,
+                    ..changed
+                })
             }
-            _ => Err(self.moved_on()),
+            EntryState::Claimed { .. } | EntryState::Written { .. } => {
+                Ok(Self { live: None, ..self.changed(now, self.state.clone()) })
+            }
         }
     }
 

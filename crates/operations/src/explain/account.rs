@@ -23,6 +23,8 @@ pub struct TableAccount {
     /// Records that gave no row here because they have no key (above zero), or that gave more than one row because the
     /// table has one for each element of a list (below zero, where elements are more than records).
     pub other: i64,
+    /// Whether rows are elements of a list: then records say nothing of how many there should be.
+    pub exploded: bool,
     /// Whether nothing is missing and nothing is too much.
     pub adds_up: bool,
     /// What does not add up, or what `other` is.
@@ -94,7 +96,17 @@ pub(crate) fn account(
         adds_up = false;
         note = Some(format!("rows too many: {}", -other));
     }
-    TableAccount { table: name.to_owned(), records: summary.records, rows, rejected, standing, other, adds_up, note }
+    TableAccount {
+        table: name.to_owned(),
+        records: summary.records,
+        rows,
+        rejected,
+        standing,
+        other,
+        exploded,
+        adds_up,
+        note,
+    }
 }
 
 fn signed(number: u64) -> i64 {

@@ -44,9 +44,9 @@ pub(super) fn advice(ports: &ExplainPorts<'_>, routing: &Routing, store: &StoreS
             say("its Parquet is in the lake; it is loaded with the next batch, if lakehand runs and the warehouse answers".to_owned());
         }
         EntryState::SetAside { reason, .. } => say(format!(
-            "{}: correct the file and write it again under the same name, which is a new version; or, where the \
-             definition is at fault, correct that first",
-            reason.kind
+            "{}: correct the file and let it land again, which is a new version; or, where the definition is at fault, \
+             correct that and run: lakehand replay {}",
+            reason.kind, newest.object.uri
         )),
     }
     advice

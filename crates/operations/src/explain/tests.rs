@@ -77,6 +77,7 @@ impl World {
             state,
             token: FencingToken(1),
             attempts: 0,
+            lapses: 0,
             last_error: None,
             live: None,
             first_seen: at,

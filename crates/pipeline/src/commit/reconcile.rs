@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use lakehand_domain::entry::{Entry, EntryState, Refusal, StateName};
+use lakehand_domain::entry::{Entry, Refusal, StateName};
 use lakehand_domain::id::{EntryId, FamilyId, LoadId};
 use lakehand_domain::port::ledger::EntryQuery;
 
@@ -48,28 +48,14 @@ pub(super) async fn reconcile(loader: &Loader<'_>, memory: &mut Memory, family: 
 }
 
 async fn restore(loader: &Loader<'_>, entry: &Entry) -> Result<bool, LoadError> {
-    if let EntryState::SetAside { .. } = entry.state {
-        // Its replay failed and left the load before it live; that load cannot be brought back without a new one.
-        tracing::error!(
-            dataset.id = %entry.dataset,
-            entry.id = %entry.id,
-            object.uri = %entry.object.uri,
-            "the warehouse has lost the rows of an entry whose replay was set aside; replay it once its cause is gone"
-        );
-        return Ok(false);
-    }
-    if entry.state_name() != StateName::Loaded {
-        // A newer generation is on its way and brings its rows itself.
-        return Ok(false);
-    }
-    let load_id = &entry.load_id;
+    let lost = entry.live.as_ref().map(|live| live.load_id.clone());
     let ports = loader.ports;
     let make = |entry: &Entry| {
-        if entry.load_id != *load_id {
+        if entry.live.as_ref().map(|live| &live.load_id) != lost.as_ref() {
             return Err(Refusal::MovedOn { state: entry.state_name() });
         }
         entry.restored(ports.clock.now()).map(Some)
     };
     let changed = change(ports.ledger.as_ref(), &entry.id, make).await.map_err(LoadError::ledger(STAGE))?;
-    Ok(matches!(changed, Changed::Stored(_)))
+    Ok(matches!(changed, Changed::Stored(entry) if entry.state_name() == StateName::Written))
 }

@@ -16,6 +16,8 @@ pub struct Memory {
     /// Staging tables that we made, or may have made, and that are not known to be dropped.
     pub(crate) stagings: BTreeSet<Nonce>,
     asked: BTreeMap<EntryId, Timestamp>,
+    /// Entries that are marked and could not be finished, and until when they are passed over.
+    unfinished: BTreeMap<EntryId, Timestamp>,
 }
 
 /// So many entries are remembered as asked for; beyond it, asking twice is the lesser evil.
@@ -31,6 +33,18 @@ impl Memory {
     /// Names of staging tables that this process made and has not dropped.
     pub fn stagings(&self) -> impl Iterator<Item = &Nonce> {
         self.stagings.iter()
+    }
+
+    /// An entry could not be finished: it is passed over until then, so that it does not keep others from being loaded.
+    pub(crate) fn pass_over(&mut self, entry: EntryId, until: Timestamp) {
+        if self.unfinished.len() < MOST_ASKED {
+            self.unfinished.insert(entry, until);
+        }
+    }
+
+    /// Whether an entry is passed over now.
+    pub(crate) fn is_passed_over(&self, entry: &EntryId, now: Timestamp) -> bool {
+        self.unfinished.get(entry).is_some_and(|until| now < *until)
     }
 
     /// Whether to ask for this entry now; asking is remembered for `again`.
@@ -49,6 +63,15 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn an_unfinished_entry_is_passed_over_for_a_while() {
+        let mut memory = Memory::default();
+        let (entry, at) = (EntryId::new("e"), |second: i64| Timestamp::from_micros(second * 1_000_000));
+        memory.pass_over(entry.clone(), at(10));
+        assert!(memory.is_passed_over(&entry, at(9)));
+        assert!(!memory.is_passed_over(&entry, at(10)));
+    }
 
     #[test]
     fn an_entry_is_asked_for_again_only_after_a_while() {

@@ -98,6 +98,7 @@ async fn a_lease_taken_by_another_stops_the_first_before_it_tells_anything() {
                 lease_for: Duration::from_secs(30),
                 skew: Duration::from_secs(5),
                 cause: Cause::Arrived,
+                asked_at: lakehand_domain::clock::Clock::now(clock.as_ref()),
                 marked: None,
                 now: lakehand_domain::clock::Clock::now(clock.as_ref()),
             };

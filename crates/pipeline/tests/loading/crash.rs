@@ -38,7 +38,9 @@ async fn end(world: &World) -> End {
                 if path.is_dir() {
                     folders.push(path);
                 } else {
-                    names.push(path.file_name().unwrap().to_str().unwrap().to_owned());
+                    // In the archive the version stands before the name, and differs from run to run.
+                    let name = path.file_name().unwrap().to_str().unwrap();
+                    names.push(name.split_once('-').map_or(name, |(_, name)| name).to_owned());
                 }
             }
         }

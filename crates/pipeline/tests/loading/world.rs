@@ -168,6 +168,7 @@ impl World {
             lease_for: Duration::from_mins(1),
             skew: Duration::ZERO,
             cause,
+            asked_at: self.clock.now(),
             marked: None,
             now: self.clock.now(),
         };

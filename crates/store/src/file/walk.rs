@@ -103,8 +103,9 @@ impl Walk<'_> {
         let failed = |error| classify::reading("list", uri, error);
         let entries = match std::fs::read_dir(folder) {
             Err(error) if is_gone(error.kind()) => return Ok(Vec::new()),
-            // The root of a volume has one that nobody may read, and no data of anybody's.
-            Err(error) if error.kind() == ErrorKind::PermissionDenied && base.ends_with("/lost+found/") => {
+            // A folder below that we may not read must not hide all the others; the prefix itself is refused aloud.
+            Err(error) if error.kind() == ErrorKind::PermissionDenied && self.above.len() > 1 => {
+                tracing::warn!(folder = %folder.display(), "a folder may not be read, and is passed over");
                 return Ok(Vec::new());
             }
             other => other.map_err(failed)?,

@@ -74,6 +74,7 @@ fn request(dataset: &str, object: &str, worker: &str, second: i64) -> ClaimReque
         lease_for: Duration::from_mins(1),
         skew: Duration::from_secs(5),
         cause: Cause::Arrived,
+        asked_at: at(second),
         marked: None,
         now: at(second),
     }

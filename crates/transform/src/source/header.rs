@@ -33,7 +33,7 @@ pub(crate) fn find(bytes: &[u8], format: &CsvFormat) -> Result<Option<(Header, u
             message: "has a header line that is not valid UTF-8; deliver the file as UTF-8".to_owned(),
         });
     };
-    if format.quote.is_none_or(|quote| memchr(quote, line.as_bytes()).is_none()) && line.contains('\r') {
+    if has_bare_return(line, format.quote) {
         return Err(TransformError::Unreadable {
             message: "ends its lines with carriage returns alone, as old spreadsheets do; deliver the file with line \
                       feeds"
@@ -41,6 +41,16 @@ pub(crate) fn find(bytes: &[u8], format: &CsvFormat) -> Result<Option<(Header, u
         });
     }
     Ok(Some((Header { names: names(line, format) }, start + end)))
+}
+
+/// Whether a carriage return stands outside quotes. A file without line feeds is one line as long as itself, and may
+/// well have quotes further on.
+fn has_bare_return(line: &str, quote: Option<u8>) -> bool {
+    let mut quoted = false;
+    line.bytes().any(|byte| {
+        quoted ^= Some(byte) == quote;
+        byte == b'\r' && !quoted
+    })
 }
 
 /// Splits a line into names; quotes as everywhere in the format.

@@ -188,6 +188,14 @@ fn render_account(text: &mut String, table: &TableAccount) {
     };
     let verdict = if table.adds_up { "adds up" } else { "DOES NOT ADD UP" };
     let note = table.note.as_ref().map(|note| format!(" ({note})")).unwrap_or_default();
+    if table.exploded {
+        let elements = format!("{} from the lists of {}", plural(table.rows, "row"), plural(table.records, "record"));
+        let rows: Vec<String> = terms.into_iter().filter(|term| !term.ends_with("rejected")).collect();
+        let rejected = plural(table.rejected, "record");
+        let sum = format!("{elements} = {}: {verdict}; {rejected} rejected with their lists", rows.join(" + "));
+        line(text, &table.table, &sum);
+        return;
+    }
     let equation = format!("{} read = {}{other}: {verdict}{note}", plural(table.records, "record"), terms.join(" + "));
     line(text, &table.table, &equation);
 }
