@@ -76,7 +76,7 @@ pub(crate) async fn run(context: &Context, args: DemoArgs) -> Result<Ending, Fai
         return Ok(Ending::Well);
     }
     out.text(&summary(&all, &[&first, &second]))?;
-    out.text(&format!("Average rent of a square metre, by quarter (SQL on the warehouse):\n{}", table(&answer)))?;
+    out.text(&format!("Average rent of a square metre, by quarter (SQL on the warehouse):\n{}\n", table(&answer)))?;
     out.text(&where_and_next(context, &site))?;
     Ok(Ending::Well)
 }
@@ -133,7 +133,7 @@ fn summary(all: &Loads, reports: &[&RunReport]) -> String {
         rules.row(vec![rule.to_owned(), number(count)]);
     }
     format!(
-        "{}\n{}\n{}\n{} read, {} rejected.\n",
+        "{}\n{}\n{}\n{} read, {} rejected.\n\n",
         files.text(),
         rows.text(),
         rules.text(),
@@ -158,7 +158,9 @@ fn table(answer: &QueryAnswer) -> String {
 
 fn where_and_next(context: &Context, site: &DemoSite) -> String {
     let shown = |relative: &str| context.shown(&site.path(relative));
-    let config = shown("lakehand.toml");
+    // As it was called, so that the lines below can be copied.
+    let lakehand = std::env::args().next().unwrap_or_else(|| "lakehand".to_owned());
+    let lakehand = format!("{lakehand} --config {}", shown("lakehand.toml"));
     format!(
         "\
 Where things lie
@@ -169,11 +171,11 @@ Where things lie
   definition  {}
 
 What to run next
-  lakehand --config {config} loads
-  lakehand --config {config} explain {}
-  lakehand --config {config} explain {}
-  lakehand --config {config} preview berlin_flats {}
-  lakehand --config {config} run
+  {lakehand} loads
+  {lakehand} explain {}
+  {lakehand} explain {}
+  {lakehand} preview berlin_flats {}
+  {lakehand} run
 ",
         shown("lake/berlin_flats"),
         shown("lake/berlin_flats/_quarantine"),
