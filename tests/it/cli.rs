@@ -321,3 +321,20 @@ fn the_definition_of_the_readme_checks() {
     let output = site.run(&["check"]);
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
 }
+
+#[test]
+fn the_demo_runs_where_it_is_called_and_tells_what_it_did() {
+    let site = Site::new(&[OFFERS]);
+    let output = site.run(&["demo", "--files", "9"]);
+    let said = String::from_utf8_lossy(&output.stdout).into_owned();
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    for part in [
+        "8 files loaded, 1 set aside, 1 known before",
+        "Second run: 1 message in, 1 file loaded, 0 set aside",
+        "rent_per_sqm",
+        "  lake        lakehand-demo/lake/berlin_flats",
+    ] {
+        assert!(said.contains(part), "no {part:?} in\n{}", text(&output));
+    }
+    assert_eq!(site.run(&["demo", "--folder", "datasets"]).status.code(), Some(70), "a folder of others is left alone");
+}

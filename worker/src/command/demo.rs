@@ -20,6 +20,7 @@ use crate::compose;
 use crate::context::Context;
 use crate::failure::{Ending, Failure};
 use crate::output::{Grid, bytes, number, plural};
+use crate::settings::location::absolute;
 
 /// Average rent of a square metre, quarter by quarter: what the people behind the first system of this kind wanted.
 const QUESTION: &str = "\
@@ -33,7 +34,7 @@ ORDER BY avg(f.base_rent / f.living_space) DESC";
 
 /// Runs the demo.
 pub(crate) async fn run(context: &Context, args: DemoArgs) -> Result<Ending, Failure> {
-    let folder = context.current_folder().join(&args.folder);
+    let folder = absolute(&args.folder, context.current_folder());
     let site = DemoSite::make(&folder, args.files, args.keep)?;
     let inner = context.with_settings_file(folder.join("lakehand.toml"));
     let landed = site.land()?;
