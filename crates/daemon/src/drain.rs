@@ -54,14 +54,18 @@ struct Seen {
 /// Returns once the drain is done, with what cannot go on by itself; or, when nothing has come to its end for longer
 /// than the patience, with all that is unfinished. `drained` counts how often intake found the queue empty.
 pub(crate) async fn until_done(run: &Run, mut drained: watch::Receiver<u64>) -> Vec<Unfinished> {
-    while let Err(error) = landing::sweep_settled(&run.ports, &run.settings.landing).await {
+    let fresh = loop {
+        let error = match landing::sweep_settled(&run.ports, &run.settings.landing).await {
+            Ok(report) => break report.fresh,
+            Err(error) => error,
+        };
         tracing::warn!(error = chain(&error), "the landing could not be listed");
         if run.is_out_of_patience() {
             let message = format!("the landing could not be listed: {}", chain(&error));
             return vec![Unfinished { dataset: None, count: 0, message }];
         }
         run.ports.clock.sleep(run.settings.landing.retry).await;
-    }
+    };
     let mut asked = Asked::default();
     let mut calm = 0;
     let mut empty_before = *drained.borrow_and_update();
@@ -71,7 +75,9 @@ pub(crate) async fn until_done(run: &Run, mut drained: watch::Receiver<u64>) -> 
             Ok(seen) if seen.moving.is_empty() => {
                 calm += 1;
                 if calm >= CALM && *drained.borrow_and_update() > empty_before {
-                    return seen.stuck;
+                    let written_to =
+                        (fresh > 0).then(|| moving(None, fresh, "files in the landing are still written to"));
+                    return seen.stuck.into_iter().chain(written_to).collect();
                 }
             }
             Ok(seen) => {

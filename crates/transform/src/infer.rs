@@ -14,6 +14,7 @@ use lakehand_domain::shape::OnRewrite;
 use self::definition::Draft;
 use self::seen::Seen;
 use crate::source;
+use crate::source::header::has_bare_return;
 
 /// How many decompressed bytes are looked at.
 const SAMPLE_BYTES: usize = 64 << 20;
@@ -66,6 +67,10 @@ pub fn infer(content: &Content, file_name: &str) -> Result<String, TransformErro
         Some(_) => {
             // A record that the end of the sample cuts says nothing.
             let whole = if cut { text.rfind('\n').map_or(text.as_str(), |end| &text[..=end]) } else { &text };
+            let first = whole.lines().next().unwrap_or_default();
+            if has_bare_return(first, Some(b'"')) {
+                return unreadable("ends its lines with carriage returns alone; deliver it with line feeds");
+            }
             let Some(table) = csv::read(whole) else {
                 return unreadable("is neither JSON lines nor delimited by comma, semicolon, tab or bar");
             };

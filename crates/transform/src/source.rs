@@ -7,7 +7,7 @@
 mod budget;
 mod cut;
 mod gzip;
-mod header;
+pub(crate) mod header;
 mod kind;
 mod member;
 mod pinned;

@@ -86,17 +86,17 @@ fn sniff(text: &str) -> Option<char> {
     best.or_else(|| text.lines().next().filter(|line| !line.trim().is_empty()).map(|_| ','))
 }
 
-/// Names are texts, all different, and begin with no digit.
+/// Names are texts and begin with no digit. Some may be missing, as that of an index, or be there twice: what cannot be
+/// asked for by its name is left out, and is no reason to take names for values.
 fn looks_like_header(row: &[Cell]) -> bool {
-    let mut taken = HashSet::new();
-    row.iter().all(|cell| {
-        let text = cell.text.trim();
+    let is_name = |text: &str| {
         text.chars().any(char::is_alphabetic)
             && !text.starts_with(|first: char| first.is_ascii_digit() || first == '-')
             && text != "true"
             && text != "false"
-            && taken.insert(text)
-    })
+    };
+    let texts = || row.iter().map(|cell| cell.text.trim());
+    texts().any(is_name) && texts().all(|text| text.is_empty() || is_name(text))
 }
 
 /// Records of delimited text; quoted fields may hold line ends. Blank lines are passed over.

@@ -45,7 +45,7 @@ pub(crate) fn find(bytes: &[u8], format: &CsvFormat) -> Result<Option<(Header, u
 
 /// Whether a carriage return stands outside quotes. A file without line feeds is one line as long as itself, and may
 /// well have quotes further on.
-fn has_bare_return(line: &str, quote: Option<u8>) -> bool {
+pub(crate) fn has_bare_return(line: &str, quote: Option<u8>) -> bool {
     let mut quoted = false;
     line.bytes().any(|byte| {
         quoted ^= Some(byte) == quote;
