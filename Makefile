@@ -9,7 +9,7 @@ help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
 
 demo: ## the whole thing on this machine: sample files in, Parquet and an embedded warehouse out
-	$(CARGO) run --quiet --package lakehand -- demo
+	$(CARGO) run --package lakehand -- demo
 
 test-offline: ## all tests that need no service
 	$(CARGO) test --workspace --quiet
