@@ -272,3 +272,34 @@ fn a_landing_that_is_missing_is_not_made() {
     }
     assert!(!site.path("landing").try_exists().expect("a look"));
 }
+
+#[test]
+fn a_folder_that_may_not_be_read_hides_no_other_file() {
+    let site = Site::new(&[&PEOPLE.replace("people_*", "**/people_*")]);
+    site.land("people_1.json", "{\"id\":1}\n");
+    site.land("closed/people_2.json", "{\"id\":2}\n");
+    let closed = site.path("landing/closed");
+    let allow = |mode| {
+        let mode = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        std::fs::set_permissions(&closed, mode).expect("the mode of the folder");
+    };
+    allow(0o000);
+    let drained = powerless(&site, "", "run --drain");
+    allow(0o700);
+    let said = text(&drained);
+    assert_eq!(drained.status.code(), Some(0), "{said}");
+    assert!(said.contains("closed") && said.contains("may not be read"), "{said}");
+    assert_eq!(load_of(&site, "people_1.json")["state"], "loaded");
+}
+
+#[test]
+fn a_file_with_a_time_in_the_future_is_taken() {
+    let site = Site::new(&[PEOPLE]);
+    site.settings("");
+    let landed = site.land("people_1.json", "{\"id\":1}\n");
+    let modified = std::fs::metadata(&landed).and_then(|metadata| metadata.modified()).expect("a time");
+    let file = std::fs::File::options().write(true).open(&landed).expect("the file");
+    file.set_modified(modified + std::time::Duration::from_hours(48)).expect("a time to come");
+    assert_eq!(site.run(&["run", "--drain", "--set", "listing.settle_time=1s"]).status.code(), Some(0));
+    assert_eq!(load_of(&site, "people_1.json")["state"], "loaded");
+}

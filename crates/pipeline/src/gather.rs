@@ -81,7 +81,7 @@ pub(crate) async fn gather(loader: &Loader<'_>, memory: &mut Memory) -> Result<G
                     object.uri = %entry.object.uri,
                     "{why}, and its source is not there either: bring the lake back, or the file; it waits until then"
                 );
-                gathered.outcome.left += 1;
+                memory.pass_over(entry.id, loader.ports.clock.now().plus(loader.settings.poll));
             }
             ReadManifest::Lost(why) => {
                 let load_id = entry.load_id.clone();

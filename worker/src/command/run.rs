@@ -58,7 +58,11 @@ async fn work(context: &Context, mode: Mode, tells: bool) -> Result<Drained, Fai
     // From here on a signal drains, so that nothing that was begun is left in the middle.
     let signals = Signals::listen()?;
     let ports = compose::ports(&settings, catalog).await?;
-    let watch = compose::watch(&settings, &ports.catalog).await?;
+    // A drain lists what is there; it waits for nothing to appear.
+    let watch = match mode {
+        Mode::Drain => None,
+        Mode::Forever => compose::watch(&settings, &ports.catalog).await?,
+    };
     if tells {
         let datasets: Vec<String> = ports.catalog.iter().map(|dataset| dataset.id.to_string()).collect();
         tell_start(context, &settings, &datasets, ports.identity.worker().as_str())?;

@@ -72,6 +72,25 @@ async fn a_restored_load_whose_manifest_is_gone_goes_back_to_transform() {
 }
 
 #[tokio::test]
+async fn a_load_whose_lake_and_source_are_away_waits_for_either() {
+    let mut world = World::new();
+    let entry = world.write("in_1.txt", &[1]).await;
+    world.load_all(&world.ports, &mut Memory::default()).await.unwrap();
+    let manifest = world.ports.lake_root.manifest(&world.dataset.id, &entry.load_id);
+    let manifest = format!("/{}", manifest.key());
+    let away = world.folder.path().join("away.json");
+    std::fs::rename(&manifest, &away).unwrap();
+    std::fs::remove_file(world.landed("in_1.txt")).unwrap();
+    world.swap_warehouse(&world.folder.path().join("empty.db"));
+    let outcome = world.load_all(&world.ports, &mut Memory::default()).await.unwrap();
+    assert_eq!((outcome.restored, outcome.sent_back, outcome.loaded), (1, 0, 0));
+    assert_eq!(world.state("in_1.txt").await, StateName::Written, "sent back it could never come again");
+    std::fs::rename(&away, &manifest).unwrap();
+    assert_eq!(world.load_all(&world.ports, &mut Memory::default()).await.unwrap().loaded, 1);
+    assert_eq!(world.rows().await, ["/in_1.txt 1 1 visible"]);
+}
+
+#[tokio::test]
 async fn an_entry_that_the_ledger_has_lost_begins_above_its_marker() {
     let world = World::new();
     let mut memory = Memory::default();
