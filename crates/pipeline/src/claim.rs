@@ -253,10 +253,15 @@ async fn gone(intake: &Intake<'_>, dataset: &Dataset, event: &ObjectEvent) -> Re
     let fate = match (others.abandoned, others.known) {
         (Some(entry), _) => Fate::SetAside { dataset: dataset.id.clone(), entry, reason, summary: None },
         // Its source may have been archived, or deleted by whoever put it there: what is done is done.
-        (None, Some(state)) if event.cause == Cause::Arrived || others.again.is_some() => Fate::Done { state },
+        (None, Some(state)) if !is_asked_by_a_person(event.cause) || others.again.is_some() => Fate::Done { state },
         (None, _) => Fate::Letter { object: Some(event.uri.clone()), reason },
     };
     Ok(Claim::Over(Ended { fate, again: others.again }))
+}
+
+/// Whoever asks for a file is told that it is not there; lakehand itself is not.
+fn is_asked_by_a_person(cause: Cause) -> bool {
+    matches!(cause, Cause::Replay | Cause::Letter(_))
 }
 
 fn over(fate: Fate) -> Claim {
