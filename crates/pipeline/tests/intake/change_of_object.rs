@@ -129,7 +129,7 @@ async fn what_was_written_under_a_replaced_definition_and_cannot_be_read_again_i
         let fingerprint = lakehand_domain::id::Fingerprint::new("a definition of before");
         let foreign = Entry { fingerprint, revision: written.revision + 1, ..written };
         world.ports.ledger.put(&foreign).await.unwrap();
-        std::fs::remove_file(world.landed("in_1.txt")).unwrap();
+        fs::remove_file(world.landed("in_1.txt")).unwrap();
         if rewritten {
             world.land("in_1.txt", "newer");
         }
