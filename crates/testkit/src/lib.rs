@@ -7,3 +7,4 @@
 pub mod conformance;
 pub mod faulty;
 pub mod manual_clock;
+pub mod services;

@@ -1,0 +1,164 @@
+//! What an error of the SDK means to a port.
+
+use std::error::Error;
+
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
+use aws_smithy_runtime_api::client::result::SdkError;
+use aws_smithy_types::error::metadata::ProvideErrorMetadata;
+use lakehand_domain::fault::{Cause, Effect};
+
+/// What kind of failure a call met.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Kind {
+    /// No permission, no or bad credentials, no key to decrypt with. An operator has to act.
+    Denied,
+    /// What was named is not there: table, queue, bucket, object, statement.
+    NotFound,
+    /// A condition of the call did not hold; perhaps because an attempt before it, whose answer was lost, made it so.
+    Condition,
+    /// Too many calls; later ones may be taken.
+    Throttled,
+    /// The service does not take such a request, whenever it comes.
+    Invalid,
+    /// It could not be reached, did not answer in time, or failed.
+    Unavailable,
+}
+
+/// A failed call.
+#[derive(Debug)]
+pub struct Failure {
+    /// What kind.
+    pub kind: Kind,
+    /// Whether it may have happened.
+    pub effect: Effect,
+    /// The service's own word for it, where it gave one.
+    pub code: Option<String>,
+    /// The HTTP status, where there was an answer.
+    pub status: Option<u16>,
+    /// What was said.
+    pub cause: Cause,
+}
+
+/// The service's words, without the SDK's wrapping.
+#[derive(Debug, thiserror::Error)]
+#[error("{text}")]
+struct Said {
+    text: String,
+    #[source]
+    source: Option<Cause>,
+}
+
+impl Failure {
+    /// Whether the service said exactly this.
+    pub fn is(&self, code: &str) -> bool {
+        self.code.as_deref() == Some(code)
+    }
+}
+
+/// Codes by which services say that they want less; the SDK knows them too, and has waited before.
+const THROTTLED: [&str; 12] = [
+    "Throttling",
+    "ThrottlingException",
+    "ThrottledException",
+    "RequestThrottled",
+    "RequestThrottledException",
+    "RequestLimitExceeded",
+    "TooManyRequestsException",
+    "ProvisionedThroughputExceededException",
+    "SlowDown",
+    "BandwidthLimitExceeded",
+    "PriorRequestNotComplete",
+    "OverLimit",
+];
+
+/// Codes by which services say that somebody has to act.
+const DENIED: [&str; 16] = [
+    "AccessDenied",
+    "AccessDeniedException",
+    "AllAccessDisabled",
+    "AccountProblem",
+    "ExpiredToken",
+    "ExpiredTokenException",
+    "IncompleteSignature",
+    "InvalidAccessKeyId",
+    "InvalidClientTokenId",
+    "InvalidSecurity",
+    "KmsAccessDenied",
+    "KMS.AccessDeniedException",
+    "NotAuthorized",
+    "SignatureDoesNotMatch",
+    "UnauthorizedOperation",
+    "UnrecognizedClientException",
+];
+
+/// Says what a failed call means.
+pub fn classify<E>(error: SdkError<E, HttpResponse>) -> Failure
+where
+    E: Error + ProvideErrorMetadata + Send + Sync + 'static,
+{
+    let status = error.raw_response().map(|response| response.status().as_u16());
+    let code = error.code().map(str::to_owned);
+    let (kind, effect) = match &error {
+        // Nothing was sent: there was nothing to sign with, or the request could not be built.
+        SdkError::ConstructionFailure(_) => (Kind::Denied, Effect::NotApplied),
+        SdkError::DispatchFailure(failure) if failure.is_user() => (Kind::Denied, Effect::NotApplied),
+        SdkError::ServiceError(_) => of_answer(code.as_deref(), status.unwrap_or_default()),
+        _ => (Kind::Unavailable, Effect::Unknown),
+    };
+    let text = match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}"),
+        (Some(code), None) => code.to_owned(),
+        (None, _) => format!("{error}"),
+    };
+    let source = if code.is_some() { None } else { error.into_source().ok() };
+    Failure { kind, effect, code, status, cause: Box::new(Said { text, source }) }
+}
+
+/// A refusal is sure not to have happened. A throttled or failed attempt, or one whose condition does not hold, may follow
+/// one whose answer was lost.
+fn of_answer(code: Option<&str>, status: u16) -> (Kind, Effect) {
+    let code = code.unwrap_or_default();
+    if THROTTLED.contains(&code) || status == 429 {
+        return (Kind::Throttled, Effect::Unknown);
+    }
+    if DENIED.contains(&code) || status == 401 || status == 403 {
+        return (Kind::Denied, Effect::NotApplied);
+    }
+    match status {
+        404 => (Kind::NotFound, Effect::NotApplied),
+        409 | 412 => (Kind::Condition, Effect::Unknown),
+        400..=499 if code.contains("NotFound") || code.contains("NonExistent") || code.starts_with("NoSuch") => {
+            (Kind::NotFound, Effect::NotApplied)
+        }
+        400..=499 if code.contains("ConditionalCheckFailed") || code == "PreconditionFailed" => {
+            (Kind::Condition, Effect::Unknown)
+        }
+        400..=499 => (Kind::Invalid, Effect::NotApplied),
+        _ => (Kind::Unavailable, Effect::Unknown),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_a_refusal_is_sure_not_to_have_happened() {
+        for (code, status, kind, effect) in [
+            ("AccessDenied", 403, Kind::Denied, Effect::NotApplied),
+            ("UnrecognizedClientException", 400, Kind::Denied, Effect::NotApplied),
+            ("ThrottlingException", 400, Kind::Throttled, Effect::Unknown),
+            ("SlowDown", 503, Kind::Throttled, Effect::Unknown),
+            ("ConditionalCheckFailedException", 400, Kind::Condition, Effect::Unknown),
+            ("PreconditionFailed", 412, Kind::Condition, Effect::Unknown),
+            ("ResourceNotFoundException", 400, Kind::NotFound, Effect::NotApplied),
+            ("AWS.SimpleQueueService.NonExistentQueue", 400, Kind::NotFound, Effect::NotApplied),
+            ("NoSuchKey", 404, Kind::NotFound, Effect::NotApplied),
+            ("ValidationException", 400, Kind::Invalid, Effect::NotApplied),
+            ("InternalServerError", 500, Kind::Unavailable, Effect::Unknown),
+            ("", 503, Kind::Unavailable, Effect::Unknown),
+        ] {
+            assert_eq!(of_answer(Some(code), status), (kind, effect), "{code} {status}");
+        }
+    }
+}
