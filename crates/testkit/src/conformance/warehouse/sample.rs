@@ -9,7 +9,9 @@ use lakehand_domain::object::{ObjectStat, ObjectUri, ObjectVersion, Order};
 use lakehand_domain::port::row_reader::{PartReader, RowReader};
 use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome, TakeOutcome, Warehouse, WarehouseError};
 use lakehand_domain::reject::RejectCounts;
-use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, DefinitionInForce, FamilyShape, TableShape, lineage};
+use lakehand_domain::shape::{
+    ColumnShape, ColumnType, Contest, DefinitionInForce, FamilyShape, TableLayout, TableShape, lineage,
+};
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::value::{ColumnValues, RowBatch};
 use lakehand_domain::warehousing::{CommitRequest, Fence, StagedLoad};
@@ -102,6 +104,7 @@ impl Site {
             contest: contest.clone(),
             has_where: true,
             exploded: false,
+            layout: TableLayout::default(),
         };
         let shape = FamilyShape {
             family: FamilyId::new(dataset.as_str()),
