@@ -6,4 +6,6 @@
 
 mod change;
 mod fit;
+mod number_text;
+pub mod redshift;
 pub mod sqlite;
