@@ -161,13 +161,17 @@ impl Column {
     fn schema(&self) -> Result<Type> {
         let physical = match &self.values {
             Values::Boolean(_) => Physical::BOOLEAN,
-            Values::Small(_) | Values::Integer(_) | Values::Unsigned(_) | Values::Date(_) => Physical::INT32,
-            Values::Big(_) | Values::Timestamp(_) | Values::Nanoseconds(_) => Physical::INT64,
+            Values::Small(_)
+            | Values::Integer(_)
+            | Values::Unsigned(_)
+            | Values::Date(_)
+            | Values::Decimal(..=9, _, _) => Physical::INT32,
+            Values::Big(_) | Values::Timestamp(_) | Values::Nanoseconds(_) | Values::Decimal(10..=18, _, _) => {
+                Physical::INT64
+            }
             Values::Real(_) => Physical::FLOAT,
             Values::Double(_) => Physical::DOUBLE,
             Values::Text(_) | Values::Bytes(_) | Values::LooseDecimal(..) => Physical::BYTE_ARRAY,
-            Values::Decimal(..=9, _, _) => Physical::INT32,
-            Values::Decimal(..=18, _, _) => Physical::INT64,
             Values::Decimal(..) => Physical::FIXED_LEN_BYTE_ARRAY,
         };
         let repetition = if self.optional { Repetition::OPTIONAL } else { Repetition::REQUIRED };

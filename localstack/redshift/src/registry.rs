@@ -34,7 +34,6 @@ struct Kept {
 struct Token {
     asked: Asked,
     id: String,
-    session: Option<String>,
     created: i64,
 }
 
@@ -45,13 +44,8 @@ pub(crate) enum Submitted {
     New(Arc<Statement>),
     /// The token named it before.
     Known(Arc<Statement>),
-    /// The token named it before, and it has been forgotten since.
-    Forgotten {
-        /// Its number.
-        id: String,
-        /// Its session.
-        session: Option<String>,
-    },
+    /// The token named this number before, and its statement has been forgotten since.
+    Forgotten(String),
 }
 
 impl Registry {
@@ -91,12 +85,13 @@ impl Registry {
         )
     }
 
-    /// Takes a statement, or finds the one that its token has named within the token's lifetime.
+    /// Takes a statement, or finds the one that its token has named within the token's lifetime. A new one gets its session
+    /// from `session`, and is refused where that fails.
     pub(crate) fn submit(
         &self,
         asked: Asked,
         token: Option<String>,
-        session: Option<String>,
+        session: impl FnOnce() -> Result<Option<String>, ApiError>,
     ) -> Result<Submitted, ApiError> {
         let now = self.clock.now_micros();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,17 +103,17 @@ impl Registry {
             let statement = kept.by_id.get(&known.id).and_then(|number| kept.statements.get(number));
             return Ok(match statement {
                 Some(statement) => Submitted::Known(Arc::clone(statement)),
-                None => Submitted::Forgotten { id: known.id.clone(), session: known.session.clone() },
+                None => Submitted::Forgotten(known.id.clone()),
             });
         }
         let active = kept.statements.values().filter(|statement| !statement.progress.borrow().state.is_final()).count();
         if active >= self.limits.active_statements {
             return Err(ApiError::active_statements(self.limits.active_statements));
         }
+        let session = session()?;
         let id = self.next_id();
         if let Some(token) = token {
-            kept.tokens
-                .insert(token, Token { asked: asked.clone(), id: id.clone(), session: session.clone(), created: now });
+            kept.tokens.insert(token, Token { asked: asked.clone(), id: id.clone(), created: now });
         }
         let statement = Arc::new(Statement::new(id.clone(), asked, session, now));
         let number = kept.statements.last_key_value().map_or(0, |(number, _)| number + 1);
