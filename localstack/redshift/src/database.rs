@@ -114,7 +114,7 @@ impl Databases {
         };
         let told = client
             .simple_query(&format!(
-                "SET TIME ZONE 'UTC'; SET client_min_messages = 'error';
+                "SET TIME ZONE 'UTC'; SET client_min_messages = 'error'; SET statement_timeout = '24h';
                  SET SESSION CHARACTERISTICS AS TRANSACTION ISOLATION LEVEL {level}; SELECT pg_backend_pid()"
             ))
             .await?;

@@ -32,6 +32,7 @@ type Ended = Result<(), Trouble>;
 /// Runs it to its end, whatever that is.
 pub(crate) async fn run(service: Arc<Service>, statement: Arc<Statement>) {
     let runner = Runner { service: &service, statement: &statement };
+    let _guard = Guard(&runner);
     let ended = runner.run().await;
     if let Some(id) = &statement.session {
         // Only where it did not come so far as to give it back itself.
@@ -40,6 +41,17 @@ pub(crate) async fn run(service: Arc<Service>, statement: Arc<Statement>) {
     runner.end(ended);
     if runner.strikes(|fault| matches!(fault, Fault::Expire)).is_some() {
         service.registry.expire(&statement.id);
+    }
+}
+
+/// Lets a statement end even if what runs it does not come to its end.
+struct Guard<'a, 'b>(&'a Runner<'b>);
+
+impl Drop for Guard<'_, '_> {
+    fn drop(&mut self) {
+        if !self.0.statement.has_ended() {
+            self.0.end(Err(Trouble::Fault("ERROR: internal error of the stand-in".to_owned())));
+        }
     }
 }
 

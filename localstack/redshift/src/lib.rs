@@ -39,7 +39,9 @@
 //!   and false here.
 //! - Types of expressions are PostgreSQL's: digits of DECIMAL arithmetic, literals of unknown type (which Redshift refuses in
 //!   some places), casts from BOOLEAN to text (which Redshift has not), `CAST(… AS VARCHAR(n))` that cuts at characters.
-//! - Correlated subqueries that Redshift cannot plan pass here.
+//! - SUPER is `jsonb`: members of objects are sorted, of two with one name the last is kept.
+//! - Correlated subqueries that Redshift cannot plan pass here, and so does a MERGE whose target has several rows for one
+//!   of the source's.
 //! - Navigation into SUPER (`a.b[0]`), UNLOAD, COPY of anything but Parquet, procedures, functions, materialized views,
 //!   external tables, users, groups and grants, LISTAGG, QUALIFY, PIVOT, MERGE … REMOVE DUPLICATES, SELECT INTO, VARBYTE and
 //!   spatial types are refused with a message that begins with `[stand-in]`.

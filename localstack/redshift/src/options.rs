@@ -80,6 +80,10 @@ pub struct Limits {
     pub token_lifetime: Duration,
     /// How long a finished statement can be described.
     pub result_lifetime: Duration,
+    /// Statements that are remembered; beyond them the oldest that have ended are forgotten before their time.
+    pub remembered_statements: usize,
+    /// Bytes of results that are remembered, likewise.
+    pub remembered_bytes: usize,
     /// The bytes of a result.
     pub result_bytes: usize,
     /// The rows of one page of a result.
@@ -96,6 +100,8 @@ impl Default for Limits {
             connections: 16,
             token_lifetime: Duration::from_hours(8),
             result_lifetime: Duration::from_hours(24),
+            remembered_statements: 20_000,
+            remembered_bytes: 512 << 20,
             result_bytes: 100 << 20,
             page_rows: 1_000,
             quota: None,

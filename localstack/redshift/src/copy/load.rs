@@ -43,6 +43,9 @@ pub(crate) async fn load(loading: Loading<'_>, copy: &Copy) -> Result<(i64, Copi
     };
     let (mut total, mut copied) = (0_i64, Copied::default());
     for listed in source::files(loading.s3, copy).await? {
+        if loading.cancel.is_cancelled() {
+            return Err(Trouble::Cancelled);
+        }
         let Some(bytes) = source::read(loading.s3, &listed).await? else { continue };
         copied.files += 1;
         copied.bytes += i64::try_from(bytes.len()).unwrap_or(i64::MAX);

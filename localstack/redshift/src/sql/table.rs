@@ -99,7 +99,8 @@ impl Column {
     fn remember(&self, table: &ObjectName) -> Option<String> {
         let why = self.fixed.clone().or_else(|| self.key.then(|| "a key".to_owned()))?;
         Some(format!(
-            "INSERT INTO redshift.fixed_column SELECT attrelid, attnum, {} FROM pg_attribute WHERE attrelid = {}::regclass AND attname = {}",
+            "INSERT INTO redshift.fixed_column SELECT attrelid, attnum, {} FROM pg_attribute WHERE attrelid = {}::regclass AND attname = {} \
+             AND NOT EXISTS (SELECT 1 FROM redshift.fixed_column WHERE relation = attrelid AND attribute = attnum)",
             quote_text(&why),
             quote_text(&table.quoted()),
             quote_text(&self.name)

@@ -217,6 +217,30 @@ async fn a_file_may_have_many_row_groups_or_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn nested_columns_go_to_super_with_serializetojson_only() {
+    let world = World::new().await;
+    world.done("CREATE TABLE t (a SUPER, b INT)").await;
+    let lists = Values::Lists(vec![Some(vec![1, 2]), None, Some(Vec::new()), Some(vec![3])]);
+    let numbers = Values::Integer((1..=4).map(Some).collect());
+    let columns = [Column::new("x", lists), Column::new("y", numbers)];
+    world.put("nested/1.parquet", row_groups(&columns, Codec::Zstd, 3).unwrap()).await;
+    assert!(
+        world.refused(&world.copy("t", "nested/", "")).await.contains("incompatible Parquet schema for column 'a'")
+    );
+    world.done(&world.copy("t", "nested/", "SERIALIZETOJSON")).await;
+    let rows = world.rows("SELECT a, JSON_SERIALIZE(a), JSON_TYPEOF(a) FROM t ORDER BY b").await;
+    let expected =
+        [["[1,2]", "[1,2]", "array"], ["NULL", "NULL", "NULL"], ["[]", "[]", "array"], ["[3]", "[3]", "array"]];
+    assert_eq!(rows, expected);
+    // Text is a string in SUPER, until it is parsed.
+    world.done("CREATE TABLE u (a SUPER)").await;
+    world.put("text/1.parquet", parquet(&[Column::new("a", text(&["{\"k\": [1, 2]}"]))], Codec::Zstd).unwrap()).await;
+    world.done(&world.copy("u", "text/", "SERIALIZETOJSON")).await;
+    assert_eq!(world.value("SELECT JSON_TYPEOF(a) FROM u").await, "string");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn copies_into_one_table_wait_for_each_other() {
     let world = World::new().await;
     world.done("CREATE TABLE t (a INT)").await;

@@ -1,13 +1,16 @@
 //! Fault switches.
 
+use std::time::Duration;
+
 use aws_sdk_redshiftdata::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_redshiftdata::types::ExecutionMode::Transaction;
 use aws_sdk_redshiftdata::types::StatusString;
 use lakehand_redshift_standin::{Fault, Rule};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
 
-use super::world::{DATABASE, WORKGROUP, World};
+use super::world::{DATABASE, WORKGROUP, World, pause};
 
 async fn world() -> World {
     let world = World::new().await;
@@ -88,14 +91,16 @@ async fn a_finished_statement_is_forgotten_or_its_answer_is_throttled() {
     assert_eq!(describe(id.clone()).await.unwrap_err().code(), Some("ThrottlingException"));
     assert_eq!(describe(id).await.unwrap().status(), Some(&StatusString::Finished));
     let id = world.submit(Transaction, &["INSERT INTO t VALUES (2)"]).await;
-    let mut gone = false;
-    for _ in 0..200 {
-        gone = describe(id.clone()).await.is_err_and(|error| error.code() == Some("ResourceNotFoundException"));
-        if gone {
-            break;
+    let gone = timeout(Duration::from_mins(1), async {
+        loop {
+            match describe(id.clone()).await {
+                Err(error) => return error.code().map(str::to_owned),
+                Ok(_) => pause().await,
+            }
         }
-    }
-    assert!(gone, "the statement is forgotten once it has ended");
+    });
+    let gone = gone.await.expect("the statement is forgotten once it has ended");
+    assert_eq!(gone.as_deref(), Some("ResourceNotFoundException"));
     assert_eq!(world.value("SELECT count(*) FROM t").await, "2");
     world.end().await;
 }
@@ -132,6 +137,18 @@ async fn a_database_goes_back_to_what_it_was() {
         ran.iter()
             .any(|one| one.sqls == ["INSERT INTO t VALUES (3)"] && one.status == "FINISHED" && one.duration.is_some())
     );
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn an_answer_comes_late() {
+    let world = world().await;
+    world.standin.faults().set(vec![Rule::new(Fault::SlowAnswer { millis: 700 }).of("ExecuteStatement").times(1)]);
+    let call = || world.client.execute_statement().workgroup_name(WORKGROUP).database(DATABASE).sql("SELECT 1").send();
+    assert!(timeout(Duration::from_millis(350), call()).await.is_err());
+    assert!(timeout(Duration::from_secs(20), call()).await.is_ok());
+    // The caller has gone; the statement has run all the same.
+    assert_eq!(world.standin.ran().iter().filter(|one| one.sqls == ["SELECT 1"]).count(), 2);
     world.end().await;
 }
 

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use aws_sdk_redshiftdata::error::ProvideErrorMetadata;
 use aws_sdk_redshiftdata::types::StatusString;
+use lakehand_redshift_standin::{Fault, Rule};
 
 use super::world::{DATABASE, WORKGROUP, World};
 
@@ -54,5 +55,26 @@ async fn a_transaction_of_a_session_goes_on_until_its_end() {
     assert_eq!(world.value("SELECT count(*) FROM t").await, "1");
     assert_eq!(run("INSERT INTO t VALUES (4)").await.status(), Some(&StatusString::Finished));
     assert_eq!(world.value("SELECT count(*) FROM t").await, "2");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_session_runs_one_statement_and_sessions_are_few() {
+    let world = World::with(|options| options.limits.active_sessions = 1).await;
+    world.standin.faults().set(vec![Rule::new(Fault::SlowCommit { millis: 60_000 }).matching("slow")]);
+    let open = |sql: &str| {
+        let call = world.client.execute_statement().workgroup_name(WORKGROUP).database(DATABASE).sql(sql);
+        call.session_keep_alive_seconds(60).send()
+    };
+    let first = open("SELECT 1 /* slow */").await.unwrap();
+    let session = first.session_id().expect("a session").to_owned();
+    let busy = world.client.execute_statement().session_id(&session).sql("SELECT 2").send().await.unwrap_err();
+    assert!(busy.into_service_error().is_validation_exception());
+    let second = open("SELECT 1").await.unwrap_err().into_service_error();
+    assert!(second.is_active_sessions_exceeded_exception(), "{second}");
+    world.client.cancel_statement().id(first.id().unwrap()).send().await.unwrap();
+    assert_eq!(world.ended(first.id().unwrap()).await.status(), Some(&StatusString::Aborted));
+    let within = world.client.execute_statement().session_id(&session).sql("SELECT 2").send().await.unwrap();
+    assert_eq!(world.ended(within.id().unwrap()).await.status(), Some(&StatusString::Finished));
     world.end().await;
 }

@@ -36,7 +36,7 @@ async fn a_result_tells_its_types() {
         "StringValue(\"2024-02-29\")",
         "StringValue(\"2024-02-29 12:00:00.5\")",
         "IsNull(true)",
-        "StringValue(\"{\\\"a\\\": [1]}\")",
+        "StringValue(\"{\\\"a\\\":[1]}\")",
         "StringValue(\"NaN\")",
     ];
     assert_eq!(fields, expected);
@@ -234,6 +234,16 @@ async fn a_statement_that_waits_for_a_lock_can_be_cancelled() {
     assert_eq!(world.value("SELECT count(*) FROM t").await, "0");
     let over = world.client.cancel_statement().id(&holder).send().await.unwrap_err().into_service_error();
     assert!(over.is_validation_exception(), "{over}");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_query_runs_for_a_day_at_most_and_its_result_is_bounded() {
+    let world = World::with(|options| options.limits.result_bytes = 100_000).await;
+    assert_eq!(world.value("SHOW statement_timeout").await, "1d");
+    assert!(world.refused("SELECT REPEAT('x', 65537)").await.contains("row of the result exceeds 65536 bytes"));
+    let rows = "SELECT REPEAT('x', 1000) FROM (SELECT generate_series(1, 101)) x";
+    assert!(world.refused(rows).await.contains("The result exceeds 100000 bytes"));
     world.end().await;
 }
 

@@ -70,3 +70,15 @@ async fn a_result_is_gone_after_a_day() {
     assert!(gone.is_resource_not_found_exception(), "{gone}");
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_remembered_is_bounded() {
+    let world = World::with(|options| options.limits.remembered_statements = 3).await;
+    let mut ids = Vec::new();
+    for _ in 0..5 {
+        ids.push(world.done("SELECT 1").await.id().to_owned());
+    }
+    assert!(world.client.describe_statement().id(&ids[0]).send().await.is_err());
+    assert!(world.client.describe_statement().id(&ids[4]).send().await.is_ok());
+    world.end().await;
+}

@@ -1,6 +1,7 @@
 //! A stand-in of its own for a test, and ways to ask it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_credential_types::Credentials;
@@ -11,6 +12,7 @@ use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 use bytes::Bytes;
 use lakehand_redshift_standin::{Running, S3Access, ShiftedClock, StandinOptions, start};
 use lakehand_testkit::services;
+use tokio::time::timeout;
 
 /// The workgroup that tests ask.
 pub(crate) const WORKGROUP: &str = "analytics";
@@ -153,13 +155,13 @@ impl World {
 
     async fn locks(&self, which: &str, count: usize) {
         let here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-        for _ in 0..500 {
-            if self.value(&format!("SELECT count(*) FROM pg_locks WHERE {here} AND {which}")).await == count.to_string()
-            {
-                return;
+        let sql = format!("SELECT count(*) FROM pg_locks WHERE {here} AND {which}");
+        let come = timeout(Duration::from_mins(1), async {
+            while self.value(&sql).await != count.to_string() {
+                pause().await;
             }
-        }
-        panic!("there are never {count} locks: {which}");
+        });
+        assert!(come.await.is_ok(), "there are never {count} locks: {which}");
     }
 
     /// Puts an object.
@@ -183,6 +185,11 @@ impl World {
         let role = "IAM_ROLE 'arn:aws:iam::000000000000:role/copy'";
         format!("COPY {into} FROM 's3://{}/{key}' {role} FORMAT AS PARQUET {options}", self.bucket)
     }
+}
+
+/// Lets a moment pass.
+pub(crate) async fn pause() {
+    assert!(timeout(Duration::from_millis(20), std::future::pending::<()>()).await.is_err());
 }
 
 /// A field as text.
