@@ -1,4 +1,10 @@
-//! From settings to ports: the only file that names backends.
+//! From settings to ports: the only place that names backends, one file a port.
+
+mod ledger;
+mod queue;
+mod reach;
+mod store;
+mod warehouse;
 
 use std::hash::{BuildHasher, Hasher, RandomState};
 use std::num::NonZeroUsize;
@@ -12,33 +18,22 @@ use lakehand_dataset::dataset::Dataset;
 use lakehand_dataset::fingerprint::TransformIdentity;
 use lakehand_dataset::transformer::{Content, TransformError, TransformInput, Transformer};
 use lakehand_domain::clock::Clock;
-use lakehand_domain::fault::chain;
-use lakehand_domain::id::{LedgerId, WorkerId, digest};
+use lakehand_domain::id::{WorkerId, digest};
 use lakehand_domain::object::{ObjectStat, ObjectUri};
 use lakehand_domain::port::landing_watch::LandingWatch;
 use lakehand_domain::port::ledger::Ledger;
 use lakehand_domain::port::object_store::{ObjectBody, ObjectStore};
 use lakehand_domain::port::queue::Queue;
 use lakehand_domain::port::warehouse::{QueryWarehouse, Warehouse};
-use lakehand_ledger::sqlite::SqliteLedger;
 use lakehand_pipeline::ports::{Identity, LakeRoot, Ports};
-use lakehand_queue::sqlite::{QueueOptions, Redrive, SqliteQueue};
 use lakehand_store::file::{Durability, FileStore};
 use lakehand_store::watch::FolderWatch;
-use lakehand_transform::{Engine, PartFiles, Preview};
-use lakehand_warehouse::sqlite::SqliteWarehouse;
+use lakehand_transform::{Engine, Preview};
 use lakehand_warehouse::sqlite::ddl::sqlite_ddl;
-use serde::Serialize;
 
+pub(crate) use self::reach::{Reached, reach};
 use crate::settings::Settings;
 use crate::settings::location::Location;
-
-/// The queue that messages come from, and the one that dead letters go to.
-const QUEUE: &str = "arrivals";
-const DEAD_LETTERS: &str = "dead_letters";
-
-/// A backstop set high: lakehand counts a file's attempts itself.
-const MAX_RECEIVES: u32 = 1000;
 
 /// The system's clock.
 pub(crate) fn clock() -> Arc<dyn Clock> {
@@ -102,43 +97,23 @@ fn uri_of(key: &str, location: &Location) -> anyhow::Result<ObjectUri> {
     ObjectUri::parse(&location.to_string()).with_context(|| format!("{key}: {location}"))
 }
 
-/// The store of files that land.
-pub(crate) fn landing(settings: &Settings) -> Arc<dyn ObjectStore> {
-    store(&settings.landing)
-}
-
-/// The store of the lake.
-fn lake(settings: &Settings) -> Arc<dyn ObjectStore> {
-    store(&settings.lake)
-}
-
-fn store(location: &Location) -> Arc<dyn ObjectStore> {
-    match location {
-        // A database holds no objects: settings refuse one here.
-        Location::Folder(_) | Location::Sqlite(_) => Arc::new(FileStore::new(Durability::Full)),
-    }
-}
-
 /// All ports, opened; what is embedded is made where it is missing.
 pub(crate) async fn ports(settings: &Settings, catalog: Catalog) -> anyhow::Result<Ports> {
-    let opened = settings.clone();
-    let ports = tokio::task::spawn_blocking(move || open_ports(&opened, catalog));
-    ports.await.context("open the backends")?
-}
-
-fn open_ports(settings: &Settings, catalog: Catalog) -> anyhow::Result<Ports> {
-    list_landing(settings)?;
-    make_folder(settings.lake.path()).context("lake.url")?;
+    store::list_landing(settings)?;
+    if let Some(lake) = settings.lake.path() {
+        make_folder(lake).context("lake.url")?;
+    }
     make_folder(&settings.daemon.intake.spool).context("spool.folder")?;
     let clock = clock();
+    let lake = store::open(settings, &settings.lake).await;
     Ok(Ports {
-        queue: open_queue(settings, QUEUE, Some(redrive()), &clock)?,
-        dead_letters: open_queue(settings, DEAD_LETTERS, None, &clock)?,
-        ledger: open_ledger(settings)?,
-        landing: landing(settings),
-        lake: lake(settings),
+        queue: queue::open(settings).await?,
+        dead_letters: queue::open_dead_letters(settings).await?,
+        ledger: ledger::open(settings).await?,
+        landing: store::open(settings, &settings.landing).await,
         transformer: transformer(settings),
-        warehouse: open_warehouse(settings)?,
+        warehouse: warehouse::open(settings, Arc::clone(&lake)).await?.warehouse,
+        lake,
         catalog: Arc::new(catalog),
         lake_root: LakeRoot(lake_uri(settings)?),
         identity: Arc::new(Identity::new(worker_id())),
@@ -154,39 +129,21 @@ fn make_folder_of(path: &Path) -> anyhow::Result<()> {
     path.parent().map_or(Ok(()), make_folder)
 }
 
-fn open_queue(
-    settings: &Settings,
-    name: &str,
-    redrive: Option<Redrive>,
-    clock: &Arc<dyn Clock>,
-) -> anyhow::Result<Arc<dyn Queue>> {
-    let path = settings.queue.path();
-    make_folder_of(path)?;
-    let queue = SqliteQueue::open(path, name, QueueOptions { redrive }, Arc::clone(clock))
-        .with_context(|| format!("open the queue {} (queue.url)", settings.queue))?;
-    Ok(Arc::new(queue))
-}
-
-fn open_ledger(settings: &Settings) -> anyhow::Result<Arc<dyn Ledger>> {
-    let path = settings.ledger.path();
-    make_folder_of(path)?;
-    let ledger = SqliteLedger::open(path, &LedgerId::new(random()))
-        .with_context(|| format!("open the ledger {} (ledger.url)", settings.ledger))?;
-    Ok(Arc::new(ledger))
-}
-
-fn open_warehouse(settings: &Settings) -> anyhow::Result<Arc<SqliteWarehouse>> {
-    let path = settings.warehouse.path();
-    make_folder_of(path)?;
-    let parts = Arc::new(PartFiles::new(lake(settings)));
-    let warehouse = SqliteWarehouse::open(path, parts)
-        .with_context(|| format!("open the warehouse {} (warehouse.url)", settings.warehouse))?;
-    Ok(Arc::new(warehouse))
+/// Whether there is something to be opened: a service always, a database of this machine where its file is. Looking
+/// makes nothing.
+fn is_there(location: &Location) -> anyhow::Result<bool> {
+    match location.path() {
+        Some(path) => path.try_exists().with_context(|| format!("look for {}", path.display())),
+        None => Ok(true),
+    }
 }
 
 /// The watch over the folders of all datasets, where there is one. It begins to look when it is made.
 pub(crate) async fn watch(settings: &Settings, catalog: &Catalog) -> anyhow::Result<Option<Box<dyn LandingWatch>>> {
     let landing = landing_uri(settings)?;
+    if landing.scheme() != "file" {
+        return Ok(None);
+    }
     // What lies outside the landing is watched where it is there; the listing finds the rest.
     let elsewhere = |prefix: &ObjectUri| {
         let below = format!("{}/", landing.as_str().trim_end_matches('/'));
@@ -200,140 +157,37 @@ pub(crate) async fn watch(settings: &Settings, catalog: &Catalog) -> anyhow::Res
     Ok(Some(Box::new(watch)))
 }
 
+/// The store of files that land.
+pub(crate) async fn landing(settings: &Settings) -> Arc<dyn ObjectStore> {
+    store::open(settings, &settings.landing).await
+}
+
+/// The queue that messages come from; an embedded one is made where it is missing.
+pub(crate) async fn queue(settings: &Settings) -> anyhow::Result<Arc<dyn Queue>> {
+    queue::open(settings).await
+}
+
 /// The ledger, where there is one already: looking makes nothing.
 pub(crate) async fn existing_ledger(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Ledger>>> {
-    existing(settings, settings.ledger.path(), open_ledger).await
+    if is_there(&settings.ledger)? { Ok(Some(ledger::open(settings).await?)) } else { Ok(None) }
 }
 
 /// The warehouse, where there is one already: looking makes nothing.
 pub(crate) async fn existing_warehouse(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Warehouse>>> {
-    Ok(existing(settings, settings.warehouse.path(), open_warehouse).await?.map(|warehouse| warehouse as _))
+    Ok(existing(settings).await?.map(|opened| opened.warehouse))
 }
 
 /// The warehouse as one that answers questions of people, where there is one already.
 pub(crate) async fn existing_query(settings: &Settings) -> anyhow::Result<Option<Arc<dyn QueryWarehouse>>> {
-    Ok(existing(settings, settings.warehouse.path(), open_warehouse).await?.map(|warehouse| warehouse as _))
+    Ok(existing(settings).await?.map(|opened| opened.query))
 }
 
-/// The queue that messages come from; it is made where it is missing.
-pub(crate) fn queue(settings: &Settings) -> anyhow::Result<Arc<dyn Queue>> {
-    open_queue(settings, QUEUE, Some(redrive()), &clock())
-}
-
-fn redrive() -> Redrive {
-    Redrive { max_receives: MAX_RECEIVES, dead_letters: DEAD_LETTERS.to_owned() }
-}
-
-async fn existing<T: Send + 'static>(
-    settings: &Settings,
-    path: &Path,
-    open: fn(&Settings) -> anyhow::Result<T>,
-) -> anyhow::Result<Option<T>> {
-    if !path.try_exists().with_context(|| format!("look for {}", path.display()))? {
+async fn existing(settings: &Settings) -> anyhow::Result<Option<warehouse::Opened>> {
+    if !is_there(&settings.warehouse)? {
         return Ok(None);
     }
-    let settings = settings.clone();
-    let opened = tokio::task::spawn_blocking(move || open(&settings));
-    Ok(Some(opened.await.context("open a backend")??))
-}
-
-/// What one backend said when it was tried.
-#[derive(Debug, Clone, Serialize)]
-pub(crate) struct Reached {
-    /// `queue`, `landing`, …
-    pub(crate) backend: &'static str,
-    /// Where it lies.
-    pub(crate) place: String,
-    /// What it said.
-    pub(crate) says: String,
-    /// Why it cannot be used; `None`: it can.
-    pub(crate) problem: Option<String>,
-}
-
-/// Tries every backend, without making or changing anything that stays.
-pub(crate) async fn reach(settings: &Settings) -> Vec<Reached> {
-    let told = |backend: &'static str, place: String, answer: anyhow::Result<String>| {
-        let (says, problem) = match answer {
-            Ok(says) => (says, None),
-            Err(error) => (String::new(), Some(format!("{error:#}"))),
-        };
-        Reached { backend, place, says, problem }
-    };
-    vec![
-        told("landing", settings.landing.to_string(), landing_is_usable(settings)),
-        told("lake", settings.lake.to_string(), folder_is_usable(settings.lake.path())),
-        told("queue", settings.queue.to_string(), try_queue(settings).await),
-        told("ledger", settings.ledger.to_string(), try_ledger(settings).await),
-        told("warehouse", settings.warehouse.to_string(), try_warehouse(settings).await),
-        told(
-            "spool",
-            settings.daemon.intake.spool.display().to_string(),
-            folder_is_usable(&settings.daemon.intake.spool),
-        ),
-    ]
-}
-
-fn landing_is_usable(settings: &Settings) -> anyhow::Result<String> {
-    list_landing(settings)?;
-    folder_is_usable(settings.landing.path())
-}
-
-/// A landing that is missing is a typing error, or a volume that is not mounted: a new one would be empty and green.
-fn list_landing(settings: &Settings) -> anyhow::Result<()> {
-    let landing = settings.landing.path();
-    std::fs::read_dir(landing).map(drop).with_context(|| {
-        format!(
-            "landing.url: the folder {} cannot be listed; make it, mount it or correct the setting",
-            landing.display()
-        )
-    })
-}
-
-/// Whether files can be read from and written to a folder, or it can be made.
-fn folder_is_usable(folder: &Path) -> anyhow::Result<String> {
-    let mut there = folder;
-    while !there.try_exists().with_context(|| format!("look for {}", there.display()))? {
-        there = there.parent().with_context(|| format!("no folder of {} is there", folder.display()))?;
-    }
-    std::fs::read_dir(there).with_context(|| format!("list {}", there.display()))?;
-    // Only a write tells whether one can write: permissions, mounts and quotas all have a say. Nothing stays of it.
-    tempfile::tempfile_in(there).with_context(|| format!("write into {}", there.display()))?;
-    Ok(if there == folder { "can be read and written" } else { "will be made by the first run" }.to_owned())
-}
-
-/// Whether a database that is not there yet can be made.
-fn file_can_be_made(path: &Path) -> anyhow::Result<String> {
-    folder_is_usable(path.parent().unwrap_or(path))?;
-    Ok("will be made by the first run".to_owned())
-}
-
-async fn try_queue(settings: &Settings) -> anyhow::Result<String> {
-    let path = settings.queue.path();
-    let open = |settings: &Settings| open_queue(settings, QUEUE, None, &clock());
-    let open_letters = |settings: &Settings| open_queue(settings, DEAD_LETTERS, None, &clock());
-    let Some(queue) = existing(settings, path, open).await? else { return file_can_be_made(path) };
-    let Some(letters) = existing(settings, path, open_letters).await? else { return file_can_be_made(path) };
-    let (depth, letters) = (queue.depth().await?, letters.depth().await?);
-    Ok(format!(
-        "{} waiting, {} in work, {} dead letters",
-        depth.visible + depth.delayed,
-        depth.in_flight,
-        letters.total()
-    ))
-}
-
-async fn try_ledger(settings: &Settings) -> anyhow::Result<String> {
-    let Some(ledger) = existing_ledger(settings).await? else { return file_can_be_made(settings.ledger.path()) };
-    let entries: u64 = ledger.counts().await?.iter().map(|count| count.entries).sum();
-    Ok(format!("answers, {entries} entries"))
-}
-
-async fn try_warehouse(settings: &Settings) -> anyhow::Result<String> {
-    let Some(warehouse) = existing_warehouse(settings).await? else {
-        return file_can_be_made(settings.warehouse.path());
-    };
-    warehouse.ping().await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
-    Ok("answers".to_owned())
+    let lake = store::open(settings, &settings.lake).await;
+    warehouse::open(settings, lake).await.map(Some)
 }
 
 /// A worker's name that no other process has, before or after.

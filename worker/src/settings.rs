@@ -2,12 +2,14 @@
 //!
 //! Only this module reads the environment. Nothing falls back silently: what has no default here must be named.
 
+pub(crate) mod aws;
 pub(crate) mod layers;
 pub(crate) mod location;
 pub(crate) mod problem;
 pub(crate) mod reader;
 pub(crate) mod unit;
 
+use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,6 +18,7 @@ use lakehand_domain::backoff::Backoff;
 use lakehand_pipeline::intake::IntakeSettings;
 use lakehand_pipeline::loading::LoadingSettings;
 
+use self::aws::AwsSettings;
 use self::layers::{Layers, Sources};
 use self::location::{Location, Role};
 use self::problem::SettingsProblem;
@@ -36,12 +39,16 @@ pub(crate) struct Settings {
     pub(crate) ledger: Location,
     /// Where rows go.
     pub(crate) warehouse: Location,
+    /// How AWS is used, where any of these lies there.
+    pub(crate) aws: AwsSettings,
     /// The folder of dataset definitions.
     pub(crate) datasets: PathBuf,
     /// How the daemon goes about its work.
     pub(crate) daemon: DaemonSettings,
     /// Threads of the transform.
     pub(crate) transform_threads: usize,
+    /// Where the worker says over HTTP how it does; `None`: nowhere.
+    pub(crate) http_listen: Option<SocketAddr>,
     /// Every setting as it is in effect.
     pub(crate) effective: Vec<Effective>,
 }
@@ -71,19 +78,29 @@ impl Settings {
         let queue = reader.location("queue.url", Role::Queue, sqlite("queue.sqlite"));
         let ledger = reader.location("ledger.url", Role::Ledger, sqlite("ledger.sqlite"));
         let warehouse = reader.location("warehouse.url", Role::Warehouse, sqlite("warehouse.sqlite"));
+        let aws = AwsSettings::read(&mut reader, queue.as_ref(), warehouse.as_ref());
         let datasets = reader.folder("datasets.folder", Path::new("datasets"));
         let spool = reader.folder("spool.folder", &state.join("spool"));
 
         let daemon = daemon(&mut reader, spool);
         let transform_threads = reader.count("transform.threads", 1..=256, default_threads());
 
-        if let (Some(Location::Folder(landing)), Some(Location::Folder(lake))) = (&landing, &lake)
-            && (landing.starts_with(lake) || lake.starts_with(landing))
+        let http_listen = reader.text("http.listen", |text| {
+            text.parse::<SocketAddr>()
+                .map(drop)
+                .map_err(|_| "it must be an address and a port, such as 127.0.0.1:9464".to_owned())
+        });
+
+        if let (Some(landing), Some(lake)) = (&landing, &lake)
+            && lie_within_each_other(landing, lake)
         {
             reader.refuse(
                 "lake.url",
                 "lake and landing must not lie within each other: what is written would land again",
             );
+        }
+        if let (Some(Location::Redshift { .. }), Some(Location::Folder(_))) = (&warehouse, &lake) {
+            reader.refuse("lake.url", "Redshift copies from S3 alone: the lake must be s3://BUCKET/PREFIX");
         }
         let effective = reader.finish()?;
         // Unwrap safety: a location that could not be read is a problem, and `finish` has none.
@@ -95,11 +112,23 @@ impl Settings {
             lake: found(lake)?,
             ledger: found(ledger)?,
             warehouse: found(warehouse)?,
+            aws,
             datasets,
             daemon,
             transform_threads,
+            http_listen: http_listen.and_then(|text| text.parse().ok()),
             effective,
         })
+    }
+}
+
+fn lie_within_each_other(landing: &Location, lake: &Location) -> bool {
+    match (landing, lake) {
+        (Location::Folder(landing), Location::Folder(lake)) => landing.starts_with(lake) || lake.starts_with(landing),
+        (Location::S3(landing), Location::S3(lake)) => {
+            landing == lake || landing.is_below(lake) || lake.is_below(landing)
+        }
+        _ => false,
     }
 }
 

@@ -85,7 +85,7 @@ pub(crate) async fn run(context: &Context, args: DemoArgs) -> Result<Ending, Fai
 /// Sends the message about a file twice, as queues do now and then.
 async fn announce(inner: &Context, path: &Path) -> Result<(), Failure> {
     let settings = inner.settings()?;
-    let queue = compose::queue(&settings)?;
+    let queue = compose::queue(&settings).await?;
     let uri = ObjectUri::parse(&format!("file://{}", path.display())).context("name the file")?;
     let message = OwnMessage::new(vec![ObjectEvent { uri, cause: Cause::Arrived }]).body();
     for _ in 0..2 {

@@ -20,7 +20,7 @@ pub(crate) async fn run(context: &Context, args: ExplainArgs) -> Result<Ending, 
     let catalog = definitions::catalog(context, &settings)?;
     let landing_uri = compose::landing_uri(&settings)?;
     let object = object_of(context, &settings, &args.object)?;
-    let landing = compose::landing(&settings);
+    let landing = compose::landing(&settings).await;
     let ledger = compose::existing_ledger(&settings).await?;
     let warehouse = compose::existing_warehouse(&settings).await?;
     let ports = ExplainPorts {
@@ -50,13 +50,14 @@ pub(crate) fn object_of(context: &Context, settings: &Settings, text: &str) -> R
         return uri(text);
     }
     let here = absolute(text.as_ref(), context.current_folder());
-    let landing = absolute(text.as_ref(), settings.landing.path());
-    let is_there = |path: &std::path::Path| path.try_exists().unwrap_or(false);
-    let meant = if is_there(&here) || (!is_there(&landing) && here.starts_with(settings.landing.path())) {
-        here
-    } else {
-        landing
+    let Some(landing_folder) = settings.landing.path() else {
+        // A landing of objects: the key below its prefix.
+        return Ok(compose::landing_uri(settings)?.join(text));
     };
+    let landing = absolute(text.as_ref(), landing_folder);
+    let is_there = |path: &std::path::Path| path.try_exists().unwrap_or(false);
+    let meant =
+        if is_there(&here) || (!is_there(&landing) && here.starts_with(landing_folder)) { here } else { landing };
     let path = meant.to_str().ok_or_else(|| Failure::Asked(format!("{} is not UTF-8", meant.display())))?;
     uri(&format!("file://{path}"))
 }

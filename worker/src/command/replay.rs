@@ -19,7 +19,7 @@ use crate::output::plural;
 pub(crate) async fn run(context: &Context, args: ReplayArgs) -> Result<Ending, Failure> {
     let settings = context.settings()?;
     let catalog = definitions::catalog(context, &settings)?;
-    let landing = compose::landing(&settings);
+    let landing = compose::landing(&settings).await;
     let mut objects = Vec::with_capacity(args.objects.len());
     for text in &args.objects {
         let uri = object_of(context, &settings, text)?;
@@ -29,7 +29,7 @@ pub(crate) async fn run(context: &Context, args: ReplayArgs) -> Result<Ending, F
         landing.stat(&uri).await.with_context(|| format!("look at {uri}"))?;
         objects.push(ObjectEvent { uri, cause: Cause::Replay });
     }
-    let queue = compose::queue(&settings)?;
+    let queue = compose::queue(&settings).await?;
     for some in objects.chunks(8) {
         queue.send(&OwnMessage::new(some.to_vec()).body(), Duration::ZERO).await.context("send the message")?;
     }

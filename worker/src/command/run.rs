@@ -1,14 +1,18 @@
 //! `lakehand run`: the daemon.
 
 mod report;
+mod status;
 
 use std::convert::Infallible;
+use std::future::Future;
 use std::sync::Arc;
 use std::time::Duration;
 
+use anyhow::Context as _;
 use lakehand_daemon::{Daemon, Mode, RunReport, Snapshot};
 use lakehand_domain::clock::Clock;
 use serde_json::json;
+use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
@@ -63,15 +67,18 @@ async fn work(context: &Context, mode: Mode, tells: bool) -> Result<Drained, Fai
         Mode::Drain => None,
         Mode::Forever => compose::watch(&settings, &ports.catalog).await?,
     };
+    let worker = ports.identity.worker().to_string();
     if tells {
         let datasets: Vec<String> = ports.catalog.iter().map(|dataset| dataset.id.to_string()).collect();
-        tell_start(context, &settings, &datasets, ports.identity.worker().as_str())?;
+        tell_start(context, &settings, &datasets, &worker)?;
     }
     let clock = Arc::clone(&ports.clock);
     let daemon = Daemon::new(ports, settings.daemon.clone(), watch);
     let shutdown = CancellationToken::new();
     let progress = Progress::spinner(mode == Mode::Drain);
     let showing = show(daemon.snapshot(), &progress, clock.as_ref());
+    let told = tell_over_http(&settings, status::Newest { worker, snapshot: daemon.snapshot() }).await?;
+    tokio::pin!(told);
     let running = Box::pin(daemon.run(mode, shutdown.clone()));
     let report = tokio::select! {
         report = running => report,
@@ -80,10 +87,30 @@ async fn work(context: &Context, mode: Mode, tells: bool) -> Result<Drained, Fai
             return Ok(Drained::Stopped(ending));
         }
         never = showing => match never {},
+        failed = &mut told => return Err(Failure::Outside(failed)),
     };
     progress.end();
     let report = report.map_err(|error| Failure::Outside(error.into()))?;
     Ok(Drained::Report(report))
+}
+
+/// Says over HTTP how the worker does, where a port is set. Ends only by failing.
+async fn tell_over_http(
+    settings: &Settings,
+    newest: status::Newest,
+) -> anyhow::Result<impl Future<Output = anyhow::Error>> {
+    let listener = match settings.http_listen {
+        Some(address) => {
+            let bound = TcpListener::bind(address).await;
+            Some(bound.with_context(|| format!("listen on {address} (http.listen)"))?)
+        }
+        None => None,
+    };
+    Ok(async move {
+        let Some(listener) = listener else { return std::future::pending().await };
+        let ended = lakehand_console::serve(listener, Arc::new(newest), CancellationToken::new()).await;
+        ended.err().map_or_else(|| anyhow::anyhow!("the HTTP server ended"), Into::into)
+    })
 }
 
 /// One line that says what is watched, and where everything lies.

@@ -3,6 +3,8 @@
 use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
+use lakehand_domain::object::ObjectUri;
+
 /// What a URL is for; decides which schemes it may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Role {
@@ -22,8 +24,10 @@ impl Role {
     /// The schemes of this build, as people write them.
     pub(crate) fn built(self) -> &'static str {
         match self {
-            Self::Landing | Self::Lake => "file:///FOLDER (or a path such as ./landing)",
-            Self::Queue | Self::Ledger | Self::Warehouse => "sqlite:///FILE (or sqlite://./FILE)",
+            Self::Landing | Self::Lake => "file:///FOLDER (or a path such as ./landing) and s3://BUCKET/PREFIX",
+            Self::Queue => "sqlite:///FILE (or sqlite://./FILE), sqs://NAME and the https:// URL of an SQS queue",
+            Self::Ledger => "sqlite:///FILE (or sqlite://./FILE) and dynamodb://TABLE",
+            Self::Warehouse => "sqlite:///FILE (or sqlite://./FILE) and redshift://WORKGROUP-OR-CLUSTER/DATABASE",
         }
     }
 
@@ -45,6 +49,19 @@ pub(crate) enum Location {
     Folder(PathBuf),
     /// An SQLite database; absolute.
     Sqlite(PathBuf),
+    /// A prefix of an S3 bucket, or the whole bucket.
+    S3(ObjectUri),
+    /// An SQS queue, by its name or by its URL.
+    Sqs(String),
+    /// A DynamoDB table.
+    DynamoDb(String),
+    /// A database of a Redshift workgroup or cluster.
+    Redshift {
+        /// The workgroup or cluster.
+        name: String,
+        /// The database.
+        database: String,
+    },
 }
 
 impl Location {
@@ -60,23 +77,35 @@ impl Location {
         };
         let wants_folder = matches!(role, Role::Landing | Role::Lake);
         let wanted = format!("this build has {}", role.built());
-        match scheme {
-            "" if !wants_folder => Err(format!("{text:?} has no scheme; {wanted}")),
-            "" | "file" if wants_folder => {
+        let told = |why: String| format!("{}: {why}; {wanted}", redacted(text));
+        match (scheme, role) {
+            ("", _) if !wants_folder => Err(format!("{text:?} has no scheme; {wanted}")),
+            ("" | "file", _) if wants_folder => {
                 Ok(Self::Folder(path_of(rest, base).map_err(|why| format!("{why}; {wanted}"))?))
             }
-            "sqlite" if !wants_folder => {
+            ("sqlite", _) if !wants_folder => {
                 Ok(Self::Sqlite(path_of(rest, base).map_err(|why| format!("{why}; {wanted}"))?))
             }
-            scheme => Err(format!("{} is no {} of this build ({scheme}://); {wanted}", redacted(text), role.name())),
+            ("s3", _) if wants_folder => s3(text).map_err(told),
+            ("sqs", Role::Queue) => named(rest, "queue", 80, "-_").map(Self::Sqs).map_err(told),
+            ("https" | "http", Role::Queue) => sqs_url(text).map_err(told),
+            ("dynamodb", Role::Ledger) => named(rest, "table", 255, "-_.").map(Self::DynamoDb).map_err(told),
+            ("redshift", Role::Warehouse) if !rest.contains('@') => redshift(rest).map_err(told),
+            _ => Err(format!("{} is no {} of this build ({scheme}://); {wanted}", redacted(text), role.name())),
         }
     }
 
-    /// The path.
-    pub(crate) fn path(&self) -> &Path {
+    /// The path, of what lies on this machine.
+    pub(crate) fn path(&self) -> Option<&Path> {
         match self {
-            Self::Folder(path) | Self::Sqlite(path) => path,
+            Self::Folder(path) | Self::Sqlite(path) => Some(path),
+            Self::S3(_) | Self::Sqs(_) | Self::DynamoDb(_) | Self::Redshift { .. } => None,
         }
+    }
+
+    /// Whether AWS is asked for it.
+    pub(crate) fn is_aws(&self) -> bool {
+        self.path().is_none()
     }
 }
 
@@ -85,8 +114,55 @@ impl fmt::Display for Location {
         match self {
             Self::Folder(path) => write!(f, "file://{}", path.display()),
             Self::Sqlite(path) => write!(f, "sqlite://{}", path.display()),
+            Self::S3(uri) => write!(f, "{uri}"),
+            Self::Sqs(queue) if queue.contains("://") => f.write_str(queue),
+            Self::Sqs(queue) => write!(f, "sqs://{queue}"),
+            Self::DynamoDb(table) => write!(f, "dynamodb://{table}"),
+            Self::Redshift { name, database } => write!(f, "redshift://{name}/{database}"),
         }
     }
+}
+
+/// A bucket's name is 3 to 63 bytes of lower case letters, digits, dots and hyphens (S3, "Bucket naming rules").
+fn s3(text: &str) -> Result<Location, String> {
+    let uri = ObjectUri::parse(text.trim_end_matches('/')).map_err(|error| error.to_string())?;
+    named(uri.bucket(), "bucket", 63, "-.")?;
+    if uri.key().split('/').any(str::is_empty) && !uri.key().is_empty() {
+        return Err("its prefix holds an empty folder name".to_owned());
+    }
+    Ok(Location::S3(uri))
+}
+
+/// The URL that SQS gives for a queue ends with the account and the queue's name.
+fn sqs_url(text: &str) -> Result<Location, String> {
+    let mut parts = text.rsplit('/');
+    let name = parts.next().unwrap_or_default();
+    let account = parts.next().unwrap_or_default();
+    named(name, "queue", 80, "-_")?;
+    if account.is_empty() || !account.bytes().all(|byte| byte.is_ascii_digit()) || text.contains(['?', '@']) {
+        return Err("it is no queue's URL, which ends with /ACCOUNT/NAME".to_owned());
+    }
+    Ok(Location::Sqs(text.to_owned()))
+}
+
+fn redshift(rest: &str) -> Result<Location, String> {
+    let (name, database) = rest.split_once('/').ok_or("it names no database")?;
+    let name = named(name, "workgroup or cluster", 64, "-")?;
+    let database = named(database, "database", 127, "-_$")?;
+    Ok(Location::Redshift { name, database })
+}
+
+/// A name of letters, digits and the bytes of `also`.
+fn named(text: &str, what: &str, most: usize, also: &str) -> Result<String, String> {
+    let is_fine = |byte: u8| byte.is_ascii_alphanumeric() || also.as_bytes().contains(&byte);
+    if text.is_empty() {
+        return Err(format!("it names no {what}"));
+    }
+    if text.len() > most || !text.bytes().all(is_fine) {
+        // What is no name may be a secret in the wrong place: it is not repeated.
+        return Err(format!("a {what} is named by letters, digits and {also:?}, at most {most}"));
+    }
+    Ok(text.to_owned())
 }
 
 fn path_of(text: &str, base: &Path) -> Result<PathBuf, String> {
@@ -148,10 +224,28 @@ mod tests {
         let base = Path::new("/etc/lakehand");
         for text in ["./landing", "landing", "file:./landing", "file:///etc/lakehand/landing", "file://x/../landing"] {
             let location = Location::parse(Role::Landing, text, base).unwrap();
-            assert_eq!(location.path(), Path::new("/etc/lakehand/landing"), "{text}");
+            assert_eq!(location.path(), Some(Path::new("/etc/lakehand/landing")), "{text}");
         }
         let queue = Location::parse(Role::Queue, "sqlite://./q.sqlite", base).unwrap();
         assert_eq!(queue.to_string(), "sqlite:///etc/lakehand/q.sqlite");
+    }
+
+    #[test]
+    fn places_of_aws_read_back_as_written() {
+        let base = Path::new("/");
+        for (role, text) in [
+            (Role::Queue, "sqs://arrivals"),
+            (Role::Queue, "https://sqs.eu-central-1.amazonaws.com/123456789012/arrivals"),
+            (Role::Queue, "http://127.0.0.1:4566/000000000000/arrivals"),
+            (Role::Landing, "s3://landing"),
+            (Role::Lake, "s3://lake/a/b"),
+            (Role::Ledger, "dynamodb://lakehand"),
+            (Role::Warehouse, "redshift://group/dev"),
+        ] {
+            let location = Location::parse(role, text, base).unwrap();
+            assert_eq!((location.to_string().as_str(), location.is_aws()), (text, true));
+        }
+        assert_eq!(Location::parse(Role::Lake, "s3://lake/", base).unwrap().to_string(), "s3://lake");
     }
 
     #[test]
@@ -170,9 +264,16 @@ mod tests {
         assert!(refusal.contains("this build has sqlite://"), "{refusal}");
         assert!(!refusal.contains("hunter2") && !refusal.contains("abc"), "{refusal}");
         for (role, text) in [
-            (Role::Queue, "sqs://queue"),
+            (Role::Queue, "kafka://queue"),
             (Role::Queue, "./queue"),
-            (Role::Landing, "s3://bucket"),
+            (Role::Queue, "sqs://"),
+            (Role::Queue, "sqs://queue.fifo"),
+            (Role::Queue, "https://sqs.eu-central-1.amazonaws.com/queue"),
+            (Role::Landing, "sqs://queue"),
+            (Role::Landing, "s3://"),
+            (Role::Landing, "s3://bucket//x"),
+            (Role::Ledger, "dynamodb://a/b"),
+            (Role::Warehouse, "redshift://group"),
             (Role::Lake, "sqlite:///x"),
             (Role::Ledger, "sqlite://"),
         ] {

@@ -122,6 +122,51 @@ impl Reader {
         .unwrap_or(default)
     }
 
+    /// A text, where one is given; `check` says what is wrong with it.
+    pub(crate) fn text(&mut self, key: &'static str, check: impl FnOnce(&str) -> Result<(), String>) -> Option<String> {
+        self.read(key, None, &String::clone, |given, _| {
+            let text = text_of(given).filter(|text| !text.is_empty()).ok_or("it must be a text")?;
+            check(&text).map(|()| text)
+        })
+    }
+
+    /// Yes or no.
+    pub(crate) fn boolean(&mut self, key: &'static str, default: bool) -> bool {
+        self.read(key, Some(default), &bool::to_string, |given, _| match &given.value.kind {
+            ValueKind::Boolean(value) => Ok(*value),
+            _ => text_of(given)
+                .and_then(|text| text.trim().parse().ok())
+                .ok_or_else(|| "it must be true or false".to_owned()),
+        })
+        .unwrap_or(default)
+    }
+
+    /// One of some words.
+    pub(crate) fn choice<T: Copy + PartialEq>(
+        &mut self,
+        key: &'static str,
+        words: &[(&'static str, T)],
+        default: &'static str,
+    ) -> T {
+        let listed: Vec<&str> = words.iter().map(|(word, _)| *word).collect();
+        let word = |value: &T| words.iter().find(|(_, known)| known == value).map_or("", |(word, _)| *word).to_owned();
+        let usual = words.iter().find(|(word, _)| *word == default).unwrap_or(&words[0]).1;
+        self.read(key, Some(usual), &word, |given, _| {
+            let text = text_of(given).unwrap_or_default();
+            let found = words.iter().find(|(word, _)| *word == text).map(|(_, value)| *value);
+            found.ok_or_else(|| format!("it must be one of {}", listed.join(", ")))
+        })
+        .unwrap_or(usual)
+    }
+
+    /// Where a backend lies that need not be named.
+    pub(crate) fn optional_location(&mut self, key: &'static str, role: Role) -> Option<Location> {
+        self.read(key, None, &Location::to_string, |given, base| {
+            let text = text_of(given).ok_or_else(|| format!("it must be a URL; this build has {}", role.built()))?;
+            Location::parse(role, &text, base)
+        })
+    }
+
     fn read<T>(
         &mut self,
         key: &'static str,
@@ -206,8 +251,12 @@ fn unknown(key: &str, known: &[&'static str]) -> String {
     if !inner.is_empty() {
         return format!("this is a section; write [{key}] and below it {}", inner.join(", "));
     }
-    let mut sections: Vec<&str> = known.iter().filter_map(|known| known.split('.').next()).collect();
-    sections.dedup();
+    let mut sections: Vec<&str> = Vec::new();
+    for section in known.iter().filter_map(|known| known.split('.').next()) {
+        if !sections.contains(&section) {
+            sections.push(section);
+        }
+    }
     let named = if section.is_empty() { name } else { section };
     format!("there is no section [{named}]; there are {}", sections.join(", "))
 }

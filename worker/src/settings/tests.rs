@@ -41,8 +41,8 @@ fn flags_stand_over_environment_over_file_over_defaults() {
     assert_eq!(settings.daemon.intake.max_files, 5);
     assert_eq!(settings.daemon.intake.lease, 40 * SECOND);
     assert_eq!(settings.daemon.intake.max_attempts, 7);
-    assert_eq!(settings.landing.path(), case.folder.path().join("landing"));
-    assert_eq!(settings.queue.path(), case.folder.path().join(".lakehand/queue.sqlite"));
+    assert_eq!(settings.landing.path(), Some(case.folder.path().join("landing").as_path()));
+    assert_eq!(settings.queue.path(), Some(case.folder.path().join(".lakehand/queue.sqlite").as_path()));
     let origin = |key: &str| settings.effective.iter().find(|one| one.key == key).map(|one| one.origin.to_string());
     assert_eq!(origin("intake.concurrency").as_deref(), Some("--set"));
     assert_eq!(origin("intake.lease").as_deref(), Some("LAKEHAND__INTAKE__LEASE"));
@@ -61,28 +61,28 @@ fn paths_begin_where_they_were_said() {
         ..Sources::default()
     };
     let settings = Settings::load(&sources).unwrap();
-    assert_eq!(settings.landing.path(), case.folder.path().join("landing"));
-    assert_eq!(settings.lake.path(), elsewhere.path().join("other"));
+    assert_eq!(settings.landing.path(), Some(case.folder.path().join("landing").as_path()));
+    assert_eq!(settings.lake.path(), Some(elsewhere.path().join("other").as_path()));
     assert_eq!(settings.datasets, case.folder.path().join("datasets"));
 }
 
 #[test]
 fn every_problem_is_told_at_once_with_its_place() {
-    let text = "[landing]\nurl = \"s3://bucket\"\n[intake]\nconcurrency = 0\nleese = \"1s\"\n[loading]\nlinger = 5\n[que]\nurl = 1\n";
+    let text = "[landing]\nurl = \"gs://bucket\"\n[intake]\nconcurrency = 0\nleese = \"1s\"\n[loading]\nlinger = 5\n[que]\nurl = 1\n";
     let found = problems(text, &[("LAKEHAND__LISTING__INTERVAL", "soon")], &["shutdown.deadline=-1s", "nonsense"]);
     assert_eq!(found, ["--set: \"nonsense\" is not KEY=VALUE, such as intake.concurrency=4"]);
     let found = problems(text, &[("LAKEHAND__LISTING__INTERVAL", "soon")], &["shutdown.deadline=-1s"]);
     assert_eq!(
         found,
         [
-            "lakehand.toml:2: landing.url: s3://bucket is no landing of this build (s3://); this build has file:///FOLDER (or a path such as ./landing)",
+            "lakehand.toml:2: landing.url: gs://bucket is no landing of this build (gs://); this build has file:///FOLDER (or a path such as ./landing) and s3://BUCKET/PREFIX",
             "lakehand.toml:4: intake.concurrency: \"0\" is refused: it must be a whole number from 1 to 1024",
             "lakehand.toml:5: intake.leese: there is no such setting; [intake] has concurrency, max_bytes_in_flight, max_transforms, lease, visibility, clock_skew, max_attempts, retry_first, retry_most",
             "lakehand.toml:7: loading.linger: \"5\" is refused: it must be a duration from 0s to 1d, such as \"30s\"",
-            "lakehand.toml:9: que.url: there is no section [que]; there are landing, lake, state, queue, ledger, warehouse, datasets, spool, intake, loading, listing, sweeper, shutdown, transform",
+            "lakehand.toml:9: que.url: there is no section [que]; there are landing, lake, state, queue, ledger, warehouse, aws, s3, redshift, datasets, spool, intake, loading, listing, sweeper, shutdown, transform, http",
             "LAKEHAND__LISTING__INTERVAL: listing.interval: \"soon\" is refused: it must be a duration from 100ms to 1d, such as \"30s\"",
             "--set: shutdown.deadline: \"-1s\" is refused: it must be a duration from 1s to 1d, such as \"30s\"",
-            "settings: lake.url: it must be named; this build has file:///FOLDER (or a path such as ./landing); write [lake] url = \"./lake\" into lakehand.toml, or set LAKEHAND__LAKE__URL",
+            "settings: lake.url: it must be named; this build has file:///FOLDER (or a path such as ./landing) and s3://BUCKET/PREFIX; write [lake] url = \"./lake\" into lakehand.toml, or set LAKEHAND__LAKE__URL",
         ]
     );
 }
@@ -117,4 +117,45 @@ fn no_secret_is_shown() {
     let all = found.join("\n");
     assert!(all.contains("postgres://me:***@host"), "{all}");
     assert!(!all.contains("hunter"), "{all}");
+}
+
+const CLOUD: &str = "[landing]\nurl = \"s3://landing\"\n[lake]\nurl = \"s3://lake/x\"\n[queue]\nurl = \"sqs://arrivals\"\n\
+    dead_letters_url = \"sqs://arrivals-dead\"\n[ledger]\nurl = \"dynamodb://lakehand\"\n[warehouse]\n\
+    url = \"redshift://group/dev\"\n";
+
+#[test]
+fn all_of_it_can_lie_in_aws() {
+    let environment = [
+        ("LAKEHAND__AWS__ENDPOINT_URL", "http://127.0.0.1:4566"),
+        ("LAKEHAND__AWS__SQS_ENDPOINT_URL", "http://127.0.0.1:1"),
+    ];
+    let case = case(CLOUD, &environment, &["redshift.iam_role=arn:aws:iam::1:role/copy"]);
+    let settings = Settings::load(&case.sources).unwrap();
+    assert!(
+        [&settings.queue, &settings.landing, &settings.lake, &settings.ledger, &settings.warehouse]
+            .iter()
+            .all(|location| location.path().is_none())
+    );
+    let endpoint = |service| settings.aws.options.of(service).endpoint_url;
+    assert_eq!(endpoint(lakehand_aws::Service::S3).as_deref(), Some("http://127.0.0.1:4566"));
+    assert_eq!(endpoint(lakehand_aws::Service::Sqs).as_deref(), Some("http://127.0.0.1:1"));
+    assert!(settings.aws.s3.path_style, "an endpoint of one's own has no host for each bucket");
+    assert_eq!(settings.aws.redshift.iam_role, "arn:aws:iam::1:role/copy");
+}
+
+#[test]
+fn places_of_aws_are_checked_against_each_other() {
+    for (was, is, said) in [
+        ("dead_letters_url = \"sqs://arrivals-dead\"\n", "", "queue.dead_letters_url: it must be named"),
+        ("sqs://arrivals-dead", "sqs://arrivals", "must not go to the queue they came from"),
+        ("s3://lake/x", "s3://landing/x", "within each other"),
+        ("s3://lake/x", "./lake", "Redshift copies from S3 alone"),
+        ("[warehouse]", "keep_loaded = \"3d\"\n[warehouse]", "it must be at least 30d"),
+        ("[warehouse]", "[redshift]\nkind = \"cluster\"\n[warehouse]", "a cluster wants redshift.db_user"),
+        ("[warehouse]", "[redshift]\ndb_user = \"me\"\n[warehouse]", "a workgroup knows its user by IAM"),
+        ("[warehouse]", "[aws]\nendpoint_url = \"localhost\"\n[warehouse]", "it must be the URL of an endpoint"),
+    ] {
+        let found = problems(&CLOUD.replace(was, is), &[], &[]);
+        assert!(found.len() == 1 && found[0].contains(said), "{is}: {found:?}");
+    }
 }

@@ -1,0 +1,27 @@
+//! Ledgers.
+
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use lakehand_domain::id::LedgerId;
+use lakehand_domain::port::ledger::Ledger;
+use lakehand_ledger::sqlite::SqliteLedger;
+
+use super::{make_folder_of, random};
+use crate::settings::Settings;
+use crate::settings::location::Location;
+
+/// The ledger; a new one gets a name of its own.
+pub(super) async fn open(settings: &Settings) -> anyhow::Result<Arc<dyn Ledger>> {
+    let told = || format!("open the ledger {} (ledger.url)", settings.ledger);
+    match &settings.ledger {
+        Location::Sqlite(path) => {
+            make_folder_of(path)?;
+            let path = path.clone();
+            let opened = tokio::task::spawn_blocking(move || SqliteLedger::open(&path, &LedgerId::new(random())));
+            Ok(Arc::new(opened.await.context("open a backend")?.with_context(told)?))
+        }
+        // Settings refuse this; it is said all the same.
+        other => anyhow::bail!("ledger.url: {other} is no ledger"),
+    }
+}
