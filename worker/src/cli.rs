@@ -83,6 +83,8 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Process files again: after a fix, or under a new definition. What is loaded of them is replaced.
     Replay(ReplayArgs),
+    /// Ask the worker of this machine whether it is well, for health checks: 0 it is, 1 it says what is wrong.
+    Ready,
     /// Print the JSON Schema of dataset definitions, for editors.
     Schema,
     /// Write sample files of the demo's kind, for trying and measuring.
@@ -187,6 +189,9 @@ pub(crate) struct SampleArgs {
     /// Where hourly zips are written.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub(crate) folder: PathBuf,
+    /// Into the landing of the settings instead of a folder.
+    #[arg(long, conflicts_with_all = ["folder", "jsonl"])]
+    pub(crate) land: bool,
     /// How many hourly zips.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) files: u32,

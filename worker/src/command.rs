@@ -6,6 +6,7 @@ pub(crate) mod explain;
 pub(crate) mod infer;
 pub(crate) mod loads;
 pub(crate) mod preview;
+pub(crate) mod ready;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod sample;
