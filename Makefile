@@ -3,7 +3,10 @@ SHELL := /bin/bash
 CARGO ?= cargo
 ROUNDS ?= 50
 
-.PHONY: help demo test test-offline check fmt lint bench torture-local release clean-demo
+COMPOSE ?= docker-compose
+COMPOSE_FILES ?= -f localstack/docker-compose.yaml
+
+.PHONY: help demo test test-offline check fmt lint bench torture-local release clean-demo up up-nodocker down image
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +39,19 @@ bench: ## MB/s, CPU seconds and memory beside DuckDB, polars and pandas, in one 
 
 torture-local: ## two daemons, doubled messages, kill -9 at random moments, ROUNDS times; then compare with a calm run
 	LAKEHAND_TORTURE_ROUNDS=$(ROUNDS) $(CARGO) test --package lakehand --test it torture -- --nocapture
+
+up: ## the local cloud in Docker: LocalStack, PostgreSQL, the Redshift stand-in, two workers, Prometheus
+	$(COMPOSE) $(COMPOSE_FILES) up --build --detach
+
+up-nodocker: ## the same without Docker: emulators in a venv, PostgreSQL from Debian, everything on loopback
+	localstack/cloud.sh up
+
+down: ## stop the local cloud and remove its data
+	localstack/cloud.sh down
+	if command -v $(COMPOSE) >/dev/null; then $(COMPOSE) $(COMPOSE_FILES) down --volumes; fi
+
+image: ## the worker's container image
+	DOCKER_BUILDKIT=1 docker build --file deploy/Dockerfile --target worker --tag lakehand .
 
 clean-demo: ## remove what the demo left
 	rm -rf lakehand-demo
