@@ -6,7 +6,7 @@ ROUNDS ?= 50
 COMPOSE ?= docker-compose
 COMPOSE_FILES ?= -f localstack/docker-compose.yaml
 
-.PHONY: help demo test test-offline check fmt lint bench torture-local release clean-demo up up-nodocker down image
+.PHONY: help demo test test-offline check fmt lint bench bench-aws torture-local release clean-demo up up-nodocker down image
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -34,8 +34,11 @@ check: lint test ## all that CI runs
 release: ## the optimised binary
 	$(CARGO) build --release --package lakehand
 
-bench: ## MB/s, CPU seconds and memory beside DuckDB, polars and pandas, in one run (BENCH_MB=1000)
+bench: ## MB/s, CPU seconds and memory beside DuckDB, polars, pandas and dlt, in one run (BENCH_MB=1000)
 	tests/bench/run.sh
+
+bench-aws: ## files a second and CPU a file on the local cloud, beside a loop of boto3 and pandas (BENCH_FILES=2000)
+	tests/bench/aws.sh
 
 torture-local: ## two daemons, doubled messages, kill -9 at random moments, ROUNDS times; then compare with a calm run
 	LAKEHAND_TORTURE_ROUNDS=$(ROUNDS) $(CARGO) test --package lakehand --test it torture -- --nocapture
