@@ -81,6 +81,8 @@ pub(crate) enum Command {
     Loads(LoadsArgs),
     /// Say why a file was loaded, or why not, and account for each of its records.
     Explain(ExplainArgs),
+    /// Show which records were rejected, by which rule, where, and what they held.
+    Rejects(RejectsArgs),
     /// Process files again: after a fix, or under a new definition. What is loaded of them is replaced.
     Replay(ReplayArgs),
     /// Ask the worker of this machine whether it is well, for health checks: 0 it is, 1 it says what is wrong.
@@ -168,12 +170,61 @@ pub(crate) enum State {
     SetAside,
 }
 
+/// Arguments of `rejects`.
+#[derive(Debug, Args)]
+pub(crate) struct RejectsArgs {
+    /// Only of this object: a URI, a local path, or a path below the landing.
+    pub(crate) object: Option<String>,
+    /// Only of this dataset.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
+    /// Only of files that changed since: a duration such as 24h, or an instant such as 2026-11-21T08:00:00Z.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// Only what broke this rule: type, required, syntax, …
+    #[arg(long, value_name = "RULE")]
+    pub(crate) rule: Option<String>,
+    /// Only what is wrong in this column, as `column` or `table.column`.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) column: Option<String>,
+    /// One by one, with the raw records, instead of counts.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// At most this many of them.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    /// All of them into this file, a JSON document a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Option<PathBuf>,
+}
+
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
     /// The objects: URIs, local paths, or paths below the landing.
-    #[arg(required = true)]
+    #[arg(required_unless_present_any = ["dataset", "with_rejects", "set_aside", "older_definition"])]
     pub(crate) objects: Vec<String>,
+    /// Files of this dataset.
+    #[arg(long, short, value_name = "NAME", conflicts_with = "objects")]
+    pub(crate) dataset: Option<String>,
+    /// Only files with rejected records.
+    #[arg(long, conflicts_with = "objects")]
+    pub(crate) with_rejects: bool,
+    /// Only files that are set aside.
+    #[arg(long, conflicts_with = "objects")]
+    pub(crate) set_aside: bool,
+    /// Only files of another definition than the one in the datasets folder.
+    #[arg(long, conflicts_with = "objects")]
+    pub(crate) older_definition: bool,
+    /// Only files that changed since: a duration such as 24h, or an instant such as 2026-11-21T08:00:00Z.
+    #[arg(long, value_name = "WHEN", conflicts_with = "objects")]
+    pub(crate) since: Option<String>,
+    /// Only files that changed before.
+    #[arg(long, value_name = "WHEN", conflicts_with = "objects")]
+    pub(crate) until: Option<String>,
+    /// Only say which.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Arguments of `explain`.

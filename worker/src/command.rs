@@ -7,6 +7,7 @@ pub(crate) mod infer;
 pub(crate) mod loads;
 pub(crate) mod preview;
 pub(crate) mod ready;
+pub(crate) mod rejects;
 pub(crate) mod replay;
 pub(crate) mod run;
 pub(crate) mod sample;

@@ -162,6 +162,11 @@ pub(crate) async fn landing(settings: &Settings) -> Arc<dyn ObjectStore> {
     store::open(settings, &settings.landing).await
 }
 
+/// The store of the lake.
+pub(crate) async fn lake(settings: &Settings) -> Arc<dyn ObjectStore> {
+    store::open(settings, &settings.lake).await
+}
+
 /// The queue that messages come from; an embedded one is made where it is missing.
 pub(crate) async fn queue(settings: &Settings) -> anyhow::Result<Arc<dyn Queue>> {
     queue::open(settings).await

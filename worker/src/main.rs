@@ -62,6 +62,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Ending, Failure
         Command::Preview(args) => command::preview::run(context, args).await,
         Command::Infer(args) => command::infer::run(context, args).await,
         Command::Loads(args) => Box::pin(command::loads::run(context, args)).await,
+        Command::Rejects(args) => Box::pin(command::rejects::run(context, args)).await,
         Command::Replay(args) => Box::pin(command::replay::run(context, args)).await,
         Command::Explain(args) => Box::pin(command::explain::run(context, args)).await,
         Command::Ready => command::ready::run(context).await,
