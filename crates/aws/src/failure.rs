@@ -72,7 +72,7 @@ const THROTTLED: [&str; 12] = [
 ];
 
 /// Codes by which services say that somebody has to act.
-const DENIED: [&str; 16] = [
+const DENIED: [&str; 14] = [
     "AccessDenied",
     "AccessDeniedException",
     "AllAccessDisabled",
@@ -83,13 +83,14 @@ const DENIED: [&str; 16] = [
     "InvalidAccessKeyId",
     "InvalidClientTokenId",
     "InvalidSecurity",
-    "KmsAccessDenied",
-    "KMS.AccessDeniedException",
     "NotAuthorized",
     "SignatureDoesNotMatch",
     "UnauthorizedOperation",
     "UnrecognizedClientException",
 ];
+
+/// Parts of codes by which services say that there is nothing of this name.
+const NAMELESS: [&str; 4] = ["NotFound", "NonExistent", "DoesNotExist", "NoSuch"];
 
 /// Says what a failed call means.
 pub fn classify<E>(error: SdkError<E, HttpResponse>) -> Failure
@@ -121,19 +122,22 @@ fn of_answer(code: Option<&str>, status: u16) -> (Kind, Effect) {
     if THROTTLED.contains(&code) || status == 429 {
         return (Kind::Throttled, Effect::Unknown);
     }
-    if DENIED.contains(&code) || status == 401 || status == 403 {
+    if code.starts_with("KMS.Throttling") || code == "KmsThrottled" {
+        return (Kind::Throttled, Effect::Unknown);
+    }
+    // The key is disabled, gone, of the wrong kind, or not for us.
+    let key = code.starts_with("KMS.") || code.starts_with("Kms");
+    if key || DENIED.contains(&code) || status == 401 || status == 403 {
         return (Kind::Denied, Effect::NotApplied);
     }
     match status {
         404 => (Kind::NotFound, Effect::NotApplied),
         409 | 412 => (Kind::Condition, Effect::Unknown),
-        400..=499 if code.contains("NotFound") || code.contains("NonExistent") || code.starts_with("NoSuch") => {
-            (Kind::NotFound, Effect::NotApplied)
-        }
+        400..=499 if NAMELESS.iter().any(|part| code.contains(part)) => (Kind::NotFound, Effect::NotApplied),
         400..=499 if code.contains("ConditionalCheckFailed") || code == "PreconditionFailed" => {
             (Kind::Condition, Effect::Unknown)
         }
-        400..=499 => (Kind::Invalid, Effect::NotApplied),
+        400..=499 | 501 => (Kind::Invalid, Effect::NotApplied),
         _ => (Kind::Unavailable, Effect::Unknown),
     }
 }
@@ -153,6 +157,10 @@ mod tests {
             ("PreconditionFailed", 412, Kind::Condition, Effect::Unknown),
             ("ResourceNotFoundException", 400, Kind::NotFound, Effect::NotApplied),
             ("AWS.SimpleQueueService.NonExistentQueue", 400, Kind::NotFound, Effect::NotApplied),
+            ("QueueDoesNotExist", 400, Kind::NotFound, Effect::NotApplied),
+            ("KmsDisabled", 400, Kind::Denied, Effect::NotApplied),
+            ("KmsThrottled", 400, Kind::Throttled, Effect::Unknown),
+            ("NotImplemented", 501, Kind::Invalid, Effect::NotApplied),
             ("NoSuchKey", 404, Kind::NotFound, Effect::NotApplied),
             ("ValidationException", 400, Kind::Invalid, Effect::NotApplied),
             ("InternalServerError", 500, Kind::Unavailable, Effect::Unknown),

@@ -9,5 +9,6 @@
 pub mod failure;
 pub mod sdk_config;
 
+pub use aws_config::SdkConfig;
 pub use failure::{Failure, Kind, classify};
 pub use sdk_config::{AwsOptions, Service, connect};

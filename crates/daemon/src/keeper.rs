@@ -225,6 +225,7 @@ impl Keeper {
                 .map(|answer| match answer {
                     ReceiptOutcome::Done => Outcome::Until(until),
                     ReceiptOutcome::Lost => Outcome::Lost("the message was delivered again, or is gone".to_owned()),
+                    ReceiptOutcome::Failed => Outcome::Failed("the queue did not prolong this one".to_owned()),
                 })
                 .collect(),
             Err(error) => batch.iter().map(|_| Outcome::Failed(chain(&error))).collect(),

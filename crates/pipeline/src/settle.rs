@@ -14,6 +14,7 @@ use lakehand_domain::timestamp::Timestamp;
 
 use crate::change::{Changed, change};
 use crate::claim::Claimed;
+use crate::dead_letters;
 use crate::error::{Blame, StageError};
 use crate::event::{Received, Record};
 use crate::intake::Intake;
@@ -261,10 +262,15 @@ async fn end(intake: &Intake<'_>, message: &Message, records: &[Ended]) -> Resul
     }
     for record in records {
         if let Fate::Letter { object, reason } = &record.fate {
-            let original =
-                OriginalMessage { id: message.id.clone(), body: message.body.clone(), sent_at: message.sent_at };
+            let original = OriginalMessage {
+                id: message.id.clone(),
+                body: message.body.clone(),
+                sent_at: message.sent_at,
+                attributes: message.attributes.clone(),
+                full_bytes: None,
+            };
             let letter = DeadLetter::of_message(reason.clone(), now, object.clone(), original);
-            intake.ports.dead_letters.send(&letter.body(), Duration::ZERO).await?;
+            dead_letters::send(intake.ports.dead_letters.as_ref(), &letter).await?;
         }
     }
     queue.delete(receipt).await?;
