@@ -1,0 +1,161 @@
+//! What requests must be like.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use super::{Checked, LONGEST_WAIT, Parameters};
+use crate::api::error::ApiError;
+use crate::api::request::Parameter;
+use crate::database::{Target, Warehouse};
+use crate::sql::token::{self, Kind};
+
+/// The most bytes of a statement.
+const LONGEST_STATEMENT: usize = 100 * 1024;
+/// The most statements of a batch.
+const LARGEST_BATCH: usize = 40;
+/// The longest time a session is kept: a day.
+const LONGEST_SESSION: i64 = 24 * 60 * 60;
+
+/// Where a statement is to run, and as whom.
+pub(crate) fn target(
+    workgroup: Option<String>,
+    cluster: Option<String>,
+    database: Option<String>,
+    db_user: Option<&String>,
+    secret_arn: Option<&String>,
+) -> Checked {
+    let warehouse = match (workgroup, cluster) {
+        (Some(_), Some(_)) => {
+            return Err(ApiError::validation("WorkgroupName and ClusterIdentifier cannot both be specified"));
+        }
+        (None, None) => {
+            return Err(ApiError::validation("Either WorkgroupName or ClusterIdentifier must be specified"));
+        }
+        (Some(workgroup), None) => {
+            if db_user.is_some() {
+                return Err(ApiError::validation("DbUser cannot be specified with WorkgroupName"));
+            }
+            Warehouse::Workgroup(workgroup)
+        }
+        (None, Some(cluster)) => {
+            if db_user.is_some() && secret_arn.is_some() {
+                return Err(ApiError::validation("DbUser and SecretArn cannot both be specified"));
+            }
+            Warehouse::Cluster(cluster)
+        }
+    };
+    let database =
+        database.filter(|name| !name.is_empty()).ok_or_else(|| ApiError::validation("Database must be specified"))?;
+    Ok(Target { warehouse, database })
+}
+
+/// Each statement by itself.
+pub(crate) fn sqls(sqls: &[String]) -> Result<(), ApiError> {
+    if sqls.iter().any(|sql| sql.trim().is_empty()) {
+        return Err(ApiError::validation("Sql must not be empty"));
+    }
+    match sqls.iter().find(|sql| sql.len() > LONGEST_STATEMENT) {
+        Some(sql) => Err(ApiError::validation(format!(
+            "The SQL statement has {} bytes, the maximum is {LONGEST_STATEMENT}",
+            sql.len()
+        ))),
+        None => Ok(()),
+    }
+}
+
+/// How many statements.
+pub(crate) fn batch(sqls: &[String]) -> Result<(), ApiError> {
+    if (1..=LARGEST_BATCH).contains(&sqls.len()) {
+        return Ok(());
+    }
+    Err(ApiError::validation(format!("Sqls must have 1 to {LARGEST_BATCH} statements, not {}", sqls.len())))
+}
+
+/// Values for `:name`: each is used by a statement at least.
+pub(crate) fn parameters(parameters: Option<Vec<Parameter>>, sqls: &[String]) -> Result<Parameters, ApiError> {
+    let Some(parameters) = parameters else { return Ok(Parameters::new()) };
+    if parameters.is_empty() {
+        return Err(ApiError::validation("Parameters must not be empty"));
+    }
+    // What cannot be cut into tokens fails when it runs.
+    let used: BTreeSet<String> = sqls
+        .iter()
+        .filter_map(|sql| token::tokens(sql).ok())
+        .flatten()
+        .filter(|token| token.kind == Kind::Parameter)
+        .map(|token| token.text)
+        .collect();
+    let mut values = Parameters::new();
+    for Parameter { name, value } in parameters {
+        if !used.contains(&name) {
+            return Err(ApiError::validation(format!("Parameter {name:?} is not referenced by any SQL statement")));
+        }
+        if values.insert(name.clone(), value).is_some() {
+            return Err(ApiError::validation(format!("Parameter {name:?} is given twice")));
+        }
+    }
+    Ok(values)
+}
+
+/// The name of a statement.
+pub(crate) fn name(name: Option<String>) -> Result<Option<String>, ApiError> {
+    match name {
+        Some(name) if name.len() > 500 => Err(ApiError::validation("StatementName has more than 500 characters")),
+        name => Ok(name),
+    }
+}
+
+/// What makes a call the same as another.
+pub(crate) fn token(token: Option<String>) -> Result<Option<String>, ApiError> {
+    match token {
+        Some(token) if !(1..=64).contains(&token.len()) => {
+            Err(ApiError::validation("ClientToken must have 1 to 64 characters"))
+        }
+        token => Ok(token),
+    }
+}
+
+/// How a result is to be told.
+pub(crate) fn format(format: Option<String>) -> Result<String, ApiError> {
+    match format.as_deref() {
+        None | Some("JSON") => Ok("JSON".to_owned()),
+        _ => Err(ApiError::validation("the stand-in tells results as JSON only")),
+    }
+}
+
+/// How long a call waits.
+pub(crate) fn wait(seconds: Option<i64>) -> Result<Option<Duration>, ApiError> {
+    match seconds {
+        None => Ok(None),
+        Some(seconds) if (0..=LONGEST_WAIT).contains(&seconds) => Ok(Some(Duration::from_secs(seconds.unsigned_abs()))),
+        Some(_) => Err(ApiError::validation(format!("WaitTimeSeconds must be between 0 and {LONGEST_WAIT}"))),
+    }
+}
+
+/// How long a session is kept.
+pub(crate) fn keep_alive(seconds: Option<i64>) -> Result<Option<i64>, ApiError> {
+    match seconds {
+        Some(seconds) if !(0..=LONGEST_SESSION).contains(&seconds) => {
+            Err(ApiError::validation(format!("SessionKeepAliveSeconds must be between 0 and {LONGEST_SESSION}")))
+        }
+        seconds => Ok(seconds),
+    }
+}
+
+/// A statement's number, and which of a batch.
+pub(crate) fn id(id: &str) -> Result<(&str, Option<usize>), ApiError> {
+    let (whole, part) = match id.split_once(':') {
+        None => (id, None),
+        Some((whole, part)) => (whole, Some(part)),
+    };
+    let groups: Vec<&str> = whole.split('-').collect();
+    let lengths = groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]);
+    let letters = whole.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-');
+    let part = part.map(|part| part.parse::<usize>());
+    match part.transpose() {
+        Ok(part) if lengths && letters => Ok((whole, part)),
+        _ => Err(ApiError::validation(
+            "id must satisfy regex pattern: ^[a-z0-9]{8}(-[a-z0-9]{4}){3}-[a-z0-9]{12}(:\\d+)?$",
+        )),
+    }
+}
