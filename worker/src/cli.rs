@@ -85,6 +85,8 @@ pub(crate) enum Command {
     Rejects(RejectsArgs),
     /// Process files again: after a fix, or under a new definition. What is loaded of them is replaced.
     Replay(ReplayArgs),
+    /// Make what the settings name in AWS: queues, notifications, the ledger's table. What is there stays as it is.
+    Provision(ProvisionArgs),
     /// Ask the worker of this machine whether it is well, for health checks: 0 it is, 1 it says what is wrong.
     Ready,
     /// Print the JSON Schema of dataset definitions, for editors.
@@ -232,6 +234,17 @@ pub(crate) struct ReplayArgs {
 pub(crate) struct ExplainArgs {
     /// The object: a URI, a local path, or a path below the landing.
     pub(crate) object: String,
+}
+
+/// Arguments of `provision`.
+#[derive(Debug, Args)]
+pub(crate) struct ProvisionArgs {
+    /// Make the buckets too, where they are missing.
+    #[arg(long)]
+    pub(crate) create_buckets: bool,
+    /// Only say what is missing or different.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// Arguments of `sample`.

@@ -6,6 +6,7 @@ pub(crate) mod explain;
 pub(crate) mod infer;
 pub(crate) mod loads;
 pub(crate) mod preview;
+pub(crate) mod provision;
 pub(crate) mod ready;
 pub(crate) mod rejects;
 pub(crate) mod replay;

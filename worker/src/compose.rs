@@ -1,6 +1,7 @@
 //! From settings to ports: the only place that names backends, one file a port.
 
 mod ledger;
+mod provision;
 mod queue;
 mod reach;
 mod store;
@@ -31,6 +32,7 @@ use lakehand_store::watch::FolderWatch;
 use lakehand_transform::{Engine, Preview};
 use lakehand_warehouse::sqlite::ddl::sqlite_ddl;
 
+pub(crate) use self::provision::provision;
 pub(crate) use self::reach::{Reached, reach};
 use crate::settings::Settings;
 use crate::settings::location::Location;
@@ -104,20 +106,20 @@ pub(crate) async fn ports(settings: &Settings, catalog: Catalog) -> anyhow::Resu
         make_folder(lake).context("lake.url")?;
     }
     make_folder(&settings.daemon.intake.spool).context("spool.folder")?;
-    let clock = clock();
-    let lake = store::open(settings, &settings.lake).await;
+    let worker = worker_id();
+    let lake = store::lake(settings, &worker).await?;
     Ok(Ports {
         queue: queue::open(settings).await?,
         dead_letters: queue::open_dead_letters(settings).await?,
-        ledger: ledger::open(settings).await?,
-        landing: store::open(settings, &settings.landing).await,
+        ledger: ledger::open(settings, &worker).await?,
+        landing: store::landing(settings, &worker).await?,
         transformer: transformer(settings),
-        warehouse: warehouse::open(settings, Arc::clone(&lake)).await?.warehouse,
+        warehouse: warehouse::open(settings, Arc::clone(&lake), &worker).await?.warehouse,
         lake,
         catalog: Arc::new(catalog),
         lake_root: LakeRoot(lake_uri(settings)?),
-        identity: Arc::new(Identity::new(worker_id())),
-        clock,
+        identity: Arc::new(Identity::new(worker)),
+        clock: clock(),
     })
 }
 
@@ -158,13 +160,13 @@ pub(crate) async fn watch(settings: &Settings, catalog: &Catalog) -> anyhow::Res
 }
 
 /// The store of files that land.
-pub(crate) async fn landing(settings: &Settings) -> Arc<dyn ObjectStore> {
-    store::open(settings, &settings.landing).await
+pub(crate) async fn landing(settings: &Settings) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    store::landing(settings, &worker_id()).await
 }
 
 /// The store of the lake.
-pub(crate) async fn lake(settings: &Settings) -> Arc<dyn ObjectStore> {
-    store::open(settings, &settings.lake).await
+pub(crate) async fn lake(settings: &Settings) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    store::lake(settings, &worker_id()).await
 }
 
 /// The queue that messages come from; an embedded one is made where it is missing.
@@ -174,7 +176,7 @@ pub(crate) async fn queue(settings: &Settings) -> anyhow::Result<Arc<dyn Queue>>
 
 /// The ledger, where there is one already: looking makes nothing.
 pub(crate) async fn existing_ledger(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Ledger>>> {
-    if is_there(&settings.ledger)? { Ok(Some(ledger::open(settings).await?)) } else { Ok(None) }
+    if is_there(&settings.ledger)? { Ok(Some(ledger::open(settings, &worker_id()).await?)) } else { Ok(None) }
 }
 
 /// The warehouse, where there is one already: looking makes nothing.
@@ -191,8 +193,9 @@ async fn existing(settings: &Settings) -> anyhow::Result<Option<warehouse::Opene
     if !is_there(&settings.warehouse)? {
         return Ok(None);
     }
-    let lake = store::open(settings, &settings.lake).await;
-    warehouse::open(settings, lake).await.map(Some)
+    let worker = worker_id();
+    let lake = store::lake(settings, &worker).await?;
+    warehouse::open(settings, lake, &worker).await.map(Some)
 }
 
 /// A worker's name that no other process has, before or after.

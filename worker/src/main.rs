@@ -65,6 +65,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Ending, Failure
         Command::Rejects(args) => Box::pin(command::rejects::run(context, args)).await,
         Command::Replay(args) => Box::pin(command::replay::run(context, args)).await,
         Command::Explain(args) => Box::pin(command::explain::run(context, args)).await,
+        Command::Provision(args) => Box::pin(command::provision::run(context, args)).await,
         Command::Ready => command::ready::run(context).await,
         Command::Schema => command::schema::run(context),
         Command::Sample(args) => command::sample::run(context, &args).await,

@@ -47,7 +47,7 @@ pub(crate) async fn run(context: &Context, args: RejectsArgs) -> Result<Ending, 
         }
         return Ok(Ending::Well);
     }
-    let lake = compose::lake(&settings).await;
+    let lake = compose::lake(&settings).await?;
     let mut wanted = Wanted::new(&args)?;
     records(ledger.as_ref(), lake.as_ref(), &selection, |record| wanted.take(record))
         .await

@@ -64,7 +64,7 @@ async fn named(
     catalog: &Catalog,
     texts: &[String],
 ) -> Result<Vec<ObjectUri>, Failure> {
-    let landing = compose::landing(settings).await;
+    let landing = compose::landing(settings).await?;
     let mut objects = Vec::with_capacity(texts.len());
     for text in texts {
         let uri = object_of(context, settings, text)?;

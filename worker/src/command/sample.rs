@@ -63,7 +63,7 @@ impl Target {
 
     async fn landing(context: &Context) -> Result<Self, Failure> {
         let settings = context.settings()?;
-        Ok(Self::Landing { uri: compose::landing_uri(&settings)?, store: compose::landing(&settings).await })
+        Ok(Self::Landing { uri: compose::landing_uri(&settings)?, store: compose::landing(&settings).await? })
     }
 
     async fn write(&self, name: &str, bytes: Vec<u8>) -> anyhow::Result<()> {
