@@ -94,7 +94,7 @@ pub(crate) async fn config(url: &str) -> SdkConfig {
         region: Some("eu-central-1".to_owned()),
         endpoint_url: Some(url.to_owned()),
         // Machines that test are busy.
-        attempt_timeout: Duration::from_secs(60),
+        attempt_timeout: Duration::from_mins(1),
         ..AwsOptions::default()
     };
     let credentials = SharedCredentialsProvider::new(Credentials::from_keys("test", "test", None));

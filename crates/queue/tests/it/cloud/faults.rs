@@ -81,7 +81,7 @@ async fn a_prolongation_survives_resets_failures_and_a_lost_answer() {
     for fault in [RESET, BUSY, LOST] {
         world.meets("ChangeMessageVisibilityBatch", 1, fault).await;
     }
-    let outcome = world.queue.extend(&[message.receipt.clone()], LONG).await.unwrap();
+    let outcome = world.queue.extend(std::slice::from_ref(&message.receipt), LONG).await.unwrap();
     assert_eq!(outcome, [ReceiptOutcome::Done]);
     assert_eq!(world.fired("ChangeMessageVisibilityBatch").await, 3);
     let seen = world.direct.receive(10, LONG, SHORT + SHORT).await.unwrap();
