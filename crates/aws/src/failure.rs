@@ -118,7 +118,9 @@ where
 /// A refusal is sure not to have happened. A throttled or failed attempt, or one whose condition does not hold, may follow
 /// one whose answer was lost.
 fn of_answer(code: Option<&str>, status: u16) -> (Kind, Effect) {
+    // Of the older protocol of SQS some codes still have their first name.
     let code = code.unwrap_or_default();
+    let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
     if THROTTLED.contains(&code) || status == 429 {
         return (Kind::Throttled, Effect::Unknown);
     }
@@ -157,6 +159,7 @@ mod tests {
             ("PreconditionFailed", 412, Kind::Condition, Effect::Unknown),
             ("ResourceNotFoundException", 400, Kind::NotFound, Effect::NotApplied),
             ("AWS.SimpleQueueService.NonExistentQueue", 400, Kind::NotFound, Effect::NotApplied),
+            ("AWS.SimpleQueueService.RequestThrottled", 400, Kind::Throttled, Effect::Unknown),
             ("QueueDoesNotExist", 400, Kind::NotFound, Effect::NotApplied),
             ("KmsDisabled", 400, Kind::Denied, Effect::NotApplied),
             ("KmsThrottled", 400, Kind::Throttled, Effect::Unknown),

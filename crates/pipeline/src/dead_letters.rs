@@ -6,7 +6,8 @@ use lakehand_domain::dead_letter::DeadLetter;
 use lakehand_domain::id::MessageId;
 use lakehand_domain::port::queue::{Queue, QueueError, message_bytes};
 
-/// Sends a letter. One that the queue does not take for its length is shortened by what its replay can do without.
+/// Sends a letter. One that the queue does not take for its length is shortened by what its replay can do without; in
+/// the end what it is about is sent as it came, and the log alone says why.
 ///
 /// # Errors
 /// What the queue says; [`QueueError::TooLong`] where nothing shorter would do. What the letter is about must be kept
@@ -15,8 +16,13 @@ pub async fn send(dead_letters: &dyn Queue, letter: &DeadLetter) -> Result<Messa
     let attributes = letter.attributes();
     let whole = dead_letters.send_with(&letter.body(), &attributes, Duration::ZERO).await;
     let Err(QueueError::TooLong { most, bytes, .. }) = whole else { return whole };
-    let room = most.saturating_sub(message_bytes("", &attributes));
-    let Some(body) = letter.body_within(room) else { return whole };
-    tracing::warn!(bytes, most, kind = letter.kind.as_str(), "a dead letter is too long, and is sent shortened");
-    dead_letters.send_with(&body, &attributes, Duration::ZERO).await
+    let (kind, reason) = (letter.kind.as_str(), letter.reason.as_str());
+    tracing::warn!(bytes, most, kind, reason, "a dead letter is too long, and is sent shortened");
+    if let Some(body) = letter.body_within(most.saturating_sub(message_bytes("", &attributes))) {
+        return dead_letters.send_with(&body, &attributes, Duration::ZERO).await;
+    }
+    match &letter.original {
+        Some(original) if original.body.len() <= most => dead_letters.send(&original.body, Duration::ZERO).await,
+        _ => whole,
+    }
 }

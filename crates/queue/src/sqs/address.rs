@@ -57,7 +57,7 @@ impl QueueAddress {
         {
             return Err(malformed());
         }
-        if name.ends_with(".fifo") {
+        if name.strip_suffix(".fifo").is_some() {
             return Err(AddressError::Fifo { name: name.to_owned() });
         }
         if is_url {

@@ -127,13 +127,12 @@ async fn send(requests: &impl Requests, mut batch: Vec<Waiting>) {
         told = AssertUnwindSafe(requests.send(&asks)).catch_unwind() => told,
         _ = join_all(answers.iter_mut().map(oneshot::Sender::closed)) => return,
     };
-    match told {
-        Ok(told) => {
-            for (answer, told) in answers.into_iter().zip(told) {
-                // Whoever has gone does not want to know.
-                drop(answer.send(told));
-            }
-        }
-        Err(_) => tracing::error!("a request to the queue panicked; its receipts are told of no outcome"),
+    let Ok(told) = told else {
+        tracing::error!("a request to the queue panicked; its receipts are told of no outcome");
+        return;
+    };
+    for (answer, told) in answers.into_iter().zip(told) {
+        // Whoever has gone does not want to know.
+        drop(answer.send(told));
     }
 }

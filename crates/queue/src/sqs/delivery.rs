@@ -68,7 +68,7 @@ pub(super) fn sent_body(body: &str) -> String {
         if is_allowed(character) {
             text.push(character);
         } else {
-            text.push_str(&format!("\\u{:04x}", u32::from(character)));
+            text.extend(format!("\\u{:04x}", u32::from(character)).chars());
         }
     }
     text

@@ -34,8 +34,6 @@ impl Emulator {
         let name = format!("lakehand-test-{}", suffix());
         let attributes: HashMap<_, _> =
             attributes.iter().map(|(name, value)| (name.clone(), (*value).to_owned())).collect();
-        let longest = (QueueAttributeName::MaximumMessageSize, "1048576".to_owned());
-        let attributes = std::iter::once(longest).chain(attributes).collect();
         self.client.create_queue().queue_name(&name).set_attributes(Some(attributes)).send().await.unwrap();
         name
     }

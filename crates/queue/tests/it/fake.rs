@@ -93,7 +93,8 @@ pub(crate) async fn config(url: &str) -> SdkConfig {
     let options = AwsOptions {
         region: Some("eu-central-1".to_owned()),
         endpoint_url: Some(url.to_owned()),
-        attempt_timeout: Duration::from_secs(10),
+        // Machines that test are busy.
+        attempt_timeout: Duration::from_mins(1),
         ..AwsOptions::default()
     };
     let credentials = SharedCredentialsProvider::new(Credentials::from_keys("test", "test", None));

@@ -106,9 +106,9 @@ async fn a_visibility_that_is_refused_is_no_lost_receipt() {
 async fn one_receipt_does_not_take_the_others_with_it() {
     const TEXT: &str = "Value x for parameter ReceiptHandle is invalid.";
     // As some do: the whole request is refused for one of its entries.
-    let fake = Fake::new(|_, call| match call.entries().iter().any(|(_, handle)| handle == "bad") {
-        true => Reply::Error("InvalidParameterValue", TEXT),
-        false => all_done(call),
+    let fake = Fake::new(|_, call| {
+        let is_bad = call.entries().iter().any(|(_, handle)| handle == "bad");
+        if is_bad { Reply::Error("InvalidParameterValue", TEXT) } else { all_done(call) }
     });
     let fake = fake.await;
     let queue = fake.queue(clock()).await;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use lakehand_domain::port::queue::{Queue, ReceiptOutcome};
+use lakehand_domain::fault::chain;
+use lakehand_domain::port::queue::{Queue, QueueError, ReceiptOutcome};
 use lakehand_queue::sqs::SqsQueue;
 use lakehand_testkit::microburst::Microburst;
 use lakehand_testkit::services::emulator;
@@ -45,13 +46,14 @@ impl World {
 /// The answer breaks off after the call took effect.
 const LOST: &str = r#""response": {"abort_frac": 0.3}"#;
 const RESET: &str = r#""reset": true"#;
+const BUSY: &str = r#""error": {"code": "ServiceUnavailable", "status": 503}"#;
 const THROTTLED: &str = r#""error": {"code": "RequestThrottled"}"#;
 
 #[tokio::test]
 async fn a_queue_url_of_the_upstream_does_not_lead_past_the_proxy() {
     let world = world().await;
     // The emulator's answer to GetQueueUrl names the emulator; had it been followed, nothing would be seen here.
-    world.meets("SendMessage", 1, THROTTLED).await;
+    world.meets("SendMessage", 1, BUSY).await;
     world.queue.send("a", NONE).await.unwrap();
     assert_eq!(world.fired("SendMessage").await, 1);
 }
@@ -72,19 +74,28 @@ async fn a_lost_answer_to_a_deletion_is_no_lost_deletion() {
 }
 
 #[tokio::test]
-async fn a_prolongation_survives_resets_throttling_and_a_lost_answer() {
+async fn a_prolongation_survives_resets_failures_and_a_lost_answer() {
     let world = world().await;
     world.direct.send("a", NONE).await.unwrap();
     let message = world.queue.receive(10, SHORT, NONE).await.unwrap().remove(0);
-    for fault in [RESET, THROTTLED, LOST] {
+    for fault in [RESET, BUSY, LOST] {
         world.meets("ChangeMessageVisibilityBatch", 1, fault).await;
     }
-    let outcome = world.queue.extend(&[message.receipt.clone()], LONG).await.unwrap();
+    let outcome = world.queue.extend(std::slice::from_ref(&message.receipt), LONG).await.unwrap();
     assert_eq!(outcome, [ReceiptOutcome::Done]);
     assert_eq!(world.fired("ChangeMessageVisibilityBatch").await, 3);
     let seen = world.direct.receive(10, LONG, SHORT + SHORT).await.unwrap();
     assert_eq!(seen, [], "it is hidden beyond its first visibility");
     assert_eq!(world.queue.delete(&[message.receipt]).await.unwrap(), [ReceiptOutcome::Done]);
+}
+
+#[tokio::test]
+async fn a_queue_that_throttles_is_unavailable_and_not_refusing() {
+    let world = world().await;
+    world.meets("ReceiveMessage", 9, THROTTLED).await;
+    let error = world.queue.receive(10, LONG, NONE).await.unwrap_err();
+    assert!(matches!(error, QueueError::Unavailable { operation: "receive", .. }), "{error:?}");
+    assert!(chain(&error).contains("RequestThrottled"), "{}", chain(&error));
 }
 
 #[tokio::test]
