@@ -128,7 +128,7 @@ impl Observer for Board {
 
     fn record_ended(&self, _: &MessageId, _: Option<FileInWork<'_>>, fate: &Fate) {
         match fate {
-            Fate::Ignored => self.tally(true, |tally| tally.ignored += 1),
+            Fate::Ignored { what } => self.tally(true, |tally| tally.ignore(what)),
             Fate::Written { dataset, summary, .. } => {
                 self.tally(true, |tally| {
                     tally.written += 1;
