@@ -19,6 +19,7 @@ use lakehand_domain::port::landing_watch::LandingWatch;
 use lakehand_domain::port::ledger::Ledger;
 use lakehand_domain::port::object_store::{ObjectBody, ObjectStore};
 use lakehand_domain::port::queue::Queue;
+use lakehand_domain::port::redrive::RedriveAll;
 use lakehand_domain::port::warehouse::{QueryWarehouse, Warehouse};
 use lakehand_ledger::sqlite::SqliteLedger;
 use lakehand_pipeline::ports::{Identity, LakeRoot, Ports};
@@ -218,6 +219,13 @@ pub(crate) async fn existing_query(settings: &Settings) -> anyhow::Result<Option
 /// The queue that messages come from; it is made where it is missing.
 pub(crate) fn queue(settings: &Settings) -> anyhow::Result<Arc<dyn Queue>> {
     open_queue(settings, QUEUE, Some(redrive()), &clock())
+}
+
+/// The move of all dead letters by the queue's service; `None` where there is no such service.
+pub(crate) fn redrive_all(settings: &Settings) -> Option<Arc<dyn RedriveAll>> {
+    match &settings.queue {
+        Location::Sqlite(_) | Location::Folder(_) => None,
+    }
 }
 
 fn redrive() -> Redrive {

@@ -49,7 +49,7 @@ fn run(cli: Cli) -> Result<Ending, Failure> {
 /// A daemon says what it does. Where a person watches a drain's progress, only what is wrong breaks in.
 fn default_level(command: &Command) -> &'static str {
     match command {
-        Command::Run(args) if !(args.drain && io::stderr().is_terminal()) => "info",
+        Command::Run(args) if args.is_endless() || !io::stderr().is_terminal() => "info",
         _ => "warn",
     }
 }

@@ -112,12 +112,18 @@ impl Daemon {
         self.snapshot.subscribe()
     }
 
-    /// Runs until `shutdown` is cancelled, or in [`Mode::Drain`] until there is nothing left to do. Then takes nothing
-    /// new, lets what is in work come to its end within the deadline, gives back the rest, and reports.
-    pub async fn run(self, mode: Mode, shutdown: CancellationToken) -> Result<RunReport, DaemonError> {
-        let Self { ports, settings, watch, snapshot } = self;
+    /// What a run is made of.
+    pub(crate) fn apart(self) -> (Ports, DaemonSettings, Arc<Board>) {
+        let Self { ports, settings, snapshot, .. } = self;
         let datasets = ports.catalog.iter().map(|dataset| &dataset.id);
         let board = Arc::new(Board::new(Arc::clone(&ports.clock), snapshot, datasets));
+        (ports, settings, board)
+    }
+
+    /// Runs until `shutdown` is cancelled, or in [`Mode::Drain`] until there is nothing left to do. Then takes nothing
+    /// new, lets what is in work come to its end within the deadline, gives back the rest, and reports.
+    pub async fn run(mut self, mode: Mode, shutdown: CancellationToken) -> Result<RunReport, DaemonError> {
+        let (watch, (ports, settings, board)) = (self.watch.take(), self.apart());
         let in_flight = Arc::new(InFlight::new(Arc::clone(&ports.clock), Arc::clone(&board) as Arc<dyn Observer>));
         let run = Run { ports, settings, board, in_flight };
         let signals = Signals::default();
@@ -141,7 +147,7 @@ impl Daemon {
     }
 }
 
-fn unasked(ended: Result<TaskKind, DaemonError>) -> DaemonError {
+pub(crate) fn unasked(ended: Result<TaskKind, DaemonError>) -> DaemonError {
     let error = match ended {
         Ok(kind) => DaemonError::Task { task: kind.to_string(), message: "it returned".to_owned() },
         Err(error) => error,
@@ -197,7 +203,7 @@ impl Run {
         drained
     }
 
-    fn start_loading(&self, tasks: &mut Tasks, signals: &Signals, dataset: &Arc<Dataset>, mode: Mode) {
+    pub(crate) fn start_loading(&self, tasks: &mut Tasks, signals: &Signals, dataset: &Arc<Dataset>, mode: Mode) {
         let mut settings = self.settings.loading.clone();
         if mode == Mode::Drain {
             settings.linger = Duration::ZERO;
@@ -253,7 +259,7 @@ async fn take_in(run: Run, signals: Signals, mode: Mode, empty: watch::Sender<u6
 }
 
 /// Publishes what nobody tells of by itself: which files are in work, and how many messages there are.
-async fn publish(run: Run, over: CancellationToken) {
+pub(crate) async fn publish(run: Run, over: CancellationToken) {
     let mut looks = 0_u32;
     loop {
         run.board.working(run.in_flight.files());

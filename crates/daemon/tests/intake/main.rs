@@ -13,4 +13,5 @@ mod gate;
 mod keeper;
 mod landing;
 mod letters;
+mod replay;
 mod running;
