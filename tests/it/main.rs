@@ -4,4 +4,5 @@ mod architecture;
 mod cli;
 mod errors;
 mod harness;
+mod letters;
 mod torture;

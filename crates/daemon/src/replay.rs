@@ -31,6 +31,7 @@ use crate::snapshot::Phase;
 use crate::supervisor::{TaskKind, Tasks};
 
 use follow::until_over;
+use lines::Lines;
 use pass::{End, LetterPass, Outbox};
 pub use report::{LetterLine, LetterOutcome, ReplayReport};
 pub use selection::{LetterReason, LetterSelection};
@@ -156,6 +157,6 @@ async fn finish(pass: &LetterPass, run: RunReport) -> ReplayReport {
         Some(End::Complete) | None => None,
     };
     let letters = pass.lines(|lines| lines.letters());
-    let (lines, unlisted) = pass.lines(|lines| lines.finish());
+    let (lines, unlisted) = pass.lines(Lines::finish);
     ReplayReport { run, lines, letters, unlisted, others, newer, hidden_elsewhere, cut_short, hidden_until }
 }

@@ -77,16 +77,12 @@ async fn stand(run: &Run, pass: &LetterPass, id: &EntryId) -> Result<Stand, Ledg
         }
         EntryState::Written { .. } => {
             let health = run.board.state().families.get(&dataset).cloned().unwrap_or_default();
-            match why_stuck(&health) {
-                Some(why) => {
-                    waits(&why);
-                    Ok(Stand::Stuck)
-                }
-                None => {
-                    waits(&why_not_yet(&health));
-                    Ok(Stand::Moves)
-                }
+            if let Some(why) = why_stuck(&health) {
+                waits(&why);
+                return Ok(Stand::Stuck);
             }
+            waits(&why_not_yet(&health));
+            Ok(Stand::Moves)
         }
     }
 }

@@ -113,11 +113,9 @@ impl LetterOutcome {
 
     /// Whether nothing is left to be done or looked at.
     pub fn is_well(&self) -> bool {
-        match self {
-            Self::Loaded | Self::GoneOn(_) | Self::Ignored { .. } => true,
-            Self::WouldReplay | Self::WouldGo(_) | Self::WouldWait => true,
-            Self::Written { .. } | Self::SetAsideAgain(_) => false,
-            Self::InFlight | Self::Failed { .. } | Self::GivenBack => false,
-        }
+        !matches!(
+            self,
+            Self::Written { .. } | Self::SetAsideAgain(_) | Self::InFlight | Self::Failed { .. } | Self::GivenBack
+        )
     }
 }

@@ -90,19 +90,16 @@ impl Letter {
             })
             .collect();
         let mut datasets: BTreeSet<DatasetId> = objects.iter().filter_map(|(_, dataset)| dataset.clone()).collect();
-        let (reason, why, at, entry) = match decoded.letter {
-            Some(DeadLetter { kind, reason, at, dataset, entry, generation, .. }) => {
+        let letter = decoded.letter;
+        let (reason, why, at, entry) =
+            if let Some(DeadLetter { kind, reason, at, dataset, entry, generation, .. }) = letter {
                 datasets.extend(dataset);
                 (LetterReason::SetAside(kind), reason, at, entry.zip(generation))
-            }
-            None => {
-                let why = format!(
-                    "the queue gave it up, or somebody sent it; delivered {} times here",
-                    message.delivery_count
-                );
+            } else {
+                let count = message.delivery_count;
+                let why = format!("the queue gave it up, or somebody sent it; delivered {count} times here");
                 (LetterReason::Raw, why, message.sent_at, None)
-            }
-        };
+            };
         Self { message: message.id.clone(), reason, why, at, entry, objects, datasets }
     }
 }

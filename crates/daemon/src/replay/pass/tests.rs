@@ -61,10 +61,12 @@ impl Site {
         for _ in 0..10_000 {
             for message in self.pass.receive(10, SHORT, Duration::ZERO).await.unwrap() {
                 let ended = settlement(&message);
-                match &ended {
-                    Settlement::Deleted => drop(self.pass.delete(&[message.receipt.clone()]).await.unwrap()),
-                    _ => drop(self.pass.extend(&[message.receipt.clone()], SHORT).await.unwrap()),
-                }
+                let receipt = std::slice::from_ref(&message.receipt);
+                let told = match &ended {
+                    Settlement::Deleted => self.pass.delete(receipt).await,
+                    _ => self.pass.extend(receipt, SHORT).await,
+                };
+                assert_eq!(told.unwrap(), [ReceiptOutcome::Done]);
                 self.pass.message_settled(&message.id, &ended);
                 bodies.push(message.body);
             }
