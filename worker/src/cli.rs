@@ -83,6 +83,10 @@ pub(crate) enum Command {
     Explain(ExplainArgs),
     /// Process files again: after a fix, or under a new definition. What is loaded of them is replaced.
     Replay(ReplayArgs),
+    /// Pause loading, on all replicas: files go on becoming Parquet in the lake, and wait there.
+    Pause(PauseArgs),
+    /// Resume loading.
+    Resume(ResumeArgs),
     /// Print the JSON Schema of dataset definitions, for editors.
     Schema,
     /// Write sample files of the demo's kind, for trying and measuring.
@@ -213,6 +217,25 @@ pub(crate) struct ReplayArgs {
     /// The objects: URIs, local paths, or paths below the landing.
     #[arg(required = true)]
     pub(crate) objects: Vec<String>,
+}
+
+/// Arguments of `pause`.
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// Only of this dataset. Default: of all.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
+    /// For how long, such as 2h. Default: until it is resumed.
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) length: Option<String>,
+}
+
+/// Arguments of `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// Only of this dataset. Default: the pause of all.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
 }
 
 /// Arguments of `explain`.

@@ -64,6 +64,8 @@ async fn dispatch(context: &Context, command: Command) -> Result<Ending, Failure
         Command::Loads(args) => Box::pin(command::loads::run(context, args)).await,
         Command::Replay(args) => Box::pin(command::replay::run(context, args)).await,
         Command::Explain(args) => Box::pin(command::explain::run(context, args)).await,
+        Command::Pause(args) => Box::pin(command::pause::pause(context, args)).await,
+        Command::Resume(args) => Box::pin(command::pause::resume(context, args)).await,
         Command::Schema => command::schema::run(context),
         Command::Sample(args) => command::sample::run(context, &args),
     }

@@ -22,6 +22,7 @@ use crate::intake::{self, Until};
 use crate::landing::{self, LandingSettings};
 use crate::letters;
 use crate::loading::LoadingTask;
+use crate::loading::pause::PauseWindows;
 use crate::report::RunReport;
 use crate::shutdown::{Signals, shut_down};
 use crate::snapshot::{Phase, Snapshot};
@@ -43,6 +44,8 @@ pub struct DaemonSettings {
     pub landing: LandingSettings,
     /// From the lake to the warehouse.
     pub loading: LoadingSettings,
+    /// When nothing is loaded, by the clock.
+    pub pause: PauseWindows,
     /// Finding what was abandoned, and deleting what is dead.
     pub sweeper: SweeperSettings,
     /// How long calls may take.
@@ -59,6 +62,7 @@ impl Default for DaemonSettings {
             intake: IntakeSettings::default(),
             landing: LandingSettings::default(),
             loading: LoadingSettings::default(),
+            pause: PauseWindows::default(),
             sweeper: SweeperSettings::default(),
             deadlines: Deadlines::default(),
             drain_deadline: Duration::from_secs(30),
@@ -198,7 +202,7 @@ impl Run {
         self.keep_alive(tasks, TaskKind::Landing, signals, move || {
             // Begun anew after a panic it goes without its watch: listings find what lands.
             let (run, stop, watch) = (run.clone(), stop.clone(), watch.take());
-            async move { landing::run(&run.ports, &run.settings.landing, watch, &stop).await }
+            async move { landing::run(&run.ports, &run.settings.landing, watch, run.board.as_ref(), &stop).await }
         });
         drained
     }
@@ -214,6 +218,7 @@ impl Run {
             let task = LoadingTask {
                 ports: run.ports.clone(),
                 settings: settings.clone(),
+                windows: run.settings.pause.clone(),
                 dataset: Arc::clone(&dataset),
                 board: Arc::clone(&run.board),
                 stop: signals.stop.clone(),

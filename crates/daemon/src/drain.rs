@@ -182,6 +182,9 @@ pub(crate) fn why_not_yet(health: &FamilyHealth) -> String {
 
 /// Why what is written will not be loaded soon.
 pub(crate) fn why_stuck(health: &FamilyHealth) -> Option<String> {
+    if let Some(why) = &health.paused {
+        return Some(format!("files are written, and loading is paused {why}"));
+    }
     let error = health.last_error.as_deref().unwrap_or("no reason was given");
     if health.state == FamilyState::StandingAside {
         return Some(format!("files are written and left to workers of the newer definition: {error}"));

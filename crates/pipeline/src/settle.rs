@@ -133,6 +133,7 @@ pub(crate) fn record(
         Record::Bad { .. } | Record::Ignored { .. } => None,
     };
     let ended = ended.unwrap_or_else(|error| {
+        tell_outside(intake, &error);
         let delay = retry_delay(intake, &error, message.delivery_count.max(1), message.id.as_str());
         Ended::of(Fate::Later { at: intake.now().plus(delay), error: Some(said(&error)) })
     });
@@ -168,7 +169,15 @@ fn used_up(attempts: u32, last: &str) -> SetAsideReason {
     SetAsideReason { kind: SetAsideKind::AttemptsExhausted, message }
 }
 
+/// Whoever looks on learns of failures that are no file's.
+fn tell_outside(intake: &Intake<'_>, error: &StageError) {
+    if error.blame == Blame::Infrastructure {
+        intake.observer.outside_failed(&said(error));
+    }
+}
+
 async fn interrupted(intake: &Intake<'_>, claimed: &Claimed, error: StageError) -> Fate {
+    tell_outside(intake, &error);
     let now = intake.now();
     let entry = claimed.entry();
     let text = said(&error);
