@@ -119,7 +119,7 @@ fn listing(reader: &mut Reader, scheme: &str) -> LandingSettings {
     LandingSettings {
         listed: reader.choice("listing.enabled", &["true", "false"], "true") == "true",
         reach,
-        interval: reader.duration("listing.interval", 100 * MILLISECOND..=30 * DAY, usual.interval),
+        interval: reader.duration("listing.interval", 100 * MILLISECOND..=DAY, usual.interval),
         settle: reader.duration("listing.settle_time", Duration::ZERO..=DAY, usual.settle),
         max_pages: reader.count("listing.max_pages", 1..=10_000_000, usual.max_pages),
         pages_per_second: reader.count("listing.pages_per_second", 1..=1000, usual.pages_per_second),

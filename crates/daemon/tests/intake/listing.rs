@@ -2,10 +2,11 @@
 
 use std::fs;
 use std::sync::{Arc, Mutex};
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, UNIX_EPOCH};
 
 use lakehand_daemon::SystemClock;
 use lakehand_daemon::landing::{LandingSettings, ListingObserver, Reach, SweepReport, run, sweep_once, sweep_settled};
+use lakehand_domain::clock::Clock;
 use lakehand_domain::entry::StateName;
 use lakehand_domain::port::ledger::Ledger;
 use lakehand_domain::port::queue::Queue;
@@ -34,7 +35,8 @@ fn world(plan: FaultPlan) -> World {
 /// A file that landed so long ago.
 fn land(world: &World, name: &str, ago: Duration) {
     world.land(name, name);
-    fs::File::options().write(true).open(world.landed(name)).unwrap().set_modified(SystemTime::now() - ago).unwrap();
+    let at = Duration::from_micros(SystemClock.now().minus(ago).micros().unsigned_abs());
+    fs::File::options().write(true).open(world.landed(name)).unwrap().set_modified(UNIX_EPOCH + at).unwrap();
 }
 
 /// The numbers that the ledger keeps of listings.
