@@ -4,5 +4,7 @@ mod architecture;
 mod cli;
 mod errors;
 mod harness;
+mod letters;
+mod pause;
 mod rejects;
 mod torture;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 const EXIT_CODES: &str = "\
 Exit codes:
   0   all is well
-  1   some files failed (run --drain, preview, infer), or nothing is known (explain)
+  1   some files failed (run --drain, run --replay-dead-letters, preview, infer), or nothing is known (explain)
   2   the command line is wrong
   64  settings or definitions are wrong
   70  something outside failed (a folder, a database, the disk), or it was stopped at once by a second signal";
@@ -85,6 +85,10 @@ pub(crate) enum Command {
     Rejects(RejectsArgs),
     /// Process files again: after a fix, or under a new definition. What is loaded of them is replaced.
     Replay(ReplayArgs),
+    /// Pause loading, on all replicas: files go on becoming Parquet in the lake, and wait there.
+    Pause(PauseArgs),
+    /// Resume loading.
+    Resume(ResumeArgs),
     /// Make what the settings name in AWS: queues, notifications, the ledger's table. What is there stays as it is.
     Provision(ProvisionArgs),
     /// Ask the worker of this machine whether it is well, for health checks: 0 it is, 1 it says what is wrong.
@@ -116,6 +120,47 @@ pub(crate) struct RunArgs {
     /// Work until the queue is empty and everything written is loaded, then stop.
     #[arg(long)]
     pub(crate) drain: bool,
+    /// Replay dead letters instead: each file that was set aside is begun again, then stop. What has gone on since stays
+    /// as it is.
+    #[arg(long, conflicts_with = "drain")]
+    pub(crate) replay_dead_letters: bool,
+    /// Which of them.
+    #[command(flatten)]
+    pub(crate) letters: LetterArgs,
+    /// Have the queue's service move all dead letters back to the queue, where it can, and wait until it has.
+    #[arg(long, conflicts_with_all = ["drain", "replay_dead_letters"])]
+    pub(crate) redrive_all: bool,
+}
+
+impl RunArgs {
+    /// Whether it goes on until it is stopped.
+    pub(crate) fn is_endless(&self) -> bool {
+        !(self.drain || self.replay_dead_letters || self.redrive_all)
+    }
+}
+
+/// Which dead letters `run --replay-dead-letters` replays.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "With --replay-dead-letters")]
+pub(crate) struct LetterArgs {
+    /// Only files of this dataset.
+    #[arg(long, short, value_name = "NAME", requires = "replay_dead_letters")]
+    pub(crate) dataset: Option<String>,
+    /// Only what was set aside since: a duration such as 24h, or an instant such as 2026-11-21T08:00:00Z.
+    #[arg(long, value_name = "WHEN", requires = "replay_dead_letters")]
+    pub(crate) since: Option<String>,
+    /// Only what was set aside before.
+    #[arg(long, value_name = "WHEN", requires = "replay_dead_letters")]
+    pub(crate) until: Option<String>,
+    /// Only what was set aside for this reason, such as too_many_rejects; raw: what the queue itself gave up.
+    #[arg(long, value_name = "KIND", requires = "replay_dead_letters")]
+    pub(crate) reason: Option<String>,
+    /// At most this many letters.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 10_000, requires = "replay_dead_letters", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    /// Show what would be replayed and change nothing.
+    #[arg(long, requires = "replay_dead_letters")]
+    pub(crate) dry_run: bool,
 }
 
 /// Arguments of `preview`.
@@ -227,6 +272,25 @@ pub(crate) struct ReplayArgs {
     /// Only say which.
     #[arg(long)]
     pub(crate) dry_run: bool,
+}
+
+/// Arguments of `pause`.
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// Only of this dataset. Default: of all.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
+    /// For how long, such as 2h. Default: until it is resumed.
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) length: Option<String>,
+}
+
+/// Arguments of `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// Only of this dataset. Default: the pause of all.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
 }
 
 /// Arguments of `explain`.

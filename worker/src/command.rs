@@ -5,6 +5,7 @@ pub(crate) mod demo;
 pub(crate) mod explain;
 pub(crate) mod infer;
 pub(crate) mod loads;
+pub(crate) mod pause;
 pub(crate) mod preview;
 pub(crate) mod provision;
 pub(crate) mod ready;

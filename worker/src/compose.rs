@@ -25,6 +25,7 @@ use lakehand_domain::port::landing_watch::LandingWatch;
 use lakehand_domain::port::ledger::Ledger;
 use lakehand_domain::port::object_store::{ObjectBody, ObjectStore};
 use lakehand_domain::port::queue::Queue;
+use lakehand_domain::port::redrive::RedriveAll;
 use lakehand_domain::port::warehouse::{QueryWarehouse, Warehouse};
 use lakehand_pipeline::ports::{Identity, LakeRoot, Ports};
 use lakehand_store::file::{Durability, FileStore};
@@ -187,6 +188,11 @@ pub(crate) async fn existing_warehouse(settings: &Settings) -> anyhow::Result<Op
 /// The warehouse as one that answers questions of people, where there is one already.
 pub(crate) async fn existing_query(settings: &Settings) -> anyhow::Result<Option<Arc<dyn QueryWarehouse>>> {
     Ok(existing(settings).await?.map(|opened| opened.query))
+}
+
+/// The move of all dead letters by the queue's service; `None` where there is no such service.
+pub(crate) async fn redrive_all(settings: &Settings) -> anyhow::Result<Option<Arc<dyn RedriveAll>>> {
+    queue::redrive_all(settings).await
 }
 
 async fn existing(settings: &Settings) -> anyhow::Result<Option<warehouse::Opened>> {

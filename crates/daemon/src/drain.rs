@@ -170,7 +170,7 @@ async fn count(run: &Run, dataset: &Dataset, state: StateName) -> Result<u64, Lo
 }
 
 /// What is written and goes on, as a drain says that runs out of patience.
-fn why_not_yet(health: &FamilyHealth) -> String {
+pub(crate) fn why_not_yet(health: &FamilyHealth) -> String {
     match &health.last_error {
         Some(error) => format!("files are written and wait to be loaded, which failed last: {error}"),
         None if health.state == FamilyState::Elsewhere => {
@@ -181,7 +181,10 @@ fn why_not_yet(health: &FamilyHealth) -> String {
 }
 
 /// Why what is written will not be loaded soon.
-fn why_stuck(health: &FamilyHealth) -> Option<String> {
+pub(crate) fn why_stuck(health: &FamilyHealth) -> Option<String> {
+    if let Some(why) = &health.paused {
+        return Some(format!("files are written, and loading is paused {why}"));
+    }
     let error = health.last_error.as_deref().unwrap_or("no reason was given");
     if health.state == FamilyState::StandingAside {
         return Some(format!("files are written and left to workers of the newer definition: {error}"));

@@ -5,18 +5,23 @@ use std::time::Duration;
 
 use lakehand_dataset::dataset::Dataset;
 use lakehand_domain::fault::chain;
+use lakehand_pipeline::error::Stage;
 use lakehand_pipeline::loading::{LoadError, LoadOutcome, Loader, LoadingSettings, Memory, Standing, load};
 use lakehand_pipeline::ports::Ports;
 use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
+use crate::loading::pause::{PauseWindows, why_paused};
 use crate::snapshot::FamilyState;
+
+pub(crate) mod pause;
 
 /// The task of one dataset.
 #[derive(Debug)]
 pub(crate) struct LoadingTask {
     pub(crate) ports: Ports,
     pub(crate) settings: LoadingSettings,
+    pub(crate) windows: PauseWindows,
     pub(crate) dataset: Arc<Dataset>,
     pub(crate) board: Arc<Board>,
     /// No new pass begins.
@@ -27,6 +32,8 @@ pub(crate) struct LoadingTask {
 
 /// How one pass ended.
 enum Pass {
+    /// None was begun, for this reason.
+    Paused(String),
     Done(Result<LoadOutcome, LoadError>),
     Elsewhere,
     Aborted,
@@ -44,6 +51,11 @@ impl LoadingTask {
             let written = wake.notified();
             let pause = match self.pass(&mut memory).await {
                 Pass::Aborted => break,
+                Pass::Paused(why) => {
+                    self.paused(why);
+                    self.wait(self.settings.poll).await;
+                    continue;
+                }
                 Pass::Elsewhere => {
                     self.board.family(&self.dataset.id, |family| family.state = FamilyState::Elsewhere);
                     Some(self.settings.lease / 3)
@@ -89,11 +101,17 @@ impl LoadingTask {
 
     /// One pass under the dataset's lease, which is prolonged while the pass lasts.
     async fn pass(&self, memory: &mut Memory) -> Pass {
+        match why_paused(&self.ports, &self.windows, &self.dataset.id).await {
+            Ok(None) => self.board.family(&self.dataset.id, |family| family.paused = None),
+            Ok(Some(why)) => return Pass::Paused(why),
+            // Whether somebody wants it paused is not known: better late than against their will.
+            Err(source) => return Pass::Done(Err(LoadError::Ledger { stage: Stage::Gather, source })),
+        }
         if !self.hold().await {
             return Pass::Elsewhere;
         }
         self.board.family(&self.dataset.id, |family| {
-            if family.state != FamilyState::Waiting && family.state != FamilyState::StandingAside {
+            if !matches!(family.state, FamilyState::Waiting | FamilyState::StandingAside) {
                 family.state = FamilyState::Loading;
             }
         });
@@ -114,6 +132,19 @@ impl LoadingTask {
                 () = self.ports.clock.sleep(self.settings.lease / 3) => { self.hold().await; }
             }
         }
+    }
+
+    /// The warehouse is somebody else's meanwhile: what failed there before says nothing of how it is now.
+    fn paused(&self, why: String) {
+        self.board.family(&self.dataset.id, |family| {
+            if family.paused.as_ref() != Some(&why) {
+                tracing::info!(dataset.id = %self.dataset.id, "loading is paused {why}");
+            }
+            family.state = FamilyState::Paused;
+            (family.unhealthy_since, family.last_error) = (None, None);
+            (family.failures, family.needs_operator) = (0, false);
+            family.paused = Some(why);
+        });
     }
 
     fn lease_name(&self) -> String {

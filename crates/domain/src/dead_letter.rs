@@ -8,6 +8,9 @@ use crate::message::Attributes;
 use crate::object::ObjectUri;
 use crate::timestamp::Timestamp;
 
+/// Queues take bodies up to this many bytes (SQS: 1 MiB with the attributes, of which lakehand sends none).
+pub const LARGEST_BODY: usize = 1 << 20;
+
 /// The body of a dead letter. Sending the same letter twice is harmless: a replay looks at the ledger first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -32,12 +35,12 @@ pub struct DeadLetter {
     /// The generation that was set aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<Generation>,
-    /// The message that could not be understood, as it came.
+    /// The message that no entry answers for, as it came; of a message of several records, this record alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<OriginalMessage>,
 }
 
-/// A message as it came.
+/// A message, or one record of it in the same shape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OriginalMessage {
@@ -74,6 +77,12 @@ impl DeadLetter {
             generation: None,
             original: Some(original),
         }
+    }
+
+    /// The letter that takes the place of this one, whose replay ended in `reason`. It is about the same thing.
+    #[must_use]
+    pub fn again(&self, reason: SetAsideReason, at: Timestamp) -> Self {
+        Self { kind: reason.kind, reason: reason.message, at, ..self.clone() }
     }
 
     /// Its text.

@@ -114,10 +114,8 @@ impl Claimed {
 /// Claims the object of a record. Nothing is done for the object before the entry is stored under our lease.
 pub async fn claim(intake: &Intake<'_>, received: &Received, record: &Record) -> Result<Claim, StageError> {
     let event = match record {
-        Record::Ignored { .. } => return Ok(over(Fate::Ignored)),
-        Record::Bad { reason, object } => {
-            return Ok(letter(SetAsideKind::Undecodable, reason.clone(), object.clone()));
-        }
+        Record::Ignored { what, .. } => return Ok(over(Fate::Ignored { what: what.clone() })),
+        Record::Bad { reason, .. } => return Ok(letter(SetAsideKind::Undecodable, reason.clone(), None)),
         Record::Object(event) => event,
     };
     if intake.cancel.is_cancelled() {

@@ -25,6 +25,7 @@ pub mod error;
 pub mod intake;
 pub mod keep;
 pub mod observe;
+pub mod pause;
 pub mod ports;
 
 pub mod process;
