@@ -1,3 +1,9 @@
 //! Backends of the queue port: one file or folder each, named after what they speak to.
 
 pub mod sqlite;
+
+pub mod sqs {
+    //! Queues of SQS.
+
+    pub mod provision;
+}
