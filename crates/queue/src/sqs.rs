@@ -34,6 +34,8 @@ pub use self::facts::{QueueFacts, RedrivePolicy};
 use self::failure::failed;
 pub use self::redrive::SqsRedrive;
 
+pub mod provision;
+
 mod address;
 mod batches;
 mod clients;

@@ -13,6 +13,9 @@ use crate::nearest::nearest;
 use crate::path::FieldPath;
 use crate::problem::Report;
 
+/// A ledger entry counts rows by table, and must stay small.
+const MOST_TABLES: usize = 100;
+
 /// What the check of one column must know of all others.
 #[derive(Debug)]
 pub(super) struct TableOutline<'d> {
@@ -80,6 +83,10 @@ pub(super) fn check_all(
     let entries = &given.value.read;
     if entries.is_empty() {
         report.add(given.at, "tables", "there are no tables");
+    }
+    if entries.len() > MOST_TABLES {
+        let told = format!("there are {} tables; at most {MOST_TABLES} are allowed", entries.len());
+        report.add(given.at, "tables", told);
     }
     let outlines: Vec<_> = entries.iter().map(|(name, table)| TableOutline::of(name, &table.value)).collect();
     let mut tables = Some(Vec::with_capacity(entries.len()));

@@ -216,6 +216,30 @@ fn a_restored_warehouse_sends_loads_back_to_written() {
     );
 }
 
+/// What an entry quotes may be of any length; what it keeps of it is not.
+#[test]
+fn an_entry_keeps_the_beginning_of_what_went_wrong() {
+    let long = "ü".repeat(5_000);
+    let reason = || SetAsideReason { kind: SetAsideKind::Unreadable, message: long.clone() };
+    let entry = claimed();
+    let lease = entry.lease().unwrap().clone();
+    let lost = written();
+    let kept = [
+        entry.given_back(&lease, Some(long.clone()), true, None, at(1)).unwrap(),
+        entry.set_aside(&lease, reason(), None, at(1)).unwrap(),
+        entry.abandoned(reason(), SKEW, at(100)).unwrap(),
+        lost.refused(&lost.load_id, reason(), at(2)).unwrap(),
+        lost.parts_lost(&lost.load_id, long.clone(), at(2)).unwrap(),
+    ];
+    for entry in kept {
+        let error = entry.last_error.as_deref().unwrap();
+        assert!(error.len() <= transition::SAID_BYTES && error.ends_with("ü…"), "{} bytes", error.len());
+        if let EntryState::SetAside { reason, .. } = &entry.state {
+            assert_eq!(reason.message, error);
+        }
+    }
+}
+
 #[test]
 fn every_state_reads_back_from_json() {
     for entry in [claimed(), written(), loaded(), aside()] {

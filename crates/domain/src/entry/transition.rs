@@ -18,6 +18,24 @@ pub enum Refusal {
     },
 }
 
+/// The most of what went wrong that an entry keeps; what says it may quote a file or a service at any length.
+pub(super) const SAID_BYTES: usize = 2_000;
+
+/// The beginning of a text, where it is longer than an entry may keep.
+fn in_short(mut text: String) -> String {
+    if text.len() > SAID_BYTES {
+        text.truncate(text.floor_char_boundary(SAID_BYTES - "…".len()));
+        text.push('…');
+    }
+    text
+}
+
+impl SetAsideReason {
+    fn in_short(self) -> Self {
+        Self { message: in_short(self.message), ..self }
+    }
+}
+
 impl Entry {
     fn changed(&self, now: Timestamp, state: EntryState) -> Self {
         Self { state, updated: now, revision: self.revision + 1, ..self.clone() }
@@ -56,6 +74,7 @@ impl Entry {
         now: Timestamp,
     ) -> Result<Self, Refusal> {
         self.held_by(lease)?;
+        let reason = reason.in_short();
         let last_error = Some(reason.message.clone());
         let state = EntryState::SetAside { at: now, reason, told: false, summary };
         Ok(Self { last_error, ..self.changed(now, state) })
@@ -75,7 +94,7 @@ impl Entry {
         let changed = self.changed(now, EntryState::Claimed { lease: None, retry_at });
         Ok(Self {
             attempts: self.attempts + u32::from(file_failed),
-            last_error: error.or_else(|| self.last_error.clone()),
+            last_error: error.map(in_short).or_else(|| self.last_error.clone()),
             ..changed
         })
     }
@@ -110,6 +129,7 @@ impl Entry {
     pub fn refused(&self, load_id: &LoadId, reason: SetAsideReason, now: Timestamp) -> Result<Self, Refusal> {
         match &self.state {
             EntryState::Written { summary, .. } if self.load_id == *load_id => {
+                let reason = reason.in_short();
                 let last_error = Some(reason.message.clone());
                 let state = EntryState::SetAside { at: now, reason, told: false, summary: Some(summary.clone()) };
                 Ok(Self { last_error, ..self.changed(now, state) })
@@ -124,6 +144,7 @@ impl Entry {
         if !self.is_lapsed(now, skew) {
             return Err(self.moved_on());
         }
+        let reason = reason.in_short();
         let last_error = Some(reason.message.clone());
         let state = EntryState::SetAside { at: now, reason, told: false, summary: None };
         Ok(Self { last_error, ..self.changed(now, state) })
@@ -168,7 +189,7 @@ impl Entry {
         match &self.state {
             EntryState::Written { .. } if self.load_id == *load_id => {
                 let changed = self.changed(now, EntryState::Claimed { lease: None, retry_at: None });
-                Ok(Self { last_error: Some(error), ..changed })
+                Ok(Self { last_error: Some(in_short(error)), ..changed })
             }
             _ => Err(self.moved_on()),
         }

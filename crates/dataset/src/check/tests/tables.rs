@@ -1,6 +1,16 @@
 //! Names, keys, versions and partitions of tables.
 
-use super::assert_changes;
+use super::{GOOD, assert_changes, problems_of};
+
+#[test]
+fn a_hundred_tables_are_enough() {
+    let more = |tables: usize| {
+        let table = |n: usize| format!("[tables.more_{n}]\nmode = \"append\"\ncolumns.id = {{ type = \"bigint\" }}\n");
+        problems_of(&format!("{GOOD}{}", (0..tables).map(table).collect::<String>()))
+    };
+    assert_eq!(more(98), "");
+    assert_eq!(more(99), "5: tables: there are 101 tables; at most 100 are allowed");
+}
 
 #[test]
 fn names_are_small_and_free() {
