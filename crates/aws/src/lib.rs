@@ -10,4 +10,5 @@ pub mod failure;
 pub mod sdk_config;
 
 pub use failure::{Failure, Kind, classify};
+pub use aws_config::SdkConfig;
 pub use sdk_config::{AwsOptions, Service, connect};

@@ -1,0 +1,51 @@
+//! The port's own suite.
+
+use std::sync::Mutex;
+
+use lakehand_domain::object::ObjectUri;
+use lakehand_testkit::conformance::object_store::{Service, StoreUnderTest, object_store_suite};
+use lakehand_testkit::services;
+
+use super::bed::{Bed, Versions};
+
+async fn conforms(emulator: &str, versions: Versions, deletes_on_condition: bool) {
+    let bed = Bed::new(emulator, versions).await;
+    let made = Mutex::new(0);
+    object_store_suite(|| async {
+        let number = {
+            let mut made = made.lock().unwrap();
+            *made += 1;
+            *made
+        };
+        StoreUnderTest {
+            first: bed.store().await,
+            second: bed.store().await,
+            prefix: bed.uri(&format!("a prefix/{number}-{}", services::suffix())),
+            foreign: ObjectUri::parse("file:///folder/key").unwrap(),
+            service: Service { keeps_versions: versions == Versions::Kept, pins_reads: true, deletes_on_condition },
+        }
+    })
+    .await;
+    assert_eq!(bed.unfinished().await, 0, "no upload of the suite is large enough to be begun at the service");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roto_keeping_versions() {
+    conforms("ROTO", Versions::Kept, true).await;
+}
+
+/// roto ignores `If-Match` of a deletion: the race between look and deletion is not asked of it.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn roto_without_versions() {
+    conforms("ROTO", Versions::Lost, false).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ministack_keeping_versions() {
+    conforms("MINISTACK", Versions::Kept, true).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn ministack_without_versions() {
+    conforms("MINISTACK", Versions::Lost, true).await;
+}

@@ -1,0 +1,3 @@
+//! Stores over the services of `make test`.
+
+mod cloud;
