@@ -67,7 +67,8 @@ async fn parts(shared: &Shared, from: &ObjectStat, upload: &Multipart) -> Result
     let (source, etag) = (source.as_str(), etag.as_deref());
     let most = u64::try_from(MOST_PARTS).unwrap_or(u64::MAX);
     let part = PART.min(shared.options.copy_at_once).max(from.size.div_ceil(most)).max(LEAST_PART);
-    let ranges = (0..from.size.div_ceil(part)).map(|number| (number, number * part..from.size.min((number + 1) * part)));
+    let ranges =
+        (0..from.size.div_ceil(part)).map(|number| (number, number * part..from.size.min((number + 1) * part)));
     let copies = ranges.map(|(number, range)| async move {
         let number = i32::try_from(number + 1).unwrap_or(i32::MAX);
         upload.copy(shared, number, source, etag, range.start..=range.end - 1).await

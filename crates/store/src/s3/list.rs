@@ -36,7 +36,8 @@ pub(super) async fn list(
             let stat = of_object(prefix, object, encoded)?;
             let key = stat.uri.key().to_owned();
             if after.as_ref().is_some_and(|after| key <= *after) {
-                let message = format!("the key {key:?} is listed out of order, as directory buckets do; use another bucket");
+                let message =
+                    format!("the key {key:?} is listed out of order, as directory buckets do; use another bucket");
                 return Err(senseless("list", prefix, message));
             }
             if key != below {

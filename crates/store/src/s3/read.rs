@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use aws_sdk_s3::operation::get_object::GetObjectOutput;
 use aws_sdk_s3::primitives::ByteStream;
-use bytes::{Bytes, BytesMut};
+use bytes::{Buf as _, Bytes, BytesMut};
 use futures::stream::{self, StreamExt};
 use lakehand_aws::classify;
 use lakehand_domain::fault::{Cause, Effect};
@@ -78,7 +78,7 @@ struct Pieces {
 }
 
 impl Pieces {
-    fn ask(&mut self, range: Range<u64>, first: Option<GetObjectOutput>, permit: Option<OwnedSemaphorePermit>) {
+    fn ask(&mut self, range: Range<u64>, first: Option<Answer>, permit: Option<OwnedSemaphorePermit>) {
         let pinned = Arc::clone(&self.pinned);
         self.tasks.spawn(async move { (range.start, pinned.piece(range, first).await, permit) });
     }
@@ -138,8 +138,8 @@ struct Pinned {
 
 impl Pinned {
     /// Asks for a range, or for the whole without naming a range, which lets the SDK check it against the checksum that
-    /// S3 has kept. The answer is about exactly this range of exactly this version, or an error.
-    async fn get(&self, range: &Range<u64>, whole: bool) -> Result<GetObjectOutput, StoreError> {
+    /// S3 has kept. The answer has all of this range, of exactly this version, or is an error.
+    async fn get(&self, range: &Range<u64>, whole: bool) -> Result<Answer, StoreError> {
         let (shared, stat) = (&self.shared, &self.stat);
         let (bucket, key) = address::object(&stat.uri)?;
         let mut call = shared.client.get_object().bucket(bucket).key(key);
@@ -155,13 +155,13 @@ impl Pinned {
             call = call.range(format!("bytes={}-{}", range.start, range.end - 1));
         }
         let answer = call.send().await.map_err(|error| failed("open", &stat.uri, classify(error)))?;
-        self.check(range, &answer)?;
-        Ok(answer)
+        let skip = self.check(range, &answer)?;
+        Ok(Answer { body: answer.body, skip })
     }
 
-    /// An endpoint may ignore a condition or a range, and answers by 200 where 206 is meant; what it says of its bytes
-    /// decides.
-    fn check(&self, range: &Range<u64>, answer: &GetObjectOutput) -> Result<(), StoreError> {
+    /// How many bytes come before the range. An endpoint may ignore a condition or a range, and may answer by 200 where
+    /// 206 is meant; what it says of its bytes decides.
+    fn check(&self, range: &Range<u64>, answer: &GetObjectOutput) -> Result<u64, StoreError> {
         let stat = &self.stat;
         let differs = |ours: Option<&str>, theirs: Option<&str>| matches!((ours, theirs), (Some(a), Some(b)) if a != b);
         if differs(stat.version_id.as_deref(), answer.version_id.as_deref())
@@ -179,16 +179,17 @@ impl Pinned {
         if total != stat.size {
             return Err(StoreError::Changed { uri: stat.uri.clone() });
         }
-        let expected = range.end - range.start;
-        if said != *range || length.is_some_and(|length| length != expected) {
-            let message = format!("bytes {said:?} of {total} came, {length:?} in number, where {range:?} were asked for");
+        let covers = said.start <= range.start && range.end <= said.end;
+        let length = length.unwrap_or(said.end.saturating_sub(said.start));
+        if !covers || length != said.end - said.start {
+            let message = format!("{length} bytes came as {said:?} of {total} where {range:?} were asked for");
             return Err(senseless("open", &stat.uri, message));
         }
-        Ok(())
+        Ok(range.start - said.start)
     }
 
     /// All bytes of a range. Where a body breaks off, or gives nothing for too long, the rest is asked for again.
-    async fn piece(&self, range: Range<u64>, mut first: Option<GetObjectOutput>) -> Result<Bytes, StoreError> {
+    async fn piece(&self, range: Range<u64>, mut first: Option<Answer>) -> Result<Bytes, StoreError> {
         let len = usize::try_from(range.end - range.start).unwrap_or(usize::MAX);
         let mut buffer = BytesMut::with_capacity(len);
         let mut breaks = 0;
@@ -198,7 +199,7 @@ impl Pinned {
                 Some(answer) => answer,
                 None => self.get(&(at..range.end), false).await?,
             };
-            let broken = match self.fill(answer.body, &mut buffer, len).await {
+            let broken = match self.fill(answer, &mut buffer, len).await {
                 Ok(()) if buffer.len() == len => return Ok(buffer.freeze()),
                 Ok(()) => Cause::from("it ended early"),
                 Err(cause) => cause,
@@ -217,24 +218,35 @@ impl Pinned {
         }
     }
 
-    async fn fill(&self, mut body: ByteStream, buffer: &mut BytesMut, len: usize) -> Result<(), Cause> {
+    async fn fill(&self, answer: Answer, buffer: &mut BytesMut, len: usize) -> Result<(), Cause> {
+        let Answer { mut body, mut skip } = answer;
+        let idle = self.shared.options.idle_timeout;
         loop {
-            let idle = self.shared.options.idle_timeout;
             let Ok(next) = timeout(idle, body.next()).await else {
                 return Err(format!("no byte came for {} s", idle.as_secs_f32()).into());
             };
-            match next {
-                None => return Ok(()),
-                Some(bytes) => {
-                    let bytes = bytes?;
-                    if buffer.len() + bytes.len() > len {
-                        return Err("more bytes came than were asked for".into());
-                    }
-                    buffer.extend_from_slice(&bytes);
-                }
+            let Some(bytes) = next else { return Ok(()) };
+            let mut bytes = bytes?;
+            let before = usize::try_from(skip).unwrap_or(usize::MAX).min(bytes.len());
+            bytes.advance(before);
+            skip -= before as u64;
+            // Of an endpoint that ignores ranges, what comes behind the range is left. Of any other the body is read to
+            // its end, where it is checked.
+            let room = len - buffer.len();
+            if bytes.len() > room {
+                buffer.extend_from_slice(&bytes[..room]);
+                return Ok(());
             }
+            buffer.extend_from_slice(&bytes);
         }
     }
+}
+
+/// A body that has the bytes asked for behind some others.
+#[derive(Debug)]
+struct Answer {
+    body: ByteStream,
+    skip: u64,
 }
 
 /// Reads `bytes 5-14/100`: the range, and of how many.

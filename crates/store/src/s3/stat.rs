@@ -12,11 +12,7 @@ use super::classify::{failed, senseless};
 use super::{Shared, address};
 
 /// What the object is now.
-pub(super) async fn stat(
-    shared: &Shared,
-    operation: &'static str,
-    uri: &ObjectUri,
-) -> Result<ObjectStat, StoreError> {
+pub(super) async fn stat(shared: &Shared, operation: &'static str, uri: &ObjectUri) -> Result<ObjectStat, StoreError> {
     match head(shared, uri).await? {
         Ok(head) => of_head(operation, uri, &head),
         Err(failure) => Err(why(shared, operation, uri, failure).await),
@@ -39,7 +35,11 @@ fn of_head(operation: &'static str, uri: &ObjectUri, head: &HeadObjectOutput) ->
     let version_id = head.version_id.as_deref().filter(|id| !id.is_empty() && *id != "null");
     let etag = head.e_tag.as_deref().map(bare);
     if version_id.is_none() && etag.is_none() {
-        return Err(senseless(operation, uri, "the answer has neither version id nor eTag, so that no read can be pinned"));
+        return Err(senseless(
+            operation,
+            uri,
+            "the answer has neither version id nor eTag, so that no read can be pinned",
+        ));
     }
     let last_modified = timestamp(modified);
     Ok(ObjectStat {
@@ -87,7 +87,11 @@ async fn why(shared: &Shared, operation: &'static str, uri: &ObjectUri, failure:
         // It came between the two calls, or the two permissions differ. Both answers end; a later call starts anew.
         Err(_) | Ok(_) => {
             let status = failure.status.unwrap_or_default();
-            senseless(operation, uri, format!("it was looked at twice: first there was an answer {status}, then it was there"))
+            senseless(
+                operation,
+                uri,
+                format!("it was looked at twice: first there was an answer {status}, then it was there"),
+            )
         }
     }
 }

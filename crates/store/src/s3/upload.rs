@@ -88,7 +88,8 @@ impl S3Upload {
         let Some(parts) = &mut self.parts else { return Ok(()) };
         if parts.count >= MOST_PARTS {
             let most = self.shared.options.part_bytes.saturating_mul(u64::try_from(MOST_PARTS).unwrap_or(u64::MAX));
-            let source = format!("an object has at most {MOST_PARTS} parts: raise s3.part_size to write more than {most} bytes");
+            let source =
+                format!("an object has at most {MOST_PARTS} parts: raise s3.part_size to write more than {most} bytes");
             return Err(StoreError::Denied { operation, uri: self.uri.clone(), source: source.into() });
         }
         parts.count += 1;

@@ -38,11 +38,13 @@ pub struct Service {
     pub pins_reads: bool,
     /// A deletion is decided where the object is, and not by a look before it.
     pub deletes_on_condition: bool,
+    /// Characters of names that it is known to lose objects by, as some emulators do.
+    pub loses: &'static [char],
 }
 
 impl Service {
     /// Plain files.
-    pub const FILES: Self = Self { keeps_versions: false, pins_reads: false, deletes_on_condition: true };
+    pub const FILES: Self = Self { keeps_versions: false, pins_reads: false, deletes_on_condition: true, loses: &[] };
 }
 
 /// Runs every check below a prefix of its own.

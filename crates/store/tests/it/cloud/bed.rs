@@ -1,7 +1,5 @@
 //! A bucket of its own for each test.
 
-use std::sync::Arc;
-
 use aws_sdk_s3::Client;
 use aws_sdk_s3::types::{
     BucketLocationConstraint, BucketVersioningStatus, CreateBucketConfiguration, VersioningConfiguration,
@@ -61,15 +59,15 @@ impl Bed {
     }
 
     /// A store that reaches the bucket by another way, such as a proxy.
-    pub(super) async fn store_at(&self, endpoint: &str, options: S3Options) -> Arc<S3Store> {
-        Arc::new(S3Store::new(&config(endpoint).await, options).unwrap())
+    pub(super) async fn store_at(&self, endpoint: &str, options: S3Options) -> S3Store {
+        S3Store::new(&config(endpoint).await, options).unwrap()
     }
 
-    pub(super) async fn store_with(&self, options: S3Options) -> Arc<S3Store> {
+    pub(super) async fn store_with(&self, options: S3Options) -> S3Store {
         self.store_at(&self.endpoint, options).await
     }
 
-    pub(super) async fn store(&self) -> Arc<S3Store> {
+    pub(super) async fn store(&self) -> S3Store {
         self.store_with(options()).await
     }
 

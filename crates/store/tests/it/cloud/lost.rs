@@ -2,9 +2,7 @@
 
 use bytes::Bytes;
 use lakehand_domain::fault::{Effect, Fault as _, chain};
-use lakehand_domain::port::object_store::{
-    DeleteOutcome, ObjectStore, PutCondition, PutOutcome, StoreError, Upload,
-};
+use lakehand_domain::port::object_store::{DeleteOutcome, ObjectStore, PutCondition, PutOutcome, StoreError, Upload};
 use lakehand_store::s3::{S3Options, S3Store};
 use lakehand_testkit::services::EMULATORS;
 
@@ -79,11 +77,11 @@ async fn a_put_a_copy_and_a_delete_whose_answers_are_lost_have_happened_once() {
     for (bed, proxy) in beds().await {
         let store = bed.store_at(&proxy.url, options()).await;
         proxy.meddle("PUT", "/a", 1, Fault::LostAnswer);
-        let stat = put(store.as_ref(), &bed.uri("a"), "x").await;
+        let stat = put(&store, &bed.uri("a"), "x").await;
         proxy.meddle("PUT", "/copy", 1, Fault::LostAnswer);
         store.copy(&stat, &bed.uri("copy")).await.unwrap();
         let copy = store.stat(&bed.uri("copy")).await.unwrap();
-        assert_eq!(read(store.as_ref(), &copy).await.unwrap(), b"x");
+        assert_eq!(read(&store, &copy).await.unwrap(), b"x");
         proxy.meddle("DELETE", "/a", 1, Fault::LostAnswer);
         assert_eq!(store.delete(&stat).await.unwrap(), DeleteOutcome::Deleted);
         assert_eq!((bed.keys().await, proxy.unmet()), (vec!["copy".to_owned()], 0));
@@ -96,7 +94,7 @@ async fn a_delete_whose_answer_is_lost_does_not_take_what_came_meanwhile() {
     let bed = Bed::new("MINISTACK", Versions::Lost).await;
     let proxy = Meddler::before(&bed.endpoint).await;
     let store = bed.store_at(&proxy.url, options()).await;
-    let stat = put(store.as_ref(), &bed.uri("a"), "old").await;
+    let stat = put(&store, &bed.uri("a"), "old").await;
     let (behind, uri) = (bed.store().await, bed.uri("a"));
     proxy.meddle("DELETE", "/a", 1, Fault::LostAnswer);
     let meanwhile = Fault::before(move || {
@@ -109,7 +107,7 @@ async fn a_delete_whose_answer_is_lost_does_not_take_what_came_meanwhile() {
     assert_eq!(store.delete(&stat).await.unwrap(), DeleteOutcome::Changed);
     assert_eq!(proxy.unmet(), 0);
     let now = store.stat(&bed.uri("a")).await.unwrap();
-    assert_eq!(read(store.as_ref(), &now).await.unwrap(), b"new");
+    assert_eq!(read(&store, &now).await.unwrap(), b"new");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -124,7 +122,7 @@ async fn an_upload_whose_every_answer_is_lost_once_is_complete() {
         upload.complete().await.unwrap();
         assert_eq!(proxy.unmet(), 0);
         let stat = store.stat(&bed.uri("a")).await.unwrap();
-        assert!(read(store.as_ref(), &stat).await.unwrap() == bytes);
+        assert!(read(&store, &stat).await.unwrap() == bytes);
         assert_eq!(bed.unfinished().await, 1, "the upload whose beginning was not told is swept");
     }
 }
@@ -155,14 +153,14 @@ async fn an_error_after_200_is_an_error() {
         proxy.meddle("POST", "uploadId", 1, Fault::ErrorAfter200("InternalError"));
         sealed(&store, &bed, &bytes).await.complete().await.unwrap();
         let stat = store.stat(&bed.uri("a")).await.unwrap();
-        assert!(read(store.as_ref(), &stat).await.unwrap() == bytes);
+        assert!(read(&store, &stat).await.unwrap() == bytes);
         store.delete(&stat).await.unwrap();
 
         proxy.meddle("POST", "uploadId", 3, Fault::ErrorAfter200("InternalError"));
         let error = sealed(&store, &bed, &bytes).await.complete().await.unwrap_err();
         assert!(chain(&error).contains("InternalError") && error.effect() == Effect::Unknown, "{}", chain(&error));
         proxy.meddle("PUT", "/copy", 3, Fault::ErrorAfter200("InternalError"));
-        let small = put(store.as_ref(), &bed.uri("b"), "x").await;
+        let small = put(&store, &bed.uri("b"), "x").await;
         let error = store.copy(&small, &bed.uri("copy")).await.unwrap_err();
         assert!(chain(&error).contains("InternalError"), "{}", chain(&error));
         assert_eq!((proxy.unmet(), bed.keys().await), (0, vec!["b".to_owned()]));
@@ -176,12 +174,12 @@ async fn a_service_that_wants_less_is_asked_again_and_then_told_of() {
     let store = bed.store_at(&proxy.url, options()).await;
     let slow = || Fault::Refused(503, "SlowDown");
     proxy.meddle("PUT", "/a", 1, slow());
-    let stat = put(store.as_ref(), &bed.uri("a"), "x").await;
+    let stat = put(&store, &bed.uri("a"), "x").await;
     for method in ["HEAD", "GET"] {
         proxy.meddle(method, "/a", 1, slow());
     }
     store.stat(&stat.uri).await.unwrap();
-    assert_eq!(read(store.as_ref(), &stat).await.unwrap(), b"x");
+    assert_eq!(read(&store, &stat).await.unwrap(), b"x");
     assert_eq!(proxy.unmet(), 0);
     proxy.meddle("GET", "list-type", 3, slow());
     let error = store.list(&bed.uri(""), None, 1).await.unwrap_err();

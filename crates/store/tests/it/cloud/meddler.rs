@@ -1,5 +1,6 @@
-//! A proxy before an emulator that does to chosen calls what networks and services do. Unlike the fault proxies there
-//! are it can lose an answer that has no body, which is what most writes of S3 are answered by.
+//! A proxy before an emulator that does to calls, chosen or at random, what networks and services do. microburst does not
+//! serve here: it drops the Content-Length of every answer, which is all that a `HeadObject` says of the size, and it
+//! cannot lose an answer that has no body, as those of most writes.
 
 use std::fmt;
 use std::future::Future;
@@ -38,7 +39,9 @@ pub(super) enum Fault {
 }
 
 impl Fault {
-    pub(super) fn before<F: Future<Output = ()> + Send + 'static>(deed: impl Fn() -> F + Send + Sync + 'static) -> Self {
+    pub(super) fn before<F: Future<Output = ()> + Send + 'static>(
+        deed: impl Fn() -> F + Send + Sync + 'static,
+    ) -> Self {
         Self::Before(Arc::new(move || Box::pin(deed())))
     }
 }
@@ -71,6 +74,9 @@ impl Seen {
 struct Plan {
     rules: Vec<Rule>,
     seen: Vec<Seen>,
+    /// Where calls that no rule is for fail at random: the state of what is drawn, and how often one failed.
+    chance: Option<u64>,
+    chanced: usize,
     /// Bodies of requests that are on their way now, and the most there were at once.
     flying: usize,
     most_flying: usize,
@@ -125,6 +131,16 @@ impl Meddler {
         fault: Fault,
     ) {
         self.plan.lock().unwrap().rules.push(Rule { method, with, without, skipped, times, fault });
+    }
+
+    /// From now on one call in seven fails somehow, the same ones for the same seed and calls.
+    pub(super) fn fail_at_random(&self, seed: u64) {
+        self.plan.lock().unwrap().chance = Some(seed);
+    }
+
+    /// How many calls failed at random.
+    pub(super) fn chanced(&self) -> usize {
+        self.plan.lock().unwrap().chanced
     }
 
     /// The calls that came since this was last asked.
@@ -220,13 +236,30 @@ impl Plan {
                 && call.target.contains(rule.with)
                 && !call.target.contains(rule.without)
         };
-        let rule = self.rules.iter_mut().find(meets)?;
+        let Some(rule) = self.rules.iter_mut().find(meets) else { return self.drawn(call) };
         if rule.skipped > 0 {
             rule.skipped -= 1;
             return None;
         }
         rule.times -= 1;
         Some(rule.fault.clone())
+    }
+}
+
+impl Plan {
+    fn drawn(&mut self, call: &Call) -> Option<Fault> {
+        let state = self.chance.as_mut()?;
+        *state = state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let drawn = usize::try_from(*state >> 40).unwrap();
+        let fault = match drawn % 35 {
+            0 | 1 => Fault::Refused(503, "SlowDown"),
+            2 => Fault::Refused(500, "InternalError"),
+            3 | 4 if call.method == "GET" => Fault::CutAfter(drawn % 2_000_000),
+            3 | 4 => Fault::LostAnswer,
+            _ => return None,
+        };
+        self.chanced += 1;
+        Some(fault)
     }
 }
 
@@ -237,7 +270,8 @@ async fn answer(
     call: &mut Call,
     fault: Option<Fault>,
 ) -> std::io::Result<bool> {
-    let error = |code: &str| format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>meddled</Message></Error>");
+    let error =
+        |code: &str| format!("<?xml version=\"1.0\"?><Error><Code>{code}</Code><Message>meddled</Message></Error>");
     match &fault {
         Some(Fault::Refused(status, code)) => {
             let body = if call.method == "HEAD" { String::new() } else { error(code) };
@@ -255,7 +289,7 @@ async fn answer(
         Some(Fault::HeaderDropped(name)) => call.headers.retain(|(found, _)| !found.eq_ignore_ascii_case(name)),
         Some(Fault::OtherRange(range)) => {
             for (_, value) in call.headers.iter_mut().filter(|(name, _)| name.eq_ignore_ascii_case("range")) {
-                *value = (*range).to_owned();
+                (*range).clone_into(value);
             }
         }
         _ => {}
@@ -264,12 +298,11 @@ async fn answer(
     let keep = |name: &str| {
         !["transfer-encoding", "connection", "keep-alive"].iter().any(|other| name.eq_ignore_ascii_case(other))
     };
-    let mut told = format!("{first}\r\n");
-    for (name, value) in headers.iter().filter(|(name, _)| keep(name) && !name.eq_ignore_ascii_case("content-length")) {
-        told.push_str(&format!("{name}: {value}\r\n"));
-    }
+    let kept = headers.iter().filter(|(name, _)| keep(name) && !name.eq_ignore_ascii_case("content-length"));
+    let kept: Vec<String> = kept.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
     let length = if call.method == "HEAD" { header(&headers, "content-length").map(str::to_owned) } else { None };
-    told.push_str(&format!("content-length: {}\r\n\r\n", length.unwrap_or_else(|| body.len().to_string())));
+    let length = length.unwrap_or_else(|| body.len().to_string());
+    let told = format!("{first}\r\n{}content-length: {length}\r\n\r\n", kept.concat());
     match fault {
         Some(Fault::LostAnswer) => return Ok(false),
         Some(Fault::FlippedByte) => body[0] ^= 1,
@@ -296,13 +329,10 @@ async fn answer(
 
 async fn forward(upstream: &str, call: &Call) -> std::io::Result<(String, Vec<(String, String)>, Vec<u8>)> {
     let mut server = TcpStream::connect(upstream).await?;
-    let mut asked = format!("{} {} HTTP/1.1\r\n", call.method, call.target);
-    for (name, value) in &call.headers {
-        if !["connection", "expect"].iter().any(|other| name.eq_ignore_ascii_case(other)) {
-            asked.push_str(&format!("{name}: {value}\r\n"));
-        }
-    }
-    asked.push_str("connection: close\r\n\r\n");
+    let keep = |name: &str| !["connection", "expect"].iter().any(|other| name.eq_ignore_ascii_case(other));
+    let kept = call.headers.iter().filter(|(name, _)| keep(name));
+    let kept: Vec<String> = kept.map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+    let asked = format!("{} {} HTTP/1.1\r\n{}connection: close\r\n\r\n", call.method, call.target, kept.concat());
     server.write_all(asked.as_bytes()).await?;
     server.write_all(&call.body).await?;
     let mut raw = Vec::new();

@@ -29,7 +29,7 @@ async fn keys_mean_themselves_in_every_call() {
             &"in/long ".repeat(120),
         ];
         for key in keys {
-            let stat = put(store.as_ref(), &bed.uri(key), key.to_owned()).await;
+            let stat = put(&store, &bed.uri(key), key.to_owned()).await;
             assert_eq!(stat.uri.key(), key);
         }
         keys.sort_unstable();
@@ -38,16 +38,16 @@ async fn keys_mean_themselves_in_every_call() {
         assert_eq!(listed, keys, "{emulator}");
         for key in keys {
             let stat = store.stat(&bed.uri(key)).await.unwrap();
-            assert_eq!(read(store.as_ref(), &stat).await.unwrap(), key.as_bytes(), "{emulator} {key:?}");
+            assert_eq!(read(&store, &stat).await.unwrap(), key.as_bytes(), "{emulator} {key:?}");
             let copy = bed.uri(&format!("copies/{key}"));
             store.copy(&stat, &copy).await.unwrap();
             let copied = store.stat(&copy).await.unwrap();
-            assert_eq!(read(store.as_ref(), &copied).await.unwrap(), key.as_bytes(), "{emulator} {key:?}");
+            assert_eq!(read(&store, &copied).await.unwrap(), key.as_bytes(), "{emulator} {key:?}");
             let mut upload = store.begin_upload(&bed.uri(key)).await.unwrap();
             upload.write("again".into()).await.unwrap();
             upload.complete().await.unwrap();
             let again = store.stat(&bed.uri(key)).await.unwrap();
-            assert_eq!(read(store.as_ref(), &again).await.unwrap(), b"again");
+            assert_eq!(read(&store, &again).await.unwrap(), b"again");
             assert_eq!(store.delete(&again).await.unwrap(), DeleteOutcome::Deleted);
         }
         assert_eq!(store.list(&bed.uri("in"), None, 100).await.unwrap().objects, []);
@@ -82,14 +82,17 @@ async fn a_missing_bucket_is_no_missing_object() {
     for emulator in EMULATORS {
         let bed = Bed::new(emulator, Versions::Lost).await;
         let store = bed.store().await;
-        let stat = put(store.as_ref(), &bed.uri("a"), "x").await;
+        let stat = put(&store, &bed.uri("a"), "x").await;
         let nowhere = ObjectUri::parse("s3://lakehand-no-such-bucket-42/a").unwrap();
         let mut elsewhere = stat.clone();
         elsewhere.uri = nowhere.clone();
         let errors = [
             store.stat(&nowhere).await.unwrap_err(),
             store.open(&elsewhere, None).await.unwrap_err(),
-            store.put(&nowhere, "x".into(), lakehand_domain::port::object_store::PutCondition::Always).await.unwrap_err(),
+            store
+                .put(&nowhere, "x".into(), lakehand_domain::port::object_store::PutCondition::Always)
+                .await
+                .unwrap_err(),
             store.list(&nowhere, None, 1).await.unwrap_err(),
             store.copy(&stat, &nowhere).await.unwrap_err(),
             store.delete(&elsewhere).await.unwrap_err(),

@@ -5,9 +5,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use lakehand_domain::fault::Effect;
-use lakehand_domain::port::object_store::{
-    DeleteOutcome, ObjectStore, PutCondition, PutOutcome, StoreError, Upload,
-};
+use lakehand_domain::port::object_store::{DeleteOutcome, ObjectStore, PutCondition, PutOutcome, StoreError, Upload};
 use lakehand_store::s3::{Encryption, S3Options, S3Store};
 use lakehand_testkit::services::EMULATORS;
 use tokio::task::JoinSet;
@@ -49,7 +47,7 @@ async fn a_large_upload_streams_in_bounded_memory_and_shows_itself_at_the_end() 
         assert_eq!(bed.keys().await, Vec::<String>::new());
         upload.complete().await.unwrap();
         let stat = store.stat(&uri).await.unwrap();
-        assert!(read(store.as_ref(), &stat).await.unwrap() == bytes, "{emulator}");
+        assert!(read(&store, &stat).await.unwrap() == bytes, "{emulator}");
         assert_eq!(bed.unfinished().await, 0);
     }
 }
@@ -87,7 +85,7 @@ async fn two_thousand_sealed_uploads_stay_within_the_budget() {
     assert!(most <= BUDGET && most > BUDGET * 9 / 10, "{most}");
     assert_eq!(bed.keys().await, Vec::<String>::new());
     assert!(bed.unfinished().await > 600, "those for which there was no room wait at the service");
-    let completing = sealed.into_iter().map(|upload| upload.complete());
+    let completing = sealed.into_iter().map(Upload::complete);
     let completed: Vec<_> = stream::iter(completing).buffer_unordered(8).collect().await;
     assert!(completed.iter().all(Result::is_ok));
     assert_eq!((store.held_bytes(), bed.unfinished().await), (0, 0));
@@ -95,7 +93,7 @@ async fn two_thousand_sealed_uploads_stay_within_the_budget() {
     assert_eq!(listed.len(), 2_000);
     for number in [0, 7, 1_365, 1_366, 1_999] {
         let stat = store.stat(&listed[number].uri).await.unwrap();
-        assert!(read(store.as_ref(), &stat).await.unwrap() == bytes[number..number + (3 << 10)], "{number}");
+        assert!(read(&store, &stat).await.unwrap() == bytes[number..number + (3 << 10)], "{number}");
     }
 }
 
@@ -113,7 +111,7 @@ async fn open_uploads_send_what_they_hold_sooner_where_there_is_no_room() {
     for (number, upload) in uploads.into_iter().enumerate() {
         upload.complete().await.unwrap();
         let stat = store.stat(&bed.uri(&number.to_string())).await.unwrap();
-        assert!(read(store.as_ref(), &stat).await.unwrap() == bytes, "{number}");
+        assert!(read(&store, &stat).await.unwrap() == bytes, "{number}");
     }
 }
 
@@ -137,7 +135,7 @@ async fn of_eight_writers_if_absent_exactly_one_has_written() {
             let (winner, second) = (won.next().expect("one has written"), won.next());
             assert_eq!(second, None, "{emulator} {round}");
             let stat = stores[0].stat(&uri).await.unwrap();
-            assert_eq!(read(stores[1].as_ref(), &stat).await.unwrap(), winner.1.as_bytes());
+            assert_eq!(read(&stores[1], &stat).await.unwrap(), winner.1.as_bytes());
         }
     }
 }
@@ -147,7 +145,7 @@ async fn what_the_dead_left_is_swept_below_the_prefix_and_not_before_its_time() 
     for emulator in EMULATORS {
         let bed = Bed::new(emulator, Versions::Lost).await;
         let store = bed.store_with(S3Options { sweep_uploads: true, ..in_parts() }).await;
-        let kept = put(store.as_ref(), &bed.uri("lake/kept"), "x").await;
+        let kept = put(&store, &bed.uri("lake/kept"), "x").await;
         for key in ["lake/a b+é", "lake/deep/er", "lake/deep/er", "lakes/another", "landing/a"] {
             // As a process leaves it that dies now.
             drop(begin(&store, &bed, key, &pattern(6 * MIB)).await);
@@ -206,18 +204,18 @@ async fn what_is_too_large_for_one_copy_is_copied_in_parts_with_all_it_says_of_i
             let to = bed.uri("archive/to+é");
             store.copy(&from, &to).await.unwrap();
             let copied = store.stat(&to).await.unwrap();
-            assert!(read(store.as_ref(), &copied).await.unwrap() == bytes, "{emulator} {versions:?}");
+            assert!(read(&store, &copied).await.unwrap() == bytes, "{emulator} {versions:?}");
             let head = bed.client.head_object().bucket(&bed.bucket).key(to.key()).send().await.unwrap();
             assert_eq!(head.content_type(), Some("text/csv"));
             assert_eq!(head.metadata().and_then(|metadata| metadata.get("source")).map(String::as_str), Some("portal"));
 
-            put(store.as_ref(), &from.uri, bytes.slice(5..)).await;
+            put(&store, &from.uri, bytes.slice(5..)).await;
             let again = bed.uri("archive/again");
             match store.copy(&from, &again).await {
                 Ok(()) => {
                     assert_eq!(versions, Versions::Kept);
                     let copied = store.stat(&again).await.unwrap();
-                    assert!(read(store.as_ref(), &copied).await.unwrap() == bytes, "the version that was replaced");
+                    assert!(read(&store, &copied).await.unwrap() == bytes, "the version that was replaced");
                 }
                 Err(error) => {
                     assert!(matches!(error, StoreError::Changed { .. }), "{error:?}");
@@ -234,8 +232,8 @@ async fn what_is_too_large_for_one_copy_is_copied_in_parts_with_all_it_says_of_i
 async fn where_deletions_take_no_condition_a_look_decides() {
     let bed = Bed::new("LOCALSTACK", Versions::Lost).await;
     let store = bed.store().await;
-    let old = put(store.as_ref(), &bed.uri("a"), "old").await;
-    let new = put(store.as_ref(), &bed.uri("a"), "new").await;
+    let old = put(&store, &bed.uri("a"), "old").await;
+    let new = put(&store, &bed.uri("a"), "new").await;
     assert_eq!(store.delete(&old).await.unwrap(), DeleteOutcome::Changed);
     assert_eq!(store.delete(&new).await.unwrap(), DeleteOutcome::Deleted);
     assert_eq!(store.delete(&new).await.unwrap(), DeleteOutcome::Deleted);
@@ -244,7 +242,7 @@ async fn where_deletions_take_no_condition_a_look_decides() {
 
 #[tokio::test]
 async fn calls_say_who_pays_whose_the_bucket_is_and_how_it_is_encrypted() {
-    let bed = Bed::new("ROTO", Versions::Lost).await;
+    let bed = Bed::new("MINISTACK", Versions::Lost).await;
     let proxy = Meddler::before(&bed.endpoint).await;
     let key = "arn:aws:kms:eu-central-1:000000000000:key/1".to_owned();
     let options = S3Options {
@@ -257,8 +255,8 @@ async fn calls_say_who_pays_whose_the_bucket_is_and_how_it_is_encrypted() {
         ..in_parts()
     };
     let store = bed.store_at(&proxy.url, options).await;
-    let stat = put(store.as_ref(), &bed.uri("a"), "x").await;
-    read(store.as_ref(), &stat).await.unwrap();
+    let stat = put(&store, &bed.uri("a"), "x").await;
+    read(&store, &stat).await.unwrap();
     store.copy(&stat, &bed.uri("b")).await.unwrap();
     begin(&store, &bed, "c", &pattern(6 * MIB)).await.complete().await.unwrap();
     let large = store.stat(&bed.uri("c")).await.unwrap();
@@ -277,7 +275,7 @@ async fn calls_say_who_pays_whose_the_bucket_is_and_how_it_is_encrypted() {
         if seen.header("x-amz-copy-source").is_some() {
             assert_eq!(seen.header("x-amz-source-expected-bucket-owner"), Some("000000000000"), "{}", seen.line);
         }
-        let makes_an_object = seen.line.contains("?uploads")
+        let makes_an_object = (seen.line.starts_with("POST") && seen.line.contains("?uploads"))
             || (seen.line.starts_with("PUT") && !seen.line.contains("partNumber") && !seen.line.contains("tagging"));
         if makes_an_object {
             written += 1;

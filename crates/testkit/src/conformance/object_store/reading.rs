@@ -34,13 +34,15 @@ pub(super) async fn names_mean_themselves(test: StoreUnderTest) {
         ".hidden/.too",
         "_manifest/x",
     ];
-    for name in names {
+    let plain = |name: &String| name.replace(test.service.loses, "_");
+    let names: Vec<String> = names.map(str::to_owned).iter().map(plain).collect();
+    for name in &names {
         test.put(name, name).await;
     }
-    for name in names {
-        assert_eq!(test.text(name).await, name);
+    for name in &names {
+        assert_eq!(test.text(name).await, *name);
     }
-    let mut sorted: Vec<&str> = names.to_vec();
+    let mut sorted = names.clone();
     sorted.sort_unstable();
     assert_eq!(test.names(&test.prefix).await, sorted);
     let folder = test.prefix.join("ein Ordner");
