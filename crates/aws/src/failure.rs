@@ -71,6 +71,15 @@ const THROTTLED: [&str; 12] = [
     "OverLimit",
 ];
 
+/// Codes of status 400 by which services say that a request did not reach them whole or in time, which no rewording cures.
+const BROKEN: [&str; 5] = [
+    "BadDigest",
+    "IncompleteBody",
+    "RequestTimeout",
+    "RequestTimeoutException",
+    "XAmzContentSHA256Mismatch",
+];
+
 /// Codes by which services say that somebody has to act.
 const DENIED: [&str; 14] = [
     "AccessDenied",
@@ -132,6 +141,9 @@ fn of_answer(code: Option<&str>, status: u16) -> (Kind, Effect) {
     if key || DENIED.contains(&code) || status == 401 || status == 403 {
         return (Kind::Denied, Effect::NotApplied);
     }
+    if BROKEN.contains(&code) || status == 408 {
+        return (Kind::Unavailable, Effect::Unknown);
+    }
     match status {
         404 => (Kind::NotFound, Effect::NotApplied),
         409 | 412 => (Kind::Condition, Effect::Unknown),
@@ -168,6 +180,10 @@ mod tests {
             ("ValidationException", 400, Kind::Invalid, Effect::NotApplied),
             ("InternalServerError", 500, Kind::Unavailable, Effect::Unknown),
             ("", 503, Kind::Unavailable, Effect::Unknown),
+            ("RequestTimeout", 400, Kind::Unavailable, Effect::Unknown),
+            ("BadDigest", 400, Kind::Unavailable, Effect::Unknown),
+            // S3 may say so after it has answered 200.
+            ("InternalError", 200, Kind::Unavailable, Effect::Unknown),
         ] {
             assert_eq!(of_answer(Some(code), status), (kind, effect), "{code} {status}");
         }

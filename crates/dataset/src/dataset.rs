@@ -102,6 +102,13 @@ pub enum AfterLoad {
     Archive(ObjectUri),
     /// The version that was read is deleted.
     Delete,
+    /// The version that was read stays, with this tag.
+    Tag {
+        /// Its key.
+        key: String,
+        /// Its value.
+        value: String,
+    },
 }
 
 /// When a file is set aside, and what unknown fields mean.

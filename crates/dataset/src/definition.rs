@@ -64,7 +64,8 @@ section! {
         /// What a newer version of an object does to the rows of an older one in append tables: they are replaced
         /// (default), both stand, or the newer is ignored.
         optional on_rewrite = "on_rewrite": OnRewrite,
-        /// What becomes of an object once it is loaded: `keep` (default), `delete`, or `archive:URI`.
+        /// What becomes of an object once it is loaded: `keep` (default), `delete`, `archive:URI`, or, where the store
+        /// has tags, `tag` (which is `tag:lakehand=loaded`) or `tag:KEY=VALUE`.
         optional after_load = "after_load": String,
         /// A line longer than this is rejected: bytes, or a text such as `64MB`. Default 16MiB.
         optional max_line_bytes = "max_line_bytes": ByteSize,

@@ -129,6 +129,9 @@ impl ObjectStore for FakeStore {
     async fn delete(&self, stat: &ObjectStat) -> Result<DeleteOutcome, StoreError> {
         Err(store_refuses(&stat.uri))
     }
+    async fn tag(&self, stat: &ObjectStat, _: &str, _: &str) -> Result<(), StoreError> {
+        Err(store_refuses(&stat.uri))
+    }
 
     async fn sweep_unfinished(&self, prefix: &ObjectUri, _: Timestamp) -> Result<u64, StoreError> {
         Err(store_refuses(prefix))

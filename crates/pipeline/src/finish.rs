@@ -1,4 +1,4 @@
-//! Finish: what the warehouse has marked is archived or deleted where the definition says so; then, last, the ledger
+//! Finish: what the warehouse has marked is archived, tagged or deleted where the definition says so; then, last, the ledger
 //! calls it loaded. All of it may be done again.
 
 use futures::stream::{self, StreamExt};
@@ -101,6 +101,12 @@ fn archived_key(object: &ObjectStat) -> String {
 async fn after_load(loader: &Loader<'_>, object: &ObjectStat) -> Result<(), StoreError> {
     match &loader.dataset.source.after_load {
         AfterLoad::Keep => return Ok(()),
+        AfterLoad::Tag { key, value } => {
+            return match loader.ports.landing.tag(object, key, value).await {
+                Ok(()) | Err(StoreError::NotFound { .. } | StoreError::Changed { .. }) => Ok(()),
+                Err(error) => Err(error),
+            };
+        }
         AfterLoad::Delete => {}
         AfterLoad::Archive(prefix) => {
             let to = prefix.join(&archived_key(object));

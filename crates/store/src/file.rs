@@ -117,6 +117,13 @@ impl ObjectStore for FileStore {
         let (path, pinned, durability) = (path::of(&stat.uri)?, stat.clone(), self.durability);
         blocking("delete", &stat.uri, move |_| remove::delete(&pinned, &path, durability)).await
     }
+
+    /// Refused: extended attributes are not kept by copies, archives and many network mounts, and nobody looks there.
+    async fn tag(&self, stat: &ObjectStat, _key: &str, _value: &str) -> Result<(), StoreError> {
+        path::of(&stat.uri)?;
+        let source = "files have no tags; let the definition say `archive:URI` or `keep`".into();
+        Err(StoreError::Denied { operation: "tag", uri: stat.uri.clone(), source })
+    }
 }
 
 /// Runs `work` on a thread that may block.

@@ -77,6 +77,10 @@ impl ObjectStore for PatientStore {
         within(self.deadlines.transfer, self.inner.sweep_unfinished(prefix, before), late("sweep", prefix)).await
     }
 
+    async fn tag(&self, stat: &ObjectStat, key: &str, value: &str) -> Result<(), StoreError> {
+        within(self.deadlines.store, self.inner.tag(stat, key, value), late("tag", &stat.uri)).await
+    }
+
     async fn delete(&self, stat: &ObjectStat) -> Result<DeleteOutcome, StoreError> {
         within(self.deadlines.store, self.inner.delete(stat), late("delete", &stat.uri)).await
     }

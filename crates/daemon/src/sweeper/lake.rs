@@ -38,7 +38,7 @@ impl LakeSweep {
         let going_on: Vec<DatasetId> = self.after.keys().cloned().collect();
         let datasets = ports.catalog.iter().filter(|dataset| going_on.is_empty() || going_on.contains(&dataset.id));
         let mut deleted = 0;
-        if going_on.is_empty() && ports.catalog.iter().any(|dataset| dataset.source.after_load != AfterLoad::Keep) {
+        if going_on.is_empty() && ports.catalog.iter().any(|dataset| removes(&dataset.source.after_load)) {
             for prefix in ports.catalog.prefixes() {
                 let before = ports.clock.now().minus(settings.part_grace);
                 deleted += ports.landing.sweep_unfinished(&prefix, before).await?;
@@ -61,6 +61,11 @@ impl LakeSweep {
         }
         Ok(deleted)
     }
+}
+
+/// Whether loaded objects leave the landing, where that may have stopped half-way.
+fn removes(after_load: &AfterLoad) -> bool {
+    matches!(after_load, AfterLoad::Archive(_) | AfterLoad::Delete)
 }
 
 async fn sweep_dataset(

@@ -1,5 +1,7 @@
 //! The section `[source]`: objects, format, limits, and what becomes of the object.
 
+use std::ops::RangeInclusive;
+
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::shape::OnRewrite;
 
@@ -49,7 +51,7 @@ pub(super) fn check(given: definition::Source, landing: &ObjectUri, report: &mut
         (Some(records), _) => check_records(&records, report).map(Some),
         (None, _) => Some(None),
     };
-    let after_load = check_after_load(given.after_load, report);
+    let after_load = check_after_load(given.after_load, &patterns, report);
     let max_line = given.max_line_bytes;
     if let Some(size) = max_line.as_ref().filter(|size| size.value.0 > MOST_LINE_BYTES) {
         report.add(size.at, "source.max_line_bytes", "must be at most 1GiB: a line is held in memory whole");
@@ -122,25 +124,59 @@ fn check_records(records: &At<String>, report: &mut Report<'_>) -> Option<FieldP
     }
 }
 
-fn check_after_load(given: Option<At<String>>, report: &mut Report<'_>) -> Option<(AfterLoad, usize)> {
+fn check_after_load(
+    given: Option<At<String>>,
+    patterns: &[At<Pattern>],
+    report: &mut Report<'_>,
+) -> Option<(AfterLoad, usize)> {
     let Some(given) = given else { return Some((AfterLoad::Keep, 0)) };
-    let action = match given.value.as_str() {
-        "keep" => AfterLoad::Keep,
-        "delete" => AfterLoad::Delete,
-        other => match other.strip_prefix("archive:").map(ObjectUri::parse) {
-            Some(Ok(uri)) => AfterLoad::Archive(uri),
-            Some(Err(error)) => {
-                report.add(given.at, "source.after_load", error.to_string());
-                return None;
-            }
-            None => {
-                let message = format!("must be \"keep\", \"delete\" or \"archive:URI\", and is {other:?}");
-                report.add(given.at, "source.after_load", message);
-                return None;
-            }
+    let (action, rest) = given.value.split_once(':').map_or((given.value.as_str(), None), |(a, b)| (a, Some(b)));
+    let mut refuse = |message: String| {
+        report.add(given.at, "source.after_load", message);
+        None
+    };
+    let other_scheme = |scheme: &str| patterns.iter().find(|pattern| pattern.value.prefix().scheme() != scheme);
+    let action = match (action, rest) {
+        ("keep", None) => AfterLoad::Keep,
+        ("delete", None) => AfterLoad::Delete,
+        ("archive", Some(uri)) => match ObjectUri::parse(uri) {
+            Err(error) => return refuse(error.to_string()),
+            Ok(uri) => match other_scheme(uri.scheme()) {
+                Some(pattern) => {
+                    let text = pattern.value.as_str();
+                    return refuse(format!("{text:?} is in another kind of store than the archive {uri}"));
+                }
+                None => AfterLoad::Archive(uri),
+            },
         },
+        ("tag", tag) => {
+            let (key, value) = tag.unwrap_or("lakehand=loaded").split_once('=').unwrap_or_default();
+            if !is_tag_text(key, 1..=128) || !is_tag_text(value, 0..=256) || key.starts_with("aws:") {
+                return refuse(format!(
+                    "must be tag:KEY=VALUE with a key of 1 to 128 and a value of up to 256 letters, digits, blanks and \
+                     + - . _ : / @, and is {:?}",
+                    given.value
+                ));
+            }
+            if patterns.iter().any(|pattern| pattern.value.prefix().scheme() == "file") {
+                return refuse("files have no tags: use \"keep\", \"delete\" or \"archive:URI\"".to_owned());
+            }
+            AfterLoad::Tag { key: key.to_owned(), value: value.to_owned() }
+        }
+        _ => {
+            return refuse(format!(
+                "must be \"keep\", \"delete\", \"archive:URI\", \"tag\" or \"tag:KEY=VALUE\", and is {:?}",
+                given.value
+            ));
+        }
     };
     Some((action, given.at))
+}
+
+/// S3's rule for tags ("Categorizing your storage using tags"). An equals sign, which it allows too, ends our key.
+fn is_tag_text(text: &str, length: RangeInclusive<usize>) -> bool {
+    let allowed = |c: char| c.is_alphanumeric() || "+-._:/@ ".contains(c);
+    length.contains(&text.chars().count()) && text.chars().all(allowed)
 }
 
 fn check_csv(

@@ -20,12 +20,14 @@ pub trait ObjectStore: Debug + Send + Sync {
     async fn stat(&self, uri: &ObjectUri) -> Result<ObjectStat, StoreError>;
 
     /// Opens exactly the version of `stat`. If the object has another version now, or while it is read, the answer or
-    /// the stream fails with [`StoreError::Changed`]: bytes of two versions never mix. For a body that is a file the
-    /// caller must ask [`ObjectStore::unchanged`] once all is read.
+    /// the stream fails with [`StoreError::Changed`], or gives the version asked for where the store has kept it: bytes
+    /// of two versions never mix. For a body that is a file the caller must ask [`ObjectStore::unchanged`] once all is
+    /// read.
     async fn open(&self, stat: &ObjectStat, range: Option<Range<u64>>) -> Result<ObjectBody, StoreError>;
 
-    /// Fails with [`StoreError::Changed`] or [`StoreError::NotFound`] unless the object still has the version of
-    /// `stat`. Stores whose reads are pinned answer at once.
+    /// Fails with [`StoreError::Changed`] or [`StoreError::NotFound`] where bytes that were read may be of another
+    /// version than that of `stat`: where a body is a file, unless the object still has this version. Stores that pin
+    /// every read have told it with the read, and answer at once.
     async fn unchanged(&self, stat: &ObjectStat) -> Result<(), StoreError>;
 
     /// Writes a whole object. It becomes visible at once and whole. After an error with an unknown effect the same
@@ -43,9 +45,14 @@ pub trait ObjectStore: Debug + Send + Sync {
     /// Copies exactly this version to `to`, which becomes visible whole. Copying it again is harmless.
     async fn copy(&self, from: &ObjectStat, to: &ObjectUri) -> Result<(), StoreError>;
 
-    /// Deletes exactly this version; [`DeleteOutcome::Changed`] where the object has another version now. An object
-    /// that is gone is deleted.
+    /// Deletes exactly this version; [`DeleteOutcome::Changed`] where it was replaced and is gone with that. A version
+    /// that was replaced and is kept is deleted all the same. An object that is gone is deleted.
     async fn delete(&self, stat: &ObjectStat) -> Result<DeleteOutcome, StoreError>;
+
+    /// Gives this version a tag, in place of its tag of the same key; others stay. Tagging it again is harmless. Fails
+    /// with [`StoreError::Changed`] where the object has another version now, and with [`StoreError::Denied`] where a
+    /// store has no tags.
+    async fn tag(&self, stat: &ObjectStat, key: &str, value: &str) -> Result<(), StoreError>;
 
     /// Removes what uploads of dead processes have left below `prefix`, where nothing touched it since `before`; gives
     /// how many. Harmless to repeat. Stores that clean up after themselves do nothing.

@@ -91,6 +91,10 @@ impl ObjectStore for Moody {
         self.inner.copy(from, to).await
     }
 
+    async fn tag(&self, stat: &ObjectStat, key: &str, value: &str) -> Result<(), StoreError> {
+        self.inner.tag(stat, key, value).await
+    }
+
     async fn delete(&self, stat: &ObjectStat) -> Result<DeleteOutcome, StoreError> {
         self.inner.delete(stat).await
     }

@@ -1,10 +1,49 @@
 //! What becomes of the source once it is loaded.
 
+use std::sync::{Arc, Mutex};
+
+use lakehand_dataset::dataset::AfterLoad;
 use lakehand_domain::entry::StateName;
 use lakehand_pipeline::loading::{LoadError, Memory};
 use lakehand_testkit::faulty::plan::FaultPlan;
 
+use crate::tagged::Tagged;
 use crate::world::World;
+
+/// A dataset whose loaded objects are tagged; the check refuses one for files.
+fn tagging() -> World {
+    let mut world = World::new();
+    let mut dataset = world.dataset.as_ref().clone();
+    dataset.source.after_load = AfterLoad::Tag { key: "lakehand".to_owned(), value: "loaded".to_owned() };
+    world.dataset = Arc::new(dataset);
+    world
+}
+
+#[tokio::test]
+async fn the_version_that_was_read_is_tagged_and_stays() {
+    let mut world = tagging();
+    let store = Arc::new(Tagged { inner: Arc::clone(&world.files), tags: Mutex::default() });
+    world.ports.landing = Arc::<Tagged>::clone(&store);
+    for (name, value) in [("in_1.txt", 1), ("in_2.txt", 2), ("in_3.txt", 3)] {
+        world.write(name, &[value]).await;
+    }
+    std::fs::write(world.landed("in_2.txt"), "a newer version").unwrap();
+    std::fs::remove_file(world.landed("in_3.txt")).unwrap();
+    assert_eq!(world.load_all(&world.ports, &mut Memory::default()).await.unwrap().loaded, 3);
+    let tag = ["in_1.txt", "lakehand", "loaded"].map(str::to_owned).into();
+    assert_eq!(*store.tags.lock().unwrap(), [tag], "what was replaced or is gone has nothing to be tagged");
+    assert_eq!(std::fs::read_to_string(world.landed("in_1.txt")).unwrap(), "[1]");
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_tags_loses_nothing_and_says_why() {
+    let world = tagging();
+    world.write("in_1.txt", &[1]).await;
+    let error = world.load_all(&world.ports, &mut Memory::default()).await.unwrap_err();
+    assert!(lakehand_domain::fault::chain(&error).contains("files have no tags"), "{error}");
+    assert_eq!(world.rows().await, ["/in_1.txt 1 1 visible"]);
+    assert_eq!(world.state("in_1.txt").await, StateName::Written);
+}
 
 #[tokio::test]
 async fn only_the_version_that_was_read_is_deleted() {

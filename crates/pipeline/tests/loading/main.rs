@@ -9,4 +9,5 @@ mod meddled;
 mod race;
 mod refusal;
 mod restore;
+mod tagged;
 mod world;

@@ -7,7 +7,7 @@ use std::time::Duration;
 use futures::TryStreamExt;
 use lakehand_domain::fault::Fault;
 use lakehand_domain::port::object_store::PutCondition;
-use lakehand_testkit::conformance::object_store::{StoreUnderTest, object_store_suite};
+use lakehand_testkit::conformance::object_store::{Service, StoreUnderTest, object_store_suite};
 use lakehand_testkit::faulty::object_store::FaultyStore;
 use lakehand_testkit::faulty::plan::{Fate, FaultPlan};
 use tempfile::TempDir;
@@ -42,7 +42,8 @@ async fn conforms(durability: Durability) {
         let prefix = uri(&folder, "a prefix");
         folders.lock().unwrap().push(folder);
         let (first, second) = (Arc::new(FileStore::new(durability)), Arc::new(FileStore::new(durability)));
-        StoreUnderTest { first, second, prefix, foreign: ObjectUri::parse("s3://bucket/key").unwrap() }
+        let foreign = ObjectUri::parse("s3://bucket/key").unwrap();
+        StoreUnderTest { first, second, prefix, foreign, service: Service::FILES }
     })
     .await;
     for folder in folders.into_inner().unwrap() {
@@ -256,4 +257,13 @@ async fn planned_failures_happen_before_or_after() {
     let calls =
         ["begin_upload", "write", "abort", "begin_upload", "complete", "stat"].map(|name| format!("store.{name}"));
     assert_eq!(plan.names(), calls);
+}
+
+#[tokio::test]
+async fn a_file_has_no_tags() {
+    let folder = TempDir::new().unwrap();
+    fs::write(folder.path().join("a"), "x").unwrap();
+    let stat = store().stat(&uri(&folder, "a")).await.unwrap();
+    let tagged = store().tag(&stat, "lakehand", "loaded").await;
+    assert!(matches!(tagged, Err(StoreError::Denied { operation: "tag", .. })), "{tagged:?}");
 }

@@ -25,6 +25,26 @@ pub struct StoreUnderTest {
     pub prefix: ObjectUri,
     /// A URI that is not of this store, by its scheme.
     pub foreign: ObjectUri,
+    /// What the service behind the store can do.
+    pub service: Service,
+}
+
+/// Where services differ, and the port with them.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Service {
+    /// A version that was replaced can still be read, copied and deleted.
+    pub keeps_versions: bool,
+    /// Every read is pinned by the service, so that `unchanged` has nothing to look at.
+    pub pins_reads: bool,
+    /// A deletion is decided where the object is, and not by a look before it.
+    pub deletes_on_condition: bool,
+    /// Characters of names that it is known to lose objects by, as some emulators do.
+    pub loses: &'static [char],
+}
+
+impl Service {
+    /// Plain files.
+    pub const FILES: Self = Self { keeps_versions: false, pins_reads: false, deletes_on_condition: true, loses: &[] };
 }
 
 /// Runs every check below a prefix of its own.
@@ -36,7 +56,7 @@ where
     reading::names_mean_themselves(make().await).await;
     reading::what_is_missing_is_not_found(make().await).await;
     reading::what_is_foreign_is_refused(make().await).await;
-    reading::an_overwritten_version_cannot_be_opened(make().await).await;
+    reading::an_overwritten_version_is_never_another(make().await).await;
     reading::an_open_version_never_mixes_with_another(make().await).await;
     reading::readers_and_writers_in_a_race_never_mix_versions(make().await).await;
     reading::ranges_give_their_bytes(make().await).await;
@@ -52,6 +72,7 @@ where
     writing::a_copy_is_of_exactly_one_version(make().await).await;
     writing::a_delete_is_of_exactly_one_version(make().await).await;
     writing::a_delete_in_a_race_never_takes_the_newer_version(make().await).await;
+    writing::what_is_sealed_waits_beside_others(make().await).await;
 }
 
 impl StoreUnderTest {

@@ -96,6 +96,10 @@ impl ObjectStore for FaultyStore {
         meet(&self.plan, "store.sweep_unfinished", "sweep", prefix, self.inner.sweep_unfinished(prefix, before)).await
     }
 
+    async fn tag(&self, stat: &ObjectStat, key: &str, value: &str) -> Result<(), StoreError> {
+        meet(&self.plan, "store.tag", "tag", &stat.uri, self.inner.tag(stat, key, value)).await
+    }
+
     async fn delete(&self, stat: &ObjectStat) -> Result<DeleteOutcome, StoreError> {
         meet(&self.plan, "store.delete", "delete", &stat.uri, self.inner.delete(stat)).await
     }

@@ -76,6 +76,10 @@ impl ObjectStore for OneObject {
         Err(foreign(&stat.uri))
     }
 
+    async fn tag(&self, stat: &ObjectStat, _: &str, _: &str) -> Result<(), StoreError> {
+        Err(foreign(&stat.uri))
+    }
+
     async fn sweep_unfinished(&self, prefix: &ObjectUri, _: Timestamp) -> Result<u64, StoreError> {
         Err(foreign(prefix))
     }

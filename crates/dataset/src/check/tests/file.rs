@@ -87,8 +87,25 @@ fn sources_are_checked() {
         ),
         (
             r#""jsonl""#,
-            "\"jsonl\"\nafter_load = \"tag\"",
-            r#"5: source.after_load: must be "keep", "delete" or "archive:URI", and is "tag""#,
+            "\"jsonl\"\nafter_load = \"archive:file:///done\"",
+            r#"5: source.after_load: "in/*_{day}.json" is in another kind of store than the archive file:///done"#,
+        ),
+        (r#""jsonl""#, "\"jsonl\"\nafter_load = \"tag\"", ""),
+        (r#""jsonl""#, "\"jsonl\"\nafter_load = \"tag:team data=loaded by lakehand\"", ""),
+        (
+            r#""jsonl""#,
+            "\"jsonl\"\nafter_load = \"tag:aws:x=y\"",
+            r#"5: source.after_load: must be tag:KEY=VALUE with a key of 1 to 128 and a value of up to 256 letters, digits, blanks and + - . _ : / @, and is "tag:aws:x=y""#,
+        ),
+        (
+            r#""jsonl""#,
+            "\"jsonl\"\nafter_load = \"move\"",
+            r#"5: source.after_load: must be "keep", "delete", "archive:URI", "tag" or "tag:KEY=VALUE", and is "move""#,
+        ),
+        (
+            "objects = [\"in/*_{day}.json\"]\nformat = \"jsonl\"",
+            "objects = [\"file:///in/*_{day}.json\"]\nformat = \"jsonl\"\nafter_load = \"tag\"",
+            r#"5: source.after_load: files have no tags: use "keep", "delete" or "archive:URI""#,
         ),
         (
             r#""jsonl""#,

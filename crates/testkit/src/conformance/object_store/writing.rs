@@ -123,7 +123,14 @@ pub(super) async fn a_copy_is_of_exactly_one_version(test: StoreUnderTest) {
     assert_eq!(test.first.stat(&from.uri).await.unwrap(), from, "the original is untouched");
     test.put("from", "newer").await;
     let nowhere = test.prefix.join("nowhere");
-    assert!(matches!(test.first.copy(&from, &nowhere).await, Err(StoreError::Changed { uri }) if uri == from.uri));
+    let copied = test.first.copy(&from, &nowhere).await;
+    if test.service.keeps_versions {
+        copied.unwrap();
+        assert!(test.text("nowhere").await == text, "the version that was replaced, and not the one after it");
+        test.first.delete(&test.first.stat(&nowhere).await.unwrap()).await.unwrap();
+    } else {
+        assert!(matches!(copied, Err(StoreError::Changed { uri }) if uri == from.uri));
+    }
     assert!(matches!(test.first.stat(&nowhere).await, Err(StoreError::NotFound { .. })));
     test.first.copy(&test.first.stat(&from.uri).await.unwrap(), &to).await.unwrap();
     assert_eq!(test.text("deep/to é").await, "newer", "a copy replaces");
@@ -133,7 +140,8 @@ pub(super) async fn a_copy_is_of_exactly_one_version(test: StoreUnderTest) {
 pub(super) async fn a_delete_is_of_exactly_one_version(test: StoreUnderTest) {
     let old = test.put("a", "old").await;
     let new = test.put("a", "new").await;
-    assert_eq!(test.first.delete(&old).await.unwrap(), DeleteOutcome::Changed);
+    let replaced = if test.service.keeps_versions { DeleteOutcome::Deleted } else { DeleteOutcome::Changed };
+    assert_eq!(test.first.delete(&old).await.unwrap(), replaced);
     assert_eq!(test.second.stat(&new.uri).await.unwrap(), new);
     assert_eq!(test.first.delete(&new).await.unwrap(), DeleteOutcome::Deleted);
     assert_eq!(test.first.delete(&new).await.unwrap(), DeleteOutcome::Deleted, "what is gone is deleted");
@@ -143,6 +151,10 @@ pub(super) async fn a_delete_is_of_exactly_one_version(test: StoreUnderTest) {
 }
 
 pub(super) async fn a_delete_in_a_race_never_takes_the_newer_version(test: StoreUnderTest) {
+    if !test.service.deletes_on_condition {
+        // Nothing can promise it there; the store says so.
+        return;
+    }
     for round in 0..100 {
         let old = test.put("a", "old").await;
         let (store, uri) = (Arc::clone(&test.first), old.uri.clone());
@@ -158,4 +170,28 @@ pub(super) async fn a_delete_in_a_race_never_takes_the_newer_version(test: Store
         assert_eq!(test.text("a").await, "new", "round {round}");
     }
     assert_eq!(test.names(&test.prefix).await, ["a"]);
+}
+
+/// As a file of many partitions has its parts: begun, sealed and completed side by side.
+pub(super) async fn what_is_sealed_waits_beside_others(test: StoreUnderTest) {
+    let mut sealed = Vec::new();
+    for number in 0..200 {
+        let mut upload = test.first.begin_upload(&test.prefix.join(&format!("p{number:03}/part"))).await.unwrap();
+        upload.write(Bytes::from(format!("part {number}").into_bytes())).await.unwrap();
+        upload.seal().await.unwrap();
+        assert!(upload.write(Bytes::from_static(b"more")).await.is_err(), "nothing comes after the seal");
+        sealed.push(upload);
+    }
+    assert_eq!(test.names(&test.prefix).await, Vec::<String>::new());
+    let mut expected = Vec::new();
+    for (number, upload) in sealed.into_iter().enumerate() {
+        if number % 2 == 0 {
+            upload.complete().await.unwrap();
+            expected.push(format!("p{number:03}/part"));
+        } else {
+            upload.abort().await.unwrap();
+        }
+    }
+    assert_eq!(test.names(&test.prefix).await, expected);
+    assert_eq!(test.text("p014/part").await, "part 14");
 }
