@@ -7,4 +7,5 @@
 pub mod conformance;
 pub mod faulty;
 pub mod manual_clock;
+pub mod real_clock;
 pub mod services;

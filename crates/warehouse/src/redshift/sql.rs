@@ -35,10 +35,11 @@ pub(crate) fn number(value: u64) -> String {
 }
 
 /// A statement that fails unless `amiss`, a count, is zero. Nothing here has branches, and the text that is no number
-/// comes from the data: so no planner can meet it where nothing is amiss.
+/// comes from the data: so no planner can meet it where nothing is amiss. Its second character alone makes it none; a
+/// blank, a digit, a point or an underscore would not.
 pub(crate) fn guard(amiss: &str) -> String {
     format!(
-        "SELECT CAST(LEFT('0 is what it must be', 1 + CAST(LEAST(guard.amiss, 9) AS INTEGER)) AS INTEGER) AS \"guard\" \
+        "SELECT CAST(LEFT('0!amiss', 1 + CAST(LEAST(guard.amiss, 9) AS INTEGER)) AS INTEGER) AS \"guard\" \
          FROM (SELECT {amiss} AS amiss) AS guard"
     )
 }

@@ -65,8 +65,8 @@ pub(crate) async fn stage(
     let tables = tables(warehouse, shape, name, manifests)?;
     let result = stage_tables(warehouse, shape, name, &tables).await;
     if let Err(trouble) = result {
-        // What was in doubt may go on writing: its tables are left to the sweeper.
-        if !matches!(trouble, Trouble::Doubt { .. } | Trouble::Call { .. })
+        // What is in doubt may go on writing, and a name that was taken names the tables of somebody else.
+        if !matches!(trouble, Trouble::Doubt { .. } | Trouble::Call { .. } | Trouble::Refused(_))
             && let Err(error) = sweep::drop_staging(warehouse, name).await
         {
             tracing::warn!(staging.name = %name, error = &error as &dyn std::error::Error, "staging tables are left to the sweeper");

@@ -236,7 +236,7 @@ mod tests {
             ("ERROR: relation \"lakehand.fence_x\" does not exist", Meaning::Denied),
             ("length exceeds in s3://lake/timeout/permission_denied.parquet", Meaning::Unclear),
             ("ERROR: Invalid digit, Value 'r', Pos 0, Type: Integer", Meaning::Unclear),
-            ("invalid input syntax for type integer: \"0 i\"", Meaning::Unclear),
+            ("invalid input syntax for type integer: \"0!a\"", Meaning::Unclear),
         ] {
             assert_eq!(Meaning::of(message), meaning, "{message}");
         }

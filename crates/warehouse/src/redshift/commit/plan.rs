@@ -191,7 +191,7 @@ impl<'a> Plan<'a> {
         ];
         // Standing is decided from the markers of all live loads, so these come first; nobody sees one without the other.
         statements.extend(self.markers());
-        for table in self.tables.iter().filter(|table| self.moves(table)) {
+        for table in &self.tables {
             let (shape, rows) = (&table.registered.shape, self.names.rows(&table.registered.shape));
             if !self.replaced.is_empty() {
                 statements.push(format!(
@@ -202,12 +202,12 @@ impl<'a> Plan<'a> {
             if self.adds(table) {
                 statements.push(self.add(table));
             }
-            if table.is_recomputed {
+            // A version without rows contends as well, so that rows may lose although none come.
+            let is_upsert = table.key().is_some();
+            if table.is_recomputed && (self.moves(table) || !is_upsert) {
                 let (touched, list) = (self.touched(table), self.list());
-                let scope = match shape.contest {
-                    Contest::Upsert { .. } => Scope::Keys { touched: &touched },
-                    Contest::Append { .. } => Scope::Objects { list: &list },
-                };
+                let scope =
+                    if is_upsert { Scope::Keys { touched: &touched } } else { Scope::Objects { list: &list } };
                 let markers = self.names.markers(&self.shape.family);
                 statements.extend(contest::recompute(&rows, &markers, shape, scope));
             }
