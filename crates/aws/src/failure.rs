@@ -56,7 +56,10 @@ impl Failure {
 }
 
 /// Codes by which services say that they want less; the SDK knows them too, and has waited before.
-const THROTTLED: [&str; 12] = [
+const THROTTLED: [&str; 15] = [
+    "ActiveSessionsExceededException",
+    "ActiveStatementsExceededException",
+    "ActiveWaitingRequestsExceededException",
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -167,6 +170,7 @@ mod tests {
             ("UnrecognizedClientException", 400, Kind::Denied, Effect::NotApplied),
             ("ThrottlingException", 400, Kind::Throttled, Effect::Unknown),
             ("SlowDown", 503, Kind::Throttled, Effect::Unknown),
+            ("ActiveStatementsExceededException", 400, Kind::Throttled, Effect::Unknown),
             ("ConditionalCheckFailedException", 400, Kind::Condition, Effect::Unknown),
             ("PreconditionFailed", 412, Kind::Condition, Effect::Unknown),
             ("ResourceNotFoundException", 400, Kind::NotFound, Effect::NotApplied),

@@ -2,6 +2,7 @@
 
 mod column;
 mod expression;
+mod layout;
 mod name;
 mod rules;
 mod settings;

@@ -131,8 +131,25 @@ section! {
         optional rows = "rows": String,
         /// What a record whose key here is all null means: it is rejected (default), or gives no row in this table.
         optional rows_without_key = "rows_without_key": WithoutKey,
+        /// How Redshift lays the table out; other warehouses pass over it.
+        optional redshift = "redshift": Redshift,
         /// The columns by name, in the order in which lake and warehouse have them.
         required columns = "columns": Entries<Column>,
+    }
+}
+
+section! {
+    /// How Redshift lays the table out. It is followed when the table is made, and changes neither bytes nor rows; a table
+    /// that is there is changed in Redshift itself, by ALTER TABLE.
+    Redshift {
+        /// Which node has which rows: `auto` (default), `even`, `all`, or `key`, which needs dist_key.
+        optional dist_style = "dist_style": DistStyle,
+        /// The column whose value says which node has a row.
+        optional dist_key = "dist_key": String,
+        /// The columns by which rows are sorted, the first first. Default: Redshift decides.
+        optional sort_key = "sort_key": Vec<At<String>>,
+        /// How json columns are kept: as the text that came (`varchar`, default), or taken apart (`super`).
+        optional json = "json": JsonAs,
     }
 }
 
@@ -209,6 +226,30 @@ choice! {
         Ignore = "ignore",
         /// The record is rejected.
         Reject = "reject",
+    }
+}
+
+choice! {
+    /// Which node of Redshift has which rows of a table.
+    DistStyle {
+        /// As Redshift thinks best.
+        Auto = "auto",
+        /// By turns.
+        Even = "even",
+        /// All have all.
+        All = "all",
+        /// By the value of dist_key.
+        Key = "key",
+    }
+}
+
+choice! {
+    /// How Redshift keeps json columns.
+    JsonAs {
+        /// The text that came.
+        Varchar = "varchar",
+        /// Taken apart.
+        Super = "super",
     }
 }
 

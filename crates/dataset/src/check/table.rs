@@ -1,11 +1,11 @@
 //! The tables: how rows contend, where they are placed, and what they are made of.
 
 use lakehand_domain::id::DatasetId;
-use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, TableShape};
+use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, TableLayout, TableShape};
 
 use super::column::{self, Scope};
 use super::source::CheckedSource;
-use super::{expression, name};
+use super::{expression, layout, name};
 use crate::dataset::{Column, Grain, Partitioning, Table};
 use crate::definition::read::{At, Entries};
 use crate::definition::{self, FormatName, Mode, WithoutKey};
@@ -62,6 +62,15 @@ impl<'d> TableOutline<'d> {
 
     pub(super) fn column(&self, name: &str) -> Option<&ColumnOutline<'d>> {
         self.columns.iter().find(|column| column.name == name)
+    }
+
+    /// Notes a column that the table does not have.
+    pub(super) fn no_column(&self, name: &At<String>, path: String, report: &mut Report<'_>) {
+        let message = format!("there is no column {:?} in this table", name.value);
+        match nearest(&name.value, self.columns.iter().map(|column| column.name)) {
+            Some(meant) => report.advise(name.at, path, message, format!("did you mean {meant}?")),
+            None => report.add(name.at, path, message),
+        }
     }
 }
 
@@ -137,6 +146,10 @@ impl TableCheck<'_> {
             }
             None => Some(None),
         };
+        let layout = match &self.table.redshift {
+            Some(given) => layout::check(&given.value, self.outline(), &self.path("redshift"), report),
+            None => Some(TableLayout::default()),
+        };
         let columns = self.check_columns(report);
 
         let contest = contest?;
@@ -155,6 +168,7 @@ impl TableCheck<'_> {
                 contest,
                 has_where: filter.is_some(),
                 exploded: rows.is_some(),
+                layout: layout?,
             },
             rows,
             columns,
@@ -193,11 +207,7 @@ impl TableCheck<'_> {
 
     /// Notes a column that the table does not have.
     fn no_column(&self, name: &At<String>, key: &str, report: &mut Report<'_>) {
-        let message = format!("there is no column {:?} in this table", name.value);
-        match nearest(&name.value, self.outline().columns.iter().map(|column| column.name)) {
-            Some(meant) => report.advise(name.at, self.path(key), message, format!("did you mean {meant}?")),
-            None => report.add(name.at, self.path(key), message),
-        }
+        self.outline().no_column(name, self.path(key), report);
     }
 
     fn check_contest(&self, skip_without_key: bool, report: &mut Report<'_>) -> Option<Contest> {

@@ -24,7 +24,8 @@ fn the_schema_knows_every_section_and_says_what_each_key_is_for() {
     assert_eq!(keys(&sections["quality"]), "max_rejects unknown_fields");
     assert_eq!(keys(&sections["encoding"]), "part_bytes row_group_rows zstd_level");
     let table = &sections["tables"]["additionalProperties"];
-    assert_eq!(keys(table), "columns! key mode! partition_by rows rows_without_key version where");
+    assert_eq!(keys(table), "columns! key mode! partition_by redshift rows rows_without_key version where");
+    assert_eq!(keys(&table["properties"]["redshift"]), "dist_key dist_style json sort_key");
     let column = &table["properties"]["columns"]["additionalProperties"];
     assert_eq!(
         keys(column),

@@ -18,7 +18,7 @@ use lakehand_domain::manifest::Part;
 use lakehand_domain::object::{ObjectUri, Order};
 use lakehand_domain::port::row_reader::RowReader;
 use lakehand_domain::reject::{Reject, Rule};
-use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, OnRewrite, TableShape};
+use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, OnRewrite, TableLayout, TableShape};
 use lakehand_domain::value::ColumnValues;
 
 use super::*;
@@ -149,6 +149,7 @@ fn table(name: &str, columns: Vec<(ColumnShape, Column)>) -> Table {
             contest: Contest::Append { on_rewrite: OnRewrite::Replace },
             has_where: false,
             exploded: false,
+            layout: TableLayout::default(),
         },
         rows: None,
         columns,

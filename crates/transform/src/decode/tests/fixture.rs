@@ -12,7 +12,7 @@ use lakehand_dataset::path::FieldPath;
 use lakehand_dataset::transformer::{Content, TransformError};
 use lakehand_domain::id::{DatasetId, Fingerprint};
 use lakehand_domain::reject::Reject;
-use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, OnRewrite, TableShape};
+use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, OnRewrite, TableLayout, TableShape};
 use lakehand_domain::value::decimal_text;
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
 
@@ -79,6 +79,7 @@ pub(crate) fn table(name: &str, rows: Option<&str>, columns: Vec<ColumnSpec>) ->
             contest: Contest::Append { on_rewrite: OnRewrite::Replace },
             has_where: false,
             exploded: rows.is_some(),
+            layout: TableLayout::default(),
         },
         rows: rows.map(|path| FieldPath::parse(path).unwrap()),
         columns: columns.into_iter().map(|column| Column { origin: column.origin, rules: column.rules }).collect(),

@@ -1,0 +1,117 @@
+//! Why a COPY failed: the files may be at fault, or gone, or the warehouse.
+//!
+//! The words of COPY alone are little to go by. What it noted about its errors is asked for; and where it may be about
+//! files, these are looked at, since a part that is gone, or has other bytes, goes back to transform.
+
+use futures::StreamExt;
+use lakehand_domain::manifest::Part;
+use lakehand_domain::port::object_store::StoreError;
+use lakehand_domain::port::row_reader::PartError;
+use lakehand_domain::shape::TableShape;
+
+use super::copy::Copied;
+use crate::fit::told;
+use crate::redshift::RedshiftWarehouse;
+use crate::redshift::record::Record;
+use crate::redshift::trouble::{Failed, Meaning, Trouble};
+
+/// Notes that are shown.
+const MOST_NOTES: usize = 5;
+/// Parts looked at together.
+const LOOKS: usize = 16;
+
+/// Words by which COPY refuses what files hold, where it noted nothing. The first is how it says anything that goes wrong
+/// while it reads Parquet, the store's refusals too, which are known by their own words before this.
+const OF_DATA: [&str; 14] = [
+    "spectrum scan error",
+    "load into table",
+    "incompatible parquet schema",
+    "unmatched number of columns",
+    "invalid parquet",
+    "too long",
+    "exceeds",
+    "out of range",
+    "overflow",
+    "not-null constraint",
+    "cannot insert a null value",
+    "invalid digit",
+    "invalid input syntax",
+    "invalid byte sequence",
+];
+
+/// What one failed COPY means.
+pub(super) async fn explain(
+    warehouse: &RedshiftWarehouse,
+    table: &TableShape,
+    copied: &Copied<'_>,
+    failed: Failed,
+) -> Trouble {
+    if failed.meaning() == Meaning::Conflict {
+        return Trouble::Failed(failed);
+    }
+    let notes = match failed.query_id {
+        Some(query) => notes(warehouse, query).await.unwrap_or_else(|error| {
+            tracing::warn!(error = &error as &dyn std::error::Error, "what COPY noted about its errors cannot be read");
+            Vec::new()
+        }),
+        None => Vec::new(),
+    };
+    match look(warehouse, copied).await {
+        Ok(None) => {}
+        Ok(Some(part)) => return Trouble::Part(part),
+        Err(error) => return Trouble::Store(error),
+    }
+    let text = failed.message.to_ascii_lowercase();
+    let is_of_data = failed.meaning() == Meaning::Unclear && OF_DATA.iter().any(|words| text.contains(words));
+    if notes.is_empty() && !is_of_data {
+        return Trouble::Failed(failed);
+    }
+    let mut message = notes.join("; ");
+    if !message.is_empty() {
+        message.push_str("; ");
+    }
+    message.push_str(&format!("COPY into {}: {}", told(table), failed.message.trim()));
+    Trouble::Data(message)
+}
+
+/// What COPY noted about its errors, file by file.
+async fn notes(warehouse: &RedshiftWarehouse, query: i64) -> Result<Vec<String>, Trouble> {
+    let sql = format!(
+        "SELECT file_name, column_name, error_code, error_message FROM sys_load_error_detail WHERE query_id = {query} \
+         ORDER BY file_name LIMIT {MOST_NOTES}"
+    );
+    let rows = warehouse.client.ask("lakehand/stage/errors", sql).await?.rows;
+    rows.into_iter()
+        .map(|row| {
+            let mut record = Record::new(row);
+            let mut next = || Ok::<_, Trouble>(record.optional()?.unwrap_or_default().trim().to_owned());
+            let (file, column, code, message) = (next()?, next()?, next()?, next()?);
+            let column = if column.is_empty() { String::new() } else { format!(", column {column}") };
+            Ok(format!("{file}{column}: {message} (load error {code})"))
+        })
+        .collect()
+}
+
+/// The first part that is gone or has not the bytes that its manifest says.
+async fn look(warehouse: &RedshiftWarehouse, copied: &Copied<'_>) -> Result<Option<PartError>, StoreError> {
+    let looks: Vec<_> = copied.parts.iter().map(|part| look_at(warehouse, part)).collect();
+    let mut looks = futures::stream::iter(looks).buffered(LOOKS);
+    while let Some(found) = looks.next().await {
+        if let Some(amiss) = found? {
+            return Ok(Some(amiss));
+        }
+    }
+    Ok(None)
+}
+
+async fn look_at(warehouse: &RedshiftWarehouse, part: &Part) -> Result<Option<PartError>, StoreError> {
+    match warehouse.lake.stat(&part.uri).await {
+        Ok(stat) if stat.size == part.bytes => Ok(None),
+        Ok(stat) => {
+            let message = format!("it has {} bytes, its manifest says {}", stat.size, part.bytes);
+            Ok(Some(PartError::Mismatch { uri: part.uri.clone(), message }))
+        }
+        Err(StoreError::NotFound { .. }) => Ok(Some(PartError::Gone { uri: part.uri.clone() })),
+        Err(error) => Err(error),
+    }
+}
