@@ -2,6 +2,7 @@
 
 mod architecture;
 mod cli;
+mod cloud;
 mod errors;
 mod harness;
 mod letters;

@@ -75,13 +75,8 @@ const THROTTLED: [&str; 15] = [
 ];
 
 /// Codes of status 400 by which services say that a request did not reach them whole or in time, which no rewording cures.
-const BROKEN: [&str; 5] = [
-    "BadDigest",
-    "IncompleteBody",
-    "RequestTimeout",
-    "RequestTimeoutException",
-    "XAmzContentSHA256Mismatch",
-];
+const BROKEN: [&str; 5] =
+    ["BadDigest", "IncompleteBody", "RequestTimeout", "RequestTimeoutException", "XAmzContentSHA256Mismatch"];
 
 /// Codes by which services say that somebody has to act.
 const DENIED: [&str; 14] = [

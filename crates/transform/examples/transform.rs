@@ -69,7 +69,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     if Path::new(file).is_dir() {
         return all(dataset, Path::new(file), target);
     }
-    let done = one(&Engine::default(), dataset, Path::new(file), target, "example")?;
+    let done =
+        one(&Engine::default(), dataset, Path::new(file), target, "example").map_err(|error| error.to_string())?;
     println!("{} records, {} rejected", done.records, done.rejects.total());
     for table in done.tables {
         println!("{}: {} rows in {} parts", table.table, table.rows, table.parts.len());

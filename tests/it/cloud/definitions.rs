@@ -13,7 +13,10 @@ async fn old_and_new_replicas_end_with_one_live_load_an_entry() {
     let orders: Vec<u64> = (0..FILES).filter(|number| number % 5 != 4).collect();
     let good = orders.iter().filter(|number| sample(**number).is_good).count() as u64;
     let rows: u64 = orders.iter().map(|number| sample(*number).rows).sum();
-    let changed = ORDERS.replace("[tables.orders.columns]", "[tables.orders.columns]\nnote = { type = \"varchar(20)\", from = \"note\", default = \"none\" }");
+    let changed = ORDERS.replace(
+        "[tables.orders.columns]",
+        "[tables.orders.columns]\nnote = { type = \"varchar(20)\", from = \"note\", default = \"none\" }",
+    );
     world.define("newer", &[&changed]);
 
     let old = world.worker();

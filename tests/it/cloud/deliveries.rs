@@ -62,7 +62,12 @@ pub(super) fn sample(number: u64) -> Sample {
             let changed = number * LINES + line;
             _ = writeln!(text, r#"{{"sku":"s{key}","changed":{changed},"pieces":{}}}"#, changed % 1000);
         }
-        return Sample { key: format!("stock_{number:04}.jsonl"), bytes: text.into_bytes(), rows: LINES, is_good: true };
+        return Sample {
+            key: format!("stock_{number:04}.jsonl"),
+            bytes: text.into_bytes(),
+            rows: LINES,
+            is_good: true,
+        };
     }
     let mut text = String::new();
     let too_many = number % 97 == 3;
@@ -141,8 +146,7 @@ pub(super) async fn assert_all_is_in(world: &World, files: u64) {
 
 /// The dead letters name exactly the files that cannot succeed.
 pub(super) async fn assert_letters(world: &World, files: u64) {
-    let wanted: BTreeSet<String> =
-        (0..files).map(sample).filter(|file| !file.is_good).map(|file| file.key).collect();
+    let wanted: BTreeSet<String> = (0..files).map(sample).filter(|file| !file.is_good).map(|file| file.key).collect();
     let mut named = BTreeSet::new();
     for _ in 0..40 {
         named.extend(world.letters().await.into_keys());

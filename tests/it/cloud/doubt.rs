@@ -16,9 +16,7 @@ async fn lost_answers_lose_nothing_and_double_nothing() {
     let world = World::new(&[ORDERS, STOCK]).await;
     let proxy = Microburst::before(&world.endpoints.s3).await;
     // The answer is cut off after the call has happened.
-    let lost = |service: &str, operation: &str, share: f64| {
-        json!({"service": service, "operation": operation, "probability": share, "response": {"abort_bytes": 1}})
-    };
+    let lost = |service: &str, operation: &str, share: f64| json!({"service": service, "operation": operation, "probability": share, "response": {"abort_bytes": 1}});
     let rules = json!([
             lost("dynamodb", "PutItem", 0.08),
             lost("dynamodb", "UpdateItem", 0.08),

@@ -180,10 +180,13 @@ impl World {
 
     /// Delivers an event about an object once more.
     pub(super) async fn deliver(&self, key: &str) {
-        let encoded: String = key.bytes().map(|byte| match byte {
-            b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'/' | b'-' => char::from(byte).to_string(),
-            other => format!("%{other:02X}"),
-        }).collect();
+        let encoded: String = key
+            .bytes()
+            .map(|byte| match byte {
+                b'a'..=b'z' | b'0'..=b'9' | b'_' | b'.' | b'/' | b'-' => char::from(byte).to_string(),
+                other => format!("%{other:02X}"),
+            })
+            .collect();
         let body = json!({"Records": [{
             "eventVersion": "2.1", "eventSource": "aws:s3", "eventName": "ObjectCreated:Put",
             "s3": {"bucket": {"name": self.landing()}, "object": {"key": encoded}}
@@ -371,7 +374,11 @@ impl World {
             }
             found.insert(load);
             for table in manifest["tables"].as_array().expect("tables") {
-                let name = format!("{}.{}", manifest["dataset"].as_str().unwrap_or_default(), table["table"].as_str().unwrap_or_default());
+                let name = format!(
+                    "{}.{}",
+                    manifest["dataset"].as_str().unwrap_or_default(),
+                    table["table"].as_str().unwrap_or_default()
+                );
                 for part in table["parts"].as_array().expect("parts") {
                     let uri = part["uri"].as_str().expect("a URI");
                     let key = uri.strip_prefix(&format!("s3://{}/", self.lake())).expect("a part of this lake");

@@ -27,19 +27,24 @@ async fn what_a_zombie_writes_is_refused() {
     let other = world.worker();
     world.until_settled(FILES, Duration::from_secs(120)).await;
     assert_all_is_in(&world, FILES).await;
-    let before = (world.query("SELECT load_id, generation FROM lakehand.markers ORDER BY load_id").await, world.states());
+    let before =
+        (world.query("SELECT load_id, generation FROM lakehand.markers ORDER BY load_id").await, world.states());
     let parts = world.lake_objects().await;
 
     zombie.signal("CONT");
     pause(Duration::from_secs(4)).await;
     assert_all_is_in(&world, FILES).await;
-    let after = (world.query("SELECT load_id, generation FROM lakehand.markers ORDER BY load_id").await, world.states());
+    let after =
+        (world.query("SELECT load_id, generation FROM lakehand.markers ORDER BY load_id").await, world.states());
     assert_eq!(before, after, "ledger and warehouse are as they were");
     // What it still uploads is the same bytes under the same names.
     let late = world.lake_objects().await;
     let strays: Vec<_> = late.keys().filter(|key| !parts.contains_key(*key) && key.ends_with(".parquet")).collect();
     assert!(strays.is_empty(), "{strays:?}");
     let log = zombie.stop();
-    assert!(log.contains("lost") || log.contains("failed") || log.contains("given back"), "it woke in the middle:\n{log}");
+    assert!(
+        log.contains("lost") || log.contains("failed") || log.contains("given back"),
+        "it woke in the middle:\n{log}"
+    );
     other.stop();
 }

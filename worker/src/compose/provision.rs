@@ -10,7 +10,8 @@ use lakehand_domain::object::ObjectUri;
 use lakehand_ledger::dynamodb::provision::{TablePlan, provision_table};
 use lakehand_queue::sqs::QueueAddress;
 use lakehand_queue::sqs::provision::{QueuesPlan, provision_queues};
-use lakehand_store::s3::provision::{NotificationPlan, provision_bucket, provision_notifications};
+use lakehand_store::s3::bucket::provision_bucket;
+use lakehand_store::s3::provision::{NotificationPlan, provision_notifications};
 
 use super::queue::MAX_RECEIVES;
 use super::{clock, lake_uri};

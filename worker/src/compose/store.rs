@@ -10,8 +10,8 @@ use lakehand_domain::port::object_store::ObjectStore;
 use lakehand_store::file::{Durability, FileStore};
 use lakehand_store::s3::{Encryption, S3Options, S3Store};
 
-use crate::settings::{self, Settings};
 use crate::settings::location::Location;
+use crate::settings::{self, Settings};
 
 /// The store of files that land.
 pub(super) async fn landing(settings: &Settings, worker: &WorkerId) -> anyhow::Result<Arc<dyn ObjectStore>> {

@@ -24,11 +24,7 @@ pub(super) struct Opened {
 }
 
 /// The warehouse, which reads the lake's parts.
-pub(super) async fn open(
-    settings: &Settings,
-    lake: Arc<dyn ObjectStore>,
-    worker: &WorkerId,
-) -> anyhow::Result<Opened> {
+pub(super) async fn open(settings: &Settings, lake: Arc<dyn ObjectStore>, worker: &WorkerId) -> anyhow::Result<Opened> {
     let told = || format!("open the warehouse {} (warehouse.url)", settings.warehouse);
     match &settings.warehouse {
         Location::Sqlite(path) => {

@@ -55,9 +55,15 @@ impl Held {
         for ((message, receipt), outcome) in batch.iter().zip(outcomes) {
             if self.letters.get(message).is_some_and(|(newest, _)| newest == receipt) {
                 match outcome {
-                    ReceiptOutcome::Done => self.letters.insert(message.clone(), (receipt.clone(), until)),
-                    ReceiptOutcome::Lost => self.letters.remove(message),
-                };
+                    ReceiptOutcome::Done => {
+                        self.letters.insert(message.clone(), (receipt.clone(), until));
+                    }
+                    ReceiptOutcome::Lost => {
+                        self.letters.remove(message);
+                    }
+                    // It is still due, and asked for again.
+                    ReceiptOutcome::Failed => {}
+                }
             }
         }
     }

@@ -9,7 +9,7 @@ use async_trait::async_trait;
 use lakehand_dataset::catalog::Catalog;
 use lakehand_domain::clock::Clock;
 use lakehand_domain::id::{MessageId, ReceiptHandle};
-use lakehand_domain::message::Message;
+use lakehand_domain::message::{Attributes, Message};
 use lakehand_domain::port::queue::{Queue, QueueDepth, QueueError, ReceiptOutcome};
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::error::Stage;
@@ -253,6 +253,10 @@ impl Queue for LetterPass {
         self.messages.send(body, delay).await
     }
 
+    async fn send_with(&self, body: &str, attributes: &Attributes, delay: Duration) -> Result<MessageId, QueueError> {
+        self.messages.send_with(body, attributes, delay).await
+    }
+
     /// None once the pass is over.
     async fn depth(&self) -> Result<QueueDepth, QueueError> {
         if self.end().is_some() {
@@ -288,7 +292,11 @@ impl Queue for Outbox {
     }
 
     async fn send(&self, body: &str, delay: Duration) -> Result<MessageId, QueueError> {
-        let id = self.0.letters.send(body, delay).await?;
+        self.send_with(body, &Attributes::new(), delay).await
+    }
+
+    async fn send_with(&self, body: &str, attributes: &Attributes, delay: Duration) -> Result<MessageId, QueueError> {
+        let id = self.0.letters.send_with(body, attributes, delay).await?;
         self.0.state().sent.insert(id.clone());
         Ok(id)
     }

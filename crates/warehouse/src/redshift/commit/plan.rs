@@ -206,8 +206,7 @@ impl<'a> Plan<'a> {
             let is_upsert = table.key().is_some();
             if table.is_recomputed && (self.moves(table) || !is_upsert) {
                 let (touched, list) = (self.touched(table), self.list());
-                let scope =
-                    if is_upsert { Scope::Keys { touched: &touched } } else { Scope::Objects { list: &list } };
+                let scope = if is_upsert { Scope::Keys { touched: &touched } } else { Scope::Objects { list: &list } };
                 let markers = self.names.markers(&self.shape.family);
                 statements.extend(contest::recompute(&rows, &markers, shape, scope));
             }

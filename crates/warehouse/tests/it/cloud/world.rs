@@ -52,7 +52,8 @@ impl World {
             ..AwsOptions::default()
         };
         let client = s3_client(&options).await;
-        let location = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(REGION.into()).build();
+        let location =
+            aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(REGION.into()).build();
         client.create_bucket().bucket(&name).create_bucket_configuration(location).send().await.unwrap();
         let root = ObjectUri::parse(&format!("s3://{name}/lake")).unwrap();
         let parts = Arc::new(BucketParts::new(root.clone(), options.clone()));
@@ -123,7 +124,15 @@ impl BucketParts {
                     let (bucket, key) = (uri.bucket(), uri.key());
                     match bytes {
                         Some(bytes) => {
-                            client.put_object().bucket(bucket).key(key).body(bytes.into()).send().await.map(drop).unwrap();
+                            client
+                                .put_object()
+                                .bucket(bucket)
+                                .key(key)
+                                .body(bytes.into())
+                                .send()
+                                .await
+                                .map(drop)
+                                .unwrap();
                         }
                         None => client.delete_object().bucket(bucket).key(key).send().await.map(drop).unwrap(),
                     }
