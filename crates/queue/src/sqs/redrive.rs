@@ -15,6 +15,9 @@ use super::failure::failed;
 /// The service moves no more a second (StartMessageMoveTask).
 const MOST_PER_SECOND: u32 = 500;
 
+/// The service remembers so many moves of a queue (ListMessageMoveTasks).
+const MOST_TASKS: i32 = 10;
+
 const START: &str = "start the move";
 const LIST: &str = "look at the move";
 const CANCEL: &str = "stop the move";
@@ -32,10 +35,18 @@ pub struct SqsRedrive {
 
 impl SqsRedrive {
     async fn list(&self) -> Result<Option<ListMessageMoveTasksResultEntry>, RedriveError> {
-        // The newest comes first (ListMessageMoveTasks).
-        let request = self.client.list_message_move_tasks().source_arn(&self.from).max_results(1);
+        let request = self.client.list_message_move_tasks().source_arn(&self.from).max_results(MOST_TASKS);
         let answer = request.send().await.map_err(|error| refused(LIST, classify(error)))?;
-        Ok(answer.results.unwrap_or_default().into_iter().next())
+        Ok(answer.results.unwrap_or_default().into_iter().max_by_key(|task| task.started_timestamp))
+    }
+
+    /// The move that is under way, asked for after a refusal: what the service says then is not promised to be in the same
+    /// words for ever.
+    async fn under_way(&self, failure: &Failure) -> Option<RedriveMove> {
+        if !matches!(failure.kind, Kind::Invalid | Kind::NotFound | Kind::Condition) {
+            return None;
+        }
+        self.newest().await.ok().flatten().filter(|newest| newest.state.is_active())
     }
 }
 
@@ -46,17 +57,10 @@ impl RedriveAll for SqsRedrive {
         let request = self.client.start_message_move_task().source_arn(&self.from).destination_arn(&self.to);
         match request.set_max_number_of_messages_per_second(rate).send().await.map_err(classify) {
             Ok(_) => Ok(RedriveStart::Started),
-            Err(failure) => {
-                // A second move is refused in words that are not promised: look whether one is under way.
-                let under_way = match failure.kind {
-                    Kind::Invalid | Kind::Condition => self.newest().await.ok().flatten(),
-                    _ => None,
-                };
-                match under_way.filter(|newest| newest.state.is_active()) {
-                    Some(newest) => Ok(RedriveStart::AlreadyRunning(newest)),
-                    None => Err(refused(START, failure)),
-                }
-            }
+            Err(failure) => match self.under_way(&failure).await {
+                Some(newest) => Ok(RedriveStart::AlreadyRunning(newest)),
+                None => Err(refused(START, failure)),
+            },
         }
     }
 
@@ -71,9 +75,13 @@ impl RedriveAll for SqsRedrive {
         };
         match self.client.cancel_message_move_task().task_handle(handle).send().await.map_err(classify) {
             Ok(answer) => Ok(RedriveCancel::Cancelled { moved: count(answer.approximate_number_of_messages_moved) }),
-            // It ended in between, or by an attempt before this one.
-            Err(failure) if matches!(failure.kind, Kind::NotFound) => Ok(RedriveCancel::NoneRunning),
-            Err(failure) => Err(refused(CANCEL, failure)),
+            Err(failure) => match self.list().await {
+                // It ended in between, or by an attempt before this one.
+                Ok(task) if task.as_ref().and_then(|task| task.task_handle()).is_none() => {
+                    Ok(RedriveCancel::NoneRunning)
+                }
+                _ => Err(refused(CANCEL, failure)),
+            },
         }
     }
 }

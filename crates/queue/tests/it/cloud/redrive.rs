@@ -9,10 +9,11 @@ use lakehand_domain::port::redrive::{
     RedriveAll, RedriveCancel, RedriveError, RedriveMove, RedriveStart, RedriveState,
 };
 use lakehand_queue::sqs::SqsRedrive;
+use lakehand_testkit::microburst::Microburst;
 use lakehand_testkit::real_clock::RealClock;
 use lakehand_testkit::services::emulator;
 
-use super::Emulator;
+use super::{Emulator, open};
 
 const LONG: Duration = Duration::from_mins(10);
 const NONE: Duration = Duration::ZERO;
@@ -72,6 +73,29 @@ async fn on_localstack_one_move_runs_at_a_time_and_can_be_stopped() {
     let newest = newest_that(&redrive, |newest| newest.state != RedriveState::Running).await;
     assert!(matches!(newest.state, RedriveState::Cancelling | RedriveState::Cancelled), "{newest:?}");
     assert!(dead.depth().await.unwrap().total() > 0, "what was not moved stays");
+}
+
+#[tokio::test]
+async fn on_localstack_a_start_whose_answer_was_lost_is_a_move_that_runs() {
+    let upstream = emulator("LOCALSTACK");
+    let emulator = Emulator::at(&upstream).await;
+    let (work, dead) = emulator.make_pair(100).await;
+    let proxy = Microburst::before(&upstream).await;
+    let (work, dead) = (open(&proxy.url(), &work).await, open(&proxy.url(), &dead).await);
+    for number in 0..30 {
+        dead.send(&number.to_string(), NONE).await.unwrap();
+    }
+    let lost =
+        r#"{"service": "sqs", "operation": "StartMessageMoveTask", "times": 1, "response": {"abort_frac": 0.3}}"#;
+    proxy.rules(&format!("[{lost}]")).await;
+    let redrive = dead.redrive_to(&work);
+    let started = redrive.start(Some(1)).await.unwrap();
+    assert!(
+        matches!(started, RedriveStart::AlreadyRunning(RedriveMove { max_per_second: Some(1), .. })),
+        "{started:?}"
+    );
+    assert!(proxy.fired().await.contains("StartMessageMoveTask"));
+    assert!(matches!(redrive.cancel().await.unwrap(), RedriveCancel::Cancelled { .. }));
 }
 
 #[tokio::test]

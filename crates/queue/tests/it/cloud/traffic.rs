@@ -97,6 +97,19 @@ async fn a_receive_that_is_dropped_while_it_polls_loses_nothing() {
 }
 
 #[tokio::test]
+async fn an_old_receipt_is_lost_where_the_service_can_tell() {
+    let emulator = Emulator::at(&emulator("MINISTACK")).await;
+    let queue = emulator.open(&emulator.make(&[]).await).await;
+    queue.send("a", NONE).await.unwrap();
+    let old = queue.receive(1, Duration::from_secs(1), NONE).await.unwrap().remove(0).receipt;
+    let new = queue.receive(1, LONG, Duration::from_secs(5)).await.unwrap().remove(0).receipt;
+    let (done, lost) = (ReceiptOutcome::Done, ReceiptOutcome::Lost);
+    assert_eq!(queue.extend(&[old.clone(), new.clone()], LONG).await.unwrap(), [lost, done]);
+    assert_eq!(queue.delete(&[old, new.clone()]).await.unwrap(), [lost, done]);
+    assert_eq!(queue.extend(&[new], LONG).await.unwrap(), [lost]);
+}
+
+#[tokio::test]
 async fn a_poll_outlasts_the_patience_for_other_calls() {
     let url = emulator("ROTO");
     let emulator = Emulator::at(&url).await;
