@@ -5,6 +5,7 @@ pub(crate) mod column;
 pub(crate) mod command;
 pub(crate) mod load;
 pub(crate) mod manifest;
+pub(crate) mod nested;
 pub(crate) mod parquet;
 pub(crate) mod problem;
 pub(crate) mod source;

@@ -12,6 +12,7 @@ use crate::connection::{Around, Connection, Done};
 use crate::faults::{Event, Fault};
 use crate::history;
 use crate::service::Service;
+use crate::sql::cursor::ObjectName;
 use crate::sql::parameter;
 use crate::sql::plan::Plan;
 use crate::sql::refusal::Refusal;
@@ -31,10 +32,26 @@ type Ended = Result<(), Trouble>;
 /// Runs it to its end, whatever that is.
 pub(crate) async fn run(service: Arc<Service>, statement: Arc<Statement>) {
     let runner = Runner { service: &service, statement: &statement };
+    let _guard = Guard(&runner);
     let ended = runner.run().await;
+    if let Some(id) = &statement.session {
+        // Only where it did not come so far as to give it back itself.
+        service.sessions.release(id);
+    }
     runner.end(ended);
     if runner.strikes(|fault| matches!(fault, Fault::Expire)).is_some() {
         service.registry.expire(&statement.id);
+    }
+}
+
+/// Lets a statement end even if what runs it does not come to its end.
+struct Guard<'a, 'b>(&'a Runner<'b>);
+
+impl Drop for Guard<'_, '_> {
+    fn drop(&mut self) {
+        if !self.0.statement.has_ended() {
+            self.0.end(Err(Trouble::Fault("ERROR: internal error of the stand-in".to_owned())));
+        }
     }
 }
 
@@ -46,54 +63,83 @@ struct Runner<'a> {
 impl Runner<'_> {
     async fn run(&self) -> Ended {
         let cancel = &self.statement.cancel;
-        let permit = tokio::select! {
-            permit = self.service.connections.acquire() => permit,
-            () = cancel.cancelled() => return Err(Trouble::Cancelled),
+        // A session has a connection of its own, and does not wait for others'.
+        let _permit = if self.statement.session.is_some() {
+            None
+        } else {
+            tokio::select! {
+                permit = self.service.connections.acquire() => Some(permit.map_err(|_| Trouble::Cancelled)?),
+                () = cancel.cancelled() => return Err(Trouble::Cancelled),
+            }
         };
-        let _permit = permit.map_err(|_| Trouble::Cancelled)?;
         self.change(|progress, now| {
             progress.state = State::Picked;
             progress.updated = now;
         });
-        let client = self.service.databases.connect(&self.statement.asked.target).await?;
-        let mut connection = Connection::new(client);
-        let pid = connection.pid().await?;
+        let session = self.statement.session.as_deref();
+        let mut connection = match session.and_then(|id| self.service.sessions.connection(id)) {
+            Some(connection) => connection,
+            None => self.service.databases.connect(&self.statement.asked.target).await?,
+        };
+        let ended = self.run_on(&mut connection).await;
+        let lost = matches!(ended, Err(Trouble::Connection(_)));
+        if !lost && !connection.is_explicit() {
+            connection.rollback().await;
+        }
+        if let Some(id) = session {
+            let now = self.service.clock.now_micros();
+            self.service.sessions.give_back(id, (!lost).then_some(connection), now);
+        } else if ended.is_ok() {
+            self.service.databases.give_back(&self.statement.asked.target, connection);
+        }
+        ended
+    }
+
+    async fn run_on(&self, connection: &mut Connection) -> Ended {
+        let pid = connection.pid();
         self.change(|progress, now| {
             progress.state = State::Started;
             progress.updated = now;
             progress.started = Some(now);
             progress.pid = pid;
         });
-        let ended = match self.statement.asked.batch {
-            Some(Mode::Transaction) => self.transaction(&mut connection).await,
-            Some(Mode::AutoCommit) | None => self.each(&mut connection).await,
-        };
-        connection.rollback().await;
-        ended
+        match self.statement.asked.batch {
+            Some(Mode::Transaction) => self.transaction(connection).await,
+            Some(Mode::AutoCommit) | None => self.each(connection).await,
+        }
     }
 
     /// All in one transaction.
     async fn transaction(&self, connection: &mut Connection) -> Ended {
-        connection.begin().await?;
-        for at in 0..self.statement.asked.sqls.len() {
-            self.part(connection, at, true).await?;
+        if !connection.is_explicit() {
+            connection.begin().await?;
         }
-        self.commit(connection).await
+        let mut written = None;
+        for at in 0..self.statement.asked.sqls.len() {
+            written = self.part(connection, at, true).await?.or(written);
+        }
+        self.commit(connection, written).await.map_err(|(trouble, circumstances)| {
+            let last = self.statement.asked.sqls.len() - 1;
+            self.part_failed(last, &trouble, circumstances);
+            trouble
+        })
     }
 
     /// Each in a transaction of its own; one that fails does not keep the others from running.
     async fn each(&self, connection: &mut Connection) -> Ended {
         let mut ended = Ok(());
         for at in 0..self.statement.asked.sqls.len() {
-            connection.begin().await?;
-            let mut done = self.part(connection, at, false).await;
-            if done.is_ok() {
-                done = self.commit(connection).await;
-                if let Err(trouble) = &done {
-                    self.part_failed(at, trouble, Circumstances::default());
-                }
+            if !connection.is_explicit() {
+                connection.begin().await?;
             }
-            connection.rollback().await;
+            let done = match self.part(connection, at, false).await {
+                Ok(_) if connection.is_explicit() => Ok(()),
+                Ok(written) => self.commit(connection, written).await.map_err(|(trouble, circumstances)| {
+                    self.part_failed(at, &trouble, circumstances);
+                    trouble
+                }),
+                Err(trouble) => Err(trouble),
+            };
             if matches!(done, Err(Trouble::Cancelled | Trouble::Connection(_))) {
                 return done;
             }
@@ -102,15 +148,22 @@ impl Runner<'_> {
         ended
     }
 
-    async fn part(&self, connection: &mut Connection, at: usize, block: bool) -> Ended {
+    /// Runs one statement. Returns the table that it wrote.
+    async fn part(&self, connection: &mut Connection, at: usize, block: bool) -> Result<Option<ObjectName>, Trouble> {
         let query = self.service.registry.next_query();
         self.change(|progress, now| {
             let part = &mut progress.parts[at];
             (part.state, part.updated, part.started, part.query) = (State::Started, now, Some(now), query);
         });
-        let (done, circumstances) = match self.plan(at) {
-            Err(refusal) => (Err(refusal.into()), Circumstances { query, ..Circumstances::default() }),
-            Ok(plan) => self.run_plan(connection, &plan, query, block).await,
+        let (done, written, circumstances) = match self.plan(at) {
+            Err(refusal) => {
+                self.undo(connection).await;
+                (Err(refusal.into()), None, Circumstances { query, ..Circumstances::default() })
+            }
+            Ok(plan) => {
+                let (done, circumstances) = self.run_plan(connection, &plan, query, block).await;
+                (done, plan.written().cloned(), circumstances)
+            }
         };
         match done {
             Ok(done) => {
@@ -119,7 +172,7 @@ impl Runner<'_> {
                     (part.state, part.updated, part.rows) = (State::Finished, now, done.rows);
                     part.result = done.result.map(Arc::new);
                 });
-                Ok(())
+                Ok(written)
             }
             Err(trouble) => {
                 self.part_failed(at, &trouble, circumstances);
@@ -137,7 +190,6 @@ impl Runner<'_> {
     ) -> (Result<Done, Trouble>, Circumstances) {
         let service = self.service;
         let around = Around {
-            query,
             block,
             s3: service.s3.clone(),
             result_bytes: service.limits.result_bytes,
@@ -150,7 +202,7 @@ impl Runner<'_> {
         }
         let mut circumstances = Circumstances { query, ..Circumstances::default() };
         if let Err(trouble) = &done {
-            connection.rollback().await;
+            self.undo(connection).await;
             if let Some(table) = plan.written() {
                 circumstances.table = connection.table_number(table).await;
                 circumstances.merge = matches!(plan, Plan::Write { sql, .. } if sql.starts_with("merge"));
@@ -175,24 +227,44 @@ impl Runner<'_> {
         statement::plan(&tokens)
     }
 
+    /// What was done in the transaction is undone. One that was begun explicitly takes nothing more until its end.
+    async fn undo(&self, connection: &mut Connection) {
+        if connection.is_explicit() {
+            connection.fail().await;
+        } else {
+            connection.rollback().await;
+        }
+    }
+
     /// Commits, with whatever the fault switches have against it.
-    async fn commit(&self, connection: &mut Connection) -> Ended {
+    async fn commit(
+        &self,
+        connection: &mut Connection,
+        written: Option<ObjectName>,
+    ) -> Result<(), (Trouble, Circumstances)> {
         let cancel = &self.statement.cancel;
+        let because = |trouble: Trouble| (trouble, Circumstances::default());
         if let Some(Fault::SlowCommit { millis }) = self.strikes(|fault| matches!(fault, Fault::SlowCommit { .. })) {
             // Over at once if it is cancelled.
             let _elapsed = timeout(Duration::from_millis(millis), cancel.cancelled()).await;
         }
         if cancel.is_cancelled() || self.strikes(|fault| matches!(fault, Fault::AbortBeforeCommit)).is_some() {
             connection.rollback().await;
-            return Err(Trouble::Cancelled);
+            return Err(because(Trouble::Cancelled));
         }
         if self.strikes(|fault| matches!(fault, Fault::FailBeforeCommit)).is_some() {
             connection.rollback().await;
-            return Err(Trouble::Fault(LOST.to_owned()));
+            return Err(because(Trouble::Fault(LOST.to_owned())));
         }
-        connection.commit().await?;
+        if let Err(trouble) = connection.commit().await {
+            let mut circumstances = Circumstances::default();
+            if let Some(table) = &written {
+                circumstances.table = connection.table_number(table).await;
+            }
+            return Err((trouble, circumstances));
+        }
         if self.strikes(|fault| matches!(fault, Fault::FailAfterCommit)).is_some() {
-            return Err(Trouble::Fault(LOST.to_owned()));
+            return Err(because(Trouble::Fault(LOST.to_owned())));
         }
         Ok(())
     }

@@ -56,6 +56,8 @@ pub enum Values {
     Decimal(u8, u8, Vec<Option<i128>>),
     /// The same as bytes of no fixed number.
     LooseDecimal(u8, u8, Vec<Option<i128>>),
+    /// Lists of INT64, for SUPER with SERIALIZETOJSON.
+    Lists(Vec<Option<Vec<i64>>>),
 }
 
 impl Column {
@@ -135,6 +137,7 @@ impl Values {
             Self::Text(values) => values.len(),
             Self::Bytes(values) => values.len(),
             Self::Decimal(_, _, values) | Self::LooseDecimal(_, _, values) => values.len(),
+            Self::Lists(values) => values.len(),
         }
     }
 
@@ -159,15 +162,29 @@ fn big_endian(value: i128, width: usize) -> Vec<u8> {
 
 impl Column {
     fn schema(&self) -> Result<Type> {
+        if let Values::Lists(_) = &self.values {
+            let element = Type::primitive_type_builder("element", Physical::INT64);
+            let element = Arc::new(element.with_repetition(Repetition::REQUIRED).build()?);
+            let list =
+                Type::group_type_builder("list").with_repetition(Repetition::REPEATED).with_fields(vec![element]);
+            let whole = Type::group_type_builder(&self.name).with_repetition(Repetition::OPTIONAL);
+            return whole.with_logical_type(Some(LogicalType::List)).with_fields(vec![Arc::new(list.build()?)]).build();
+        }
         let physical = match &self.values {
             Values::Boolean(_) => Physical::BOOLEAN,
-            Values::Small(_) | Values::Integer(_) | Values::Unsigned(_) | Values::Date(_) => Physical::INT32,
-            Values::Big(_) | Values::Timestamp(_) | Values::Nanoseconds(_) => Physical::INT64,
+            Values::Small(_)
+            | Values::Integer(_)
+            | Values::Unsigned(_)
+            | Values::Date(_)
+            | Values::Decimal(..=9, _, _) => Physical::INT32,
+            Values::Big(_)
+            | Values::Timestamp(_)
+            | Values::Nanoseconds(_)
+            | Values::Decimal(10..=18, _, _)
+            | Values::Lists(_) => Physical::INT64,
             Values::Real(_) => Physical::FLOAT,
             Values::Double(_) => Physical::DOUBLE,
             Values::Text(_) | Values::Bytes(_) | Values::LooseDecimal(..) => Physical::BYTE_ARRAY,
-            Values::Decimal(..=9, _, _) => Physical::INT32,
-            Values::Decimal(..=18, _, _) => Physical::INT64,
             Values::Decimal(..) => Physical::FIXED_LEN_BYTE_ARRAY,
         };
         let repetition = if self.optional { Repetition::OPTIONAL } else { Repetition::REQUIRED };
@@ -191,6 +208,7 @@ impl Column {
 
     fn write(&self, group: &mut SerializedRowGroupWriter<'_, Vec<u8>>, start: usize, end: usize) -> Result<()> {
         match &self.values {
+            Values::Lists(values) => put_lists(group, &values[start..end]),
             Values::Boolean(values) => self.put::<BoolType, _>(group, &values[start..end], |value| *value),
             Values::Small(values) => self.put::<Int32Type, _>(group, &values[start..end], |value| i32::from(*value)),
             Values::Integer(values) | Values::Date(values) => {
@@ -243,4 +261,24 @@ impl Column {
         column.typed::<T>().write_batch(&there, levels, None)?;
         column.close()
     }
+}
+
+fn put_lists(group: &mut SerializedRowGroupWriter<'_, Vec<u8>>, values: &[Option<Vec<i64>>]) -> Result<()> {
+    let (mut there, mut definitions, mut repetitions) = (Vec::new(), Vec::new(), Vec::new());
+    for list in values {
+        // Null, empty, or one level for each element; all but the first repeat.
+        let elements = list.as_deref().unwrap_or_default();
+        if elements.is_empty() {
+            definitions.push(i16::from(list.is_some()));
+            repetitions.push(0);
+        }
+        for (at, element) in elements.iter().enumerate() {
+            there.push(*element);
+            definitions.push(2);
+            repetitions.push(i16::from(at > 0));
+        }
+    }
+    let Some(mut column) = group.next_column()? else { return Ok(()) };
+    column.typed::<Int64Type>().write_batch(&there, Some(&definitions), Some(&repetitions))?;
+    column.close()
 }

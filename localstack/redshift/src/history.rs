@@ -1,10 +1,10 @@
 //! The system tables that tell what a COPY met. They are written on a connection of their own: the transaction of the COPY
 //! may be rolled back.
 
-use crate::connection::Done;
+use crate::connection::{Copied, Done};
 use crate::copy::command::Copy;
 use crate::database::{Databases, Target};
-use crate::trouble::Trouble;
+use crate::trouble::{Circumstances, Trouble};
 
 /// Writes down how a COPY ended. What cannot be written is logged; the COPY is not the worse for it.
 pub(crate) async fn record(
@@ -28,21 +28,25 @@ async fn write(
     (began, ended): (i64, i64),
     done: &Result<Done, Trouble>,
 ) -> Result<(), tokio_postgres::Error> {
-    let client = databases.connect(target).await?;
+    let connection = databases.connect(target).await?;
+    let client = connection.client();
     let source = format!("s3://{}/{}", copy.bucket, copy.key);
-    let (status, rows, message) = match done {
-        Ok(done) => ("completed", done.rows, None),
-        Err(Trouble::Cancelled) => ("aborted", 0, None),
+    let (status, rows, copied, message) = match done {
+        Ok(done) => ("completed", done.rows, done.copied, None),
+        Err(Trouble::Cancelled) => ("aborted", 0, Copied::default(), None),
         Err(trouble) => {
-            ("failed", 0, Some(trouble.told(crate::trouble::Circumstances { query, ..Default::default() })))
+            let circumstances = Circumstances { query, ..Circumstances::default() };
+            ("failed", 0, Copied::default(), Some(trouble.told(circumstances)))
         }
     };
     client
         .execute(
             "INSERT INTO redshift.sys_load_history (user_id, query_id, transaction_id, session_id, database_name, status,
-               table_name, start_time, end_time, duration, data_source, file_format, loaded_rows, error_count, error_message)
+               table_name, start_time, end_time, duration, data_source, file_format, loaded_rows,
+               loaded_bytes, source_file_count, source_file_bytes, error_count, error_message)
              VALUES (100, $1, $1, 0, $2, $3, $4, to_timestamp($5::bigint / 1e6) AT TIME ZONE 'UTC',
-               to_timestamp($6::bigint / 1e6) AT TIME ZONE 'UTC', $6::bigint - $5::bigint, $7, 'parquet', $8, $9::int, $10)",
+               to_timestamp($6::bigint / 1e6) AT TIME ZONE 'UTC', $6::bigint - $5::bigint, $7, 'parquet', $8,
+               $9::bigint, $10::int, $9::bigint, $11::int, $12)",
             &[
                 &query,
                 &target.database,
@@ -52,12 +56,17 @@ async fn write(
                 &ended,
                 &source,
                 &rows,
+                &copied.bytes,
+                &copied.files,
                 &i32::from(message.is_some()),
                 &message,
             ],
         )
         .await?;
-    let Err(Trouble::Copy(problem)) = done else { return Ok(()) };
+    let Err(Trouble::Copy(problem)) = done else {
+        databases.give_back(target, connection);
+        return Ok(());
+    };
     client
         .execute(
             "INSERT INTO redshift.sys_load_error_detail (user_id, query_id, transaction_id, session_id, database_name, table_id,
@@ -78,5 +87,6 @@ async fn write(
             ],
         )
         .await?;
+    databases.give_back(target, connection);
     Ok(())
 }

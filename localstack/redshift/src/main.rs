@@ -3,7 +3,6 @@
 use std::net::SocketAddr;
 
 use anyhow::Context as _;
-use aws_config::BehaviorVersion;
 use clap::{Parser, ValueEnum};
 use lakehand_redshift_standin::{Isolation, Quota, S3Access, StandinOptions, start};
 use tokio::signal::unix::{SignalKind, signal};
@@ -61,13 +60,10 @@ async fn main() -> anyhow::Result<()> {
 }
 
 async fn options(arguments: Arguments) -> anyhow::Result<StandinOptions> {
-    let found = aws_config::defaults(BehaviorVersion::latest()).load().await;
-    let region = arguments.region.or_else(|| found.region().map(ToString::to_string));
-    let s3 = S3Access {
-        endpoint_url: arguments.s3_endpoint,
-        region: region.context("no region: give --region, or set AWS_REGION")?,
-        credentials: found.credentials_provider().context("no AWS credentials were found")?,
-    };
+    let s3 = S3Access::found(arguments.s3_endpoint, arguments.region).await;
+    let s3 = s3.context(
+        "no region or no AWS credentials were found: give --region, set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    )?;
     // The text is not shown: it may hold a password.
     let postgres =
         arguments.postgres.parse().map_err(|_| anyhow::anyhow!("--postgres is no connection configuration"))?;

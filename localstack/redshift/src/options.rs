@@ -8,6 +8,7 @@ use std::time::Duration;
 use aws_config::{BehaviorVersion, Region};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::SharedCredentialsProvider;
+use aws_sdk_s3::config::SharedHttpClient;
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
 
 use crate::clock::{Clock, SystemClock};
@@ -35,6 +36,12 @@ pub struct StandinOptions {
 }
 
 impl StandinOptions {
+    /// The same for a local cloud, whose S3 takes any key: databases whose names begin with `redshift`.
+    pub fn on(postgres: &str, s3_endpoint: &str) -> Result<Self, tokio_postgres::Error> {
+        let s3 = S3Access::fixed(s3_endpoint, "eu-central-1", "test", "test");
+        Ok(Self::new(postgres.parse()?, "redshift", s3))
+    }
+
     /// On loopback, at a port that is free, with Redshift's defaults.
     pub fn new(postgres: tokio_postgres::Config, instance: impl Into<String>, s3: S3Access) -> Self {
         Self {
@@ -65,7 +72,7 @@ pub enum Isolation {
 pub struct Limits {
     /// Statements that are submitted, picked or started at once.
     pub active_statements: usize,
-    /// Sessions that are kept at once.
+    /// Sessions that are kept at once. Each has a connection to PostgreSQL, which has fewer than Redshift has sessions.
     pub active_sessions: usize,
     /// Statements that run at once; others wait, submitted. Each has a connection to PostgreSQL.
     pub connections: usize,
@@ -73,6 +80,10 @@ pub struct Limits {
     pub token_lifetime: Duration,
     /// How long a finished statement can be described.
     pub result_lifetime: Duration,
+    /// Statements that are remembered; beyond them the oldest that have ended are forgotten before their time.
+    pub remembered_statements: usize,
+    /// Bytes of results that are remembered, likewise.
+    pub remembered_bytes: usize,
     /// The bytes of a result.
     pub result_bytes: usize,
     /// The rows of one page of a result.
@@ -85,10 +96,12 @@ impl Default for Limits {
     fn default() -> Self {
         Self {
             active_statements: 200,
-            active_sessions: 200,
+            active_sessions: 16,
             connections: 16,
-            token_lifetime: Duration::from_secs(8 * 60 * 60),
-            result_lifetime: Duration::from_secs(24 * 60 * 60),
+            token_lifetime: Duration::from_hours(8),
+            result_lifetime: Duration::from_hours(24),
+            remembered_statements: 20_000,
+            remembered_bytes: 512 << 20,
             result_bytes: 100 << 20,
             page_rows: 1_000,
             quota: None,
@@ -146,21 +159,31 @@ impl S3Access {
         }
     }
 
+    /// With what the SDK finds: environment, profile, instance metadata. `None` where it finds no region or no key.
+    pub async fn found(endpoint_url: Option<String>, region: Option<String>) -> Option<Self> {
+        let found = aws_config::defaults(BehaviorVersion::latest()).http_client(http()).load().await;
+        let region = region.or_else(|| found.region().map(ToString::to_string))?;
+        Some(Self { endpoint_url, region, credentials: found.credentials_provider()? })
+    }
+
     pub(crate) fn client(&self) -> aws_sdk_s3::Client {
-        let http =
-            aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https();
         let timeouts = aws_sdk_s3::config::timeout::TimeoutConfig::builder()
             .connect_timeout(Duration::from_secs(5))
-            .operation_attempt_timeout(Duration::from_secs(60))
+            .operation_attempt_timeout(Duration::from_mins(1))
             .build();
         let mut config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(Region::new(self.region.clone()))
             .credentials_provider(self.credentials.clone())
-            .http_client(http)
+            .http_client(http())
             .timeout_config(timeouts)
             .force_path_style(self.endpoint_url.is_some());
         config.set_endpoint_url(self.endpoint_url.clone());
         aws_sdk_s3::Client::from_conf(config.build())
     }
+}
+
+/// The HTTP client below the SDK, with the one TLS stack.
+fn http() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https()
 }

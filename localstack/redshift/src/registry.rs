@@ -1,6 +1,6 @@
 //! The statements that can be described, and the tokens that name them.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -9,6 +9,9 @@ use crate::api::error::ApiError;
 use crate::clock::{Clock, micros};
 use crate::options::Limits;
 use crate::statement::{Asked, Statement};
+
+/// How long it is at least until it is looked again for what is to be forgotten, in microseconds.
+const LOOK_AGAIN: i64 = 1_000_000;
 
 /// Statements by number, and what is known of tokens.
 #[derive(Debug)]
@@ -28,13 +31,16 @@ struct Kept {
     statements: BTreeMap<u64, Arc<Statement>>,
     by_id: HashMap<String, u64>,
     tokens: HashMap<String, Token>,
+    /// Those that had not ended when they were last looked at.
+    active: BTreeSet<u64>,
+    /// When it is looked again for what is to be forgotten.
+    look_again: i64,
 }
 
 #[derive(Debug)]
 struct Token {
     asked: Asked,
     id: String,
-    session: Option<String>,
     created: i64,
 }
 
@@ -45,13 +51,8 @@ pub(crate) enum Submitted {
     New(Arc<Statement>),
     /// The token named it before.
     Known(Arc<Statement>),
-    /// The token named it before, and it has been forgotten since.
-    Forgotten {
-        /// Its number.
-        id: String,
-        /// Its session.
-        session: Option<String>,
-    },
+    /// The token named this number before, and its statement has been forgotten since.
+    Forgotten(String),
 }
 
 impl Registry {
@@ -91,12 +92,13 @@ impl Registry {
         )
     }
 
-    /// Takes a statement, or finds the one that its token has named within the token's lifetime.
+    /// Takes a statement, or finds the one that its token has named within the token's lifetime. A new one gets its session
+    /// from `session`, and is refused where that fails.
     pub(crate) fn submit(
         &self,
         asked: Asked,
         token: Option<String>,
-        session: Option<String>,
+        session: impl FnOnce() -> Result<Option<String>, ApiError>,
     ) -> Result<Submitted, ApiError> {
         let now = self.clock.now_micros();
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
@@ -108,20 +110,22 @@ impl Registry {
             let statement = kept.by_id.get(&known.id).and_then(|number| kept.statements.get(number));
             return Ok(match statement {
                 Some(statement) => Submitted::Known(Arc::clone(statement)),
-                None => Submitted::Forgotten { id: known.id.clone(), session: known.session.clone() },
+                None => Submitted::Forgotten(known.id.clone()),
             });
         }
-        let active = kept.statements.values().filter(|statement| !statement.progress.borrow().state.is_final()).count();
-        if active >= self.limits.active_statements {
+        let Kept { statements, active, .. } = &mut *kept;
+        active.retain(|number| statements.get(number).is_some_and(|statement| !statement.has_ended()));
+        if active.len() >= self.limits.active_statements {
             return Err(ApiError::active_statements(self.limits.active_statements));
         }
+        let session = session()?;
         let id = self.next_id();
         if let Some(token) = token {
-            kept.tokens
-                .insert(token, Token { asked: asked.clone(), id: id.clone(), session: session.clone(), created: now });
+            kept.tokens.insert(token, Token { asked: asked.clone(), id: id.clone(), created: now });
         }
         let statement = Arc::new(Statement::new(id.clone(), asked, session, now));
         let number = kept.statements.last_key_value().map_or(0, |(number, _)| number + 1);
+        kept.active.insert(number);
         kept.by_id.insert(id, number);
         kept.statements.insert(number, Arc::clone(&statement));
         Ok(Submitted::New(statement))
@@ -153,14 +157,30 @@ impl Registry {
 
 impl Kept {
     fn forget(&mut self, now: i64, limits: &Limits) {
+        if now < self.look_again && self.statements.len() <= limits.remembered_statements {
+            return;
+        }
+        self.look_again = now.saturating_add(LOOK_AGAIN);
         let oldest = now.saturating_sub(micros(limits.token_lifetime));
         self.tokens.retain(|_, token| token.created > oldest);
         let oldest = now.saturating_sub(micros(limits.result_lifetime));
-        self.statements.retain(|_, statement| {
+        // What is remembered is bounded: the oldest go first, as if their day were over.
+        let (mut count, mut bytes) = (0, 0);
+        let mut gone = Vec::new();
+        for (number, statement) in self.statements.iter().rev() {
             let progress = statement.progress.borrow();
-            !progress.state.is_final() || progress.updated > oldest
-        });
-        let statements = &self.statements;
-        self.by_id.retain(|_, number| statements.contains_key(number));
+            count += 1;
+            bytes +=
+                progress.parts.iter().filter_map(|part| part.result.as_ref()).map(|result| result.size).sum::<usize>();
+            let too_much = count > limits.remembered_statements || bytes > limits.remembered_bytes;
+            if progress.state.is_final() && (too_much || progress.updated <= oldest) {
+                gone.push(*number);
+            }
+        }
+        for number in gone {
+            if let Some(statement) = self.statements.remove(&number) {
+                self.by_id.remove(&statement.id);
+            }
+        }
     }
 }

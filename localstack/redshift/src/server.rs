@@ -1,7 +1,10 @@
 //! The HTTP server.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use axum::Router;
 use axum::body::Bytes;
@@ -14,10 +17,12 @@ use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 
 use crate::api::error::ApiError;
+use crate::database::{Target, Warehouse};
 use crate::faults::{Faults, Rule};
 use crate::options::StandinOptions;
 use crate::service::Service;
 use crate::severable::{Sever, SeverableListener};
+use crate::statement::Statement;
 
 /// The largest body that is read: forty statements of 100 KB, and what JSON makes of them.
 const LARGEST_BODY: usize = 16 << 20;
@@ -58,6 +63,40 @@ impl Running {
         format!("http://{}", self.address)
     }
 
+    /// The name in PostgreSQL of a workgroup's or cluster's database.
+    pub fn database(&self, warehouse: &str, database: &str) -> String {
+        self.service.databases.name(&target(warehouse, database))
+    }
+
+    /// Keeps a database as it is now, as a snapshot of the cluster does; statements that run in it fail.
+    pub async fn save(&self, warehouse: &str, database: &str) -> Result<(), StandinError> {
+        self.service.databases.save(&target(warehouse, database)).await.map_err(StandinError::Postgres)
+    }
+
+    /// Makes a database what it was when it was saved; statements that run in it fail.
+    pub async fn restore(&self, warehouse: &str, database: &str) -> Result<(), StandinError> {
+        self.service.databases.restore(&target(warehouse, database)).await.map_err(StandinError::Postgres)
+    }
+
+    /// Pauses all clusters and workgroups, or resumes them. While they are paused no statement is taken; those that run go
+    /// on.
+    pub fn pause(&self, paused: bool) {
+        self.service.paused.store(paused, Ordering::SeqCst);
+    }
+
+    /// How many requests there were, by operation.
+    pub fn requests(&self) -> BTreeMap<String, u64> {
+        self.service.meter.requests()
+    }
+
+    /// The statements that are remembered, the oldest first.
+    pub fn ran(&self) -> Vec<Ran> {
+        let mut all: Vec<Ran> =
+            self.service.registry.newest_first().into_iter().map(|(_, statement)| Ran::of(&statement)).collect();
+        all.reverse();
+        all
+    }
+
     /// The fault switches.
     pub fn faults(&self) -> &Faults {
         &self.service.faults
@@ -74,6 +113,8 @@ impl Running {
             Ok(Err(error)) => tracing::warn!(%error, "the server ended"),
             Err(error) => tracing::warn!(%error, "the server's task ended"),
         }
+        self.service.sessions.clear();
+        self.service.databases.close();
         self.service.tasks.close();
         self.service.tasks.wait().await;
     }
@@ -83,6 +124,43 @@ impl Running {
         let service = Arc::clone(&self.service);
         self.stop().await;
         service.databases.remove().await.map_err(StandinError::Postgres)
+    }
+}
+
+/// Where the name of a workgroup and that of a cluster are the same database to PostgreSQL, either will do.
+fn target(warehouse: &str, database: &str) -> Target {
+    Target { warehouse: Warehouse::Workgroup(warehouse.to_owned()), database: database.to_owned() }
+}
+
+/// A statement, or a batch of them, as it ran.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Ran {
+    /// Its number.
+    pub id: String,
+    /// The name it was given.
+    pub name: Option<String>,
+    /// The statements.
+    pub sqls: Vec<String>,
+    /// Whether it came as a batch.
+    pub batch: bool,
+    /// How it stands, as DescribeStatement tells it.
+    pub status: String,
+    /// How long it ran, once it has ended.
+    pub duration: Option<Duration>,
+}
+
+impl Ran {
+    fn of(statement: &Statement) -> Self {
+        let progress = statement.now();
+        let nanos = u64::try_from(progress.duration()).ok();
+        Self {
+            id: statement.id.clone(),
+            name: statement.asked.name.clone(),
+            sqls: statement.asked.sqls.clone(),
+            batch: statement.asked.batch.is_some(),
+            status: json!(progress.state).as_str().unwrap_or_default().to_owned(),
+            duration: nanos.map(Duration::from_nanos),
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use serde::de::DeserializeOwned;
@@ -20,8 +21,10 @@ use crate::clock::Clock;
 use crate::database::{Databases, Target};
 use crate::executor;
 use crate::faults::{Event, Fault, Faults};
+use crate::meter::Meter;
 use crate::options::{Limits, StandinOptions};
 use crate::registry::{Registry, Submitted};
+use crate::sessions::Sessions;
 use crate::statement::{Asked, State, Statement};
 
 mod check;
@@ -35,7 +38,11 @@ const LONGEST_WAIT: i64 = 30;
 pub(crate) struct Service {
     pub(crate) databases: Databases,
     pub(crate) registry: Registry,
+    pub(crate) sessions: Sessions,
+    pub(crate) meter: Meter,
     pub(crate) faults: Faults,
+    /// Whether the cluster is paused.
+    pub(crate) paused: AtomicBool,
     pub(crate) s3: aws_sdk_s3::Client,
     pub(crate) limits: Limits,
     pub(crate) clock: Arc<dyn Clock>,
@@ -67,7 +74,10 @@ impl Service {
                 tasks.clone(),
             ),
             registry: Registry::new(options.limits.clone(), Arc::clone(&options.clock)),
+            sessions: Sessions::new(options.limits.active_sessions),
+            meter: Meter::new(options.limits.quota),
             faults: Faults::new(options.seed),
+            paused: AtomicBool::new(false),
             s3: options.s3.client(),
             limits: options.limits.clone(),
             clock: Arc::clone(&options.clock),
@@ -92,10 +102,17 @@ impl Service {
     }
 
     async fn answer(self: &Arc<Self>, operation: &str, body: &[u8], event: Event<'_>) -> Result<Value, ApiError> {
+        if !self.meter.count(operation, self.clock.now_micros()) {
+            return Err(ApiError::throttled());
+        }
         match self.faults.strike(event, |fault| matches!(fault, Fault::Throttle | Fault::Refuse { .. })) {
             Some(Fault::Refuse { code, message, status }) => return Err(ApiError { code, message, status }),
             Some(_) => return Err(ApiError::throttled()),
             None => {}
+        }
+        let submits = matches!(operation, "ExecuteStatement" | "BatchExecuteStatement");
+        if submits && self.paused.load(Ordering::SeqCst) {
+            return Err(ApiError::paused());
         }
         match operation {
             "ExecuteStatement" => self.execute(parsed(body)?).await,
@@ -112,13 +129,14 @@ impl Service {
     }
 
     async fn execute(self: &Arc<Self>, request: ExecuteStatement) -> Result<Value, ApiError> {
-        let target = check::target(
-            request.workgroup_name,
-            request.cluster_identifier,
-            request.database,
-            request.db_user.as_ref(),
-            request.secret_arn.as_ref(),
-        )?;
+        let target = self.target(Whereabouts {
+            workgroup: request.workgroup_name,
+            cluster: request.cluster_identifier,
+            database: request.database,
+            db_user: request.db_user.as_ref(),
+            secret_arn: request.secret_arn.as_ref(),
+            session: request.session_id.as_ref(),
+        })?;
         let sql = request.sql.ok_or_else(|| ApiError::validation("Sql must not be null"))?;
         let asked = Asked {
             target,
@@ -128,7 +146,7 @@ impl Service {
             name: check::name(request.statement_name)?,
             db_user: request.db_user,
             secret_arn: request.secret_arn,
-            result_format: check::format(request.result_format)?,
+            result_format: check::format(request.result_format.as_deref())?,
             session: request.session_id,
             keep_session: check::keep_alive(request.session_keep_alive_seconds)?,
         };
@@ -137,13 +155,14 @@ impl Service {
     }
 
     async fn batch_execute(self: &Arc<Self>, request: BatchExecuteStatement) -> Result<Value, ApiError> {
-        let target = check::target(
-            request.workgroup_name,
-            request.cluster_identifier,
-            request.database,
-            request.db_user.as_ref(),
-            request.secret_arn.as_ref(),
-        )?;
+        let target = self.target(Whereabouts {
+            workgroup: request.workgroup_name,
+            cluster: request.cluster_identifier,
+            database: request.database,
+            db_user: request.db_user.as_ref(),
+            secret_arn: request.secret_arn.as_ref(),
+            session: request.session_id.as_ref(),
+        })?;
         let sqls = request.sqls.unwrap_or_default();
         check::batch(&sqls)?;
         check::sqls(&sqls)?;
@@ -157,11 +176,22 @@ impl Service {
             name: check::name(request.statement_name)?,
             db_user: request.db_user,
             secret_arn: request.secret_arn,
-            result_format: check::format(request.result_format)?,
+            result_format: check::format(request.result_format.as_deref())?,
             session: request.session_id,
             keep_session: check::keep_alive(request.session_keep_alive_seconds)?,
         };
         self.submit(asked, check::token(request.client_token)?, check::wait(request.wait_time_seconds)?).await
+    }
+
+    /// Where a statement is to run: where its session is, if it has one.
+    fn target(&self, told: Whereabouts<'_>) -> Result<Target, ApiError> {
+        let Some(session) = told.session else { return check::target(told) };
+        let target = self.sessions.target(session, self.clock.now_micros())?;
+        let elsewhere = told.workgroup.is_some() || told.cluster.is_some() || told.database.is_some();
+        if elsewhere && check::target(told)? != target {
+            return Err(ApiError::validation("SessionId is of another database"));
+        }
+        Ok(target)
     }
 
     async fn submit(
@@ -170,16 +200,22 @@ impl Service {
         token: Option<String>,
         wait: Option<Duration>,
     ) -> Result<Value, ApiError> {
-        if asked.session.is_some() || asked.keep_session.is_some() {
-            return Err(ApiError::validation("the stand-in does not imitate sessions"));
-        }
-        let statement = match self.registry.submit(asked, token, None)? {
+        let (target, named, keep) = (asked.target.clone(), asked.session.clone(), asked.keep_session);
+        let session = || match (named, keep) {
+            (Some(id), keep) => self.sessions.claim(&id, keep, self.clock.now_micros()).map(|()| Some(id)),
+            (None, Some(seconds)) => {
+                let id = self.registry.next_id();
+                self.sessions.open(&id, target, seconds, self.clock.now_micros()).map(|()| Some(id))
+            }
+            (None, None) => Ok(None),
+        };
+        let statement = match self.registry.submit(asked, token, session)? {
             Submitted::New(statement) => {
                 self.tasks.spawn(executor::run(Arc::clone(self), Arc::clone(&statement)));
                 statement
             }
             Submitted::Known(statement) => statement,
-            Submitted::Forgotten { id, .. } => return Ok(json!({ "Id": id })),
+            Submitted::Forgotten(id) => return Ok(json!({ "Id": id })),
         };
         self.wait(&statement, wait).await;
         Ok(answer::accepted(&statement, wait.is_some()))
@@ -292,5 +328,13 @@ fn parsed<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
 /// The values of named parameters.
 type Parameters = BTreeMap<String, String>;
 
-/// A target that was checked.
-type Checked = Result<Target, ApiError>;
+/// Where and as whom a request says that its statement is to run.
+#[derive(Debug)]
+struct Whereabouts<'a> {
+    workgroup: Option<String>,
+    cluster: Option<String>,
+    database: Option<String>,
+    db_user: Option<&'a String>,
+    secret_arn: Option<&'a String>,
+    session: Option<&'a String>,
+}

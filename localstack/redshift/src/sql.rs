@@ -5,6 +5,7 @@ pub(crate) mod cursor;
 pub(crate) mod expression;
 pub(crate) mod parameter;
 pub(crate) mod plan;
+pub(crate) mod reads;
 pub(crate) mod refusal;
 pub(crate) mod statement;
 pub(crate) mod table;
@@ -13,3 +14,6 @@ pub(crate) mod types;
 
 /// The longest name PostgreSQL keeps; Redshift keeps 127 bytes.
 pub(crate) const LONGEST_NAME: usize = 63;
+
+#[cfg(test)]
+mod tests;

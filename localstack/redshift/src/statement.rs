@@ -180,6 +180,11 @@ impl Statement {
         self.progress.borrow().clone()
     }
 
+    /// Whether nothing comes any more.
+    pub(crate) fn has_ended(&self) -> bool {
+        self.progress.borrow().state.is_final()
+    }
+
     /// Waits until it has ended.
     pub(crate) async fn ended(&self) {
         let mut progress = self.progress.subscribe();

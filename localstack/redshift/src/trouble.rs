@@ -40,13 +40,11 @@ impl From<Problem> for Trouble {
 
 impl From<tokio_postgres::Error> for Trouble {
     fn from(error: tokio_postgres::Error) -> Self {
-        match error.as_db_error() {
-            Some(said) => Self::Postgres(Box::new(said.clone())),
-            None => {
-                let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
-                Self::Connection(format!("{error}{source}"))
-            }
+        if let Some(said) = error.as_db_error() {
+            return Self::Postgres(Box::new(said.clone()));
         }
+        let source = error.source().map(|source| format!(": {source}")).unwrap_or_default();
+        Self::Connection(format!("{error}{source}"))
     }
 }
 
@@ -65,14 +63,6 @@ pub(crate) struct Circumstances {
 pub(crate) const BYTES_CONSTRAINT: &str = "bytes_";
 
 impl Trouble {
-    /// The constraint or condition PostgreSQL named.
-    pub(crate) fn code(&self) -> Option<&SqlState> {
-        match self {
-            Self::Postgres(said) => Some(said.code()),
-            _ => None,
-        }
-    }
-
     /// As DescribeStatement tells it.
     pub(crate) fn told(&self, circumstances: Circumstances) -> String {
         match self {
@@ -114,6 +104,12 @@ fn told(said: &DbError, circumstances: Circumstances) -> String {
         let bytes = rest.split('_').next().unwrap_or_default();
         return format!("ERROR: value too long for type character varying({bytes})");
     }
+    // Keys are not enforced, so it is a catalogue's that is violated.
+    let concurrently =
+        said.message().contains("concurrently updated") || said.message().contains("concurrently deleted");
+    if *code == SqlState::UNIQUE_VIOLATION || concurrently {
+        return "ERROR: could not complete because of conflict with concurrent transaction".to_owned();
+    }
     if *code == SqlState::CARDINALITY_VIOLATION && circumstances.merge {
         return "ERROR: Found multiple matches to update the same tuple.".to_owned();
     }
@@ -143,7 +139,7 @@ fn invalid_digit(text: &str, query: i64) -> String {
     let (at, letter) = text
         .char_indices()
         .enumerate()
-        .find(|(at, (_, letter))| !letter.is_ascii_digit() && !(*at == 0 && matches!(letter, '-' | '+')))
+        .find(|(at, (_, letter))| !(letter.is_ascii_digit() || *at == 0 && matches!(letter, '-' | '+')))
         .map_or((0, ' '), |(at, (_, letter))| (at, letter));
     let error = format!("Invalid digit, Value '{letter}', Pos {at}, Type: Integer");
     format!(

@@ -29,6 +29,11 @@ impl ApiError {
         Self::new("ResourceNotFoundException", message)
     }
 
+    /// The cluster is paused.
+    pub(crate) fn paused() -> Self {
+        Self::validation("The cluster is paused. Resume it to run statements.")
+    }
+
     /// Too many calls.
     pub(crate) fn throttled() -> Self {
         Self::new("ThrottlingException", "Rate exceeded")

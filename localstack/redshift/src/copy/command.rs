@@ -121,7 +121,7 @@ fn authorization(cursor: &mut Cursor<'_>) -> Result<bool, Refusal> {
     if cursor.word("IAM_ROLE") {
         if !cursor.word("DEFAULT") {
             let role = cursor.text()?;
-            if !role.split(',').all(|role| role.starts_with("arn:")) && role != "default" {
+            if !role.split(',').all(|role| role.starts_with("arn:")) {
                 return Err(Refusal::new(format!("Invalid IAM role: '{role}' is not an ARN")));
             }
         }
@@ -175,4 +175,67 @@ fn option(cursor: &mut Cursor<'_>, copy: &mut Copy) -> Result<(), Refusal> {
         return Err(cursor.unexpected());
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::sql::token;
+
+    fn parsed(sql: &str) -> Result<Copy, Refusal> {
+        let tokens = token::tokens(sql)?;
+        let mut cursor = Cursor::new(&tokens);
+        cursor.expect_word("COPY")?;
+        parse(&mut cursor)
+    }
+
+    #[test]
+    fn a_copy_is_read_with_its_options() {
+        let copy = parsed(
+            "COPY \"s\".t (\"A\", b) FROM 's3://lake/x/m.json' IAM_ROLE default FORMAT AS PARQUET MANIFEST FILLRECORD
+             ACCEPTINVCHARS AS '#' STATUPDATE OFF EXPLICIT_IDS SERIALIZETOJSON",
+        );
+        let expected = Copy {
+            table: ObjectName(vec!["s".to_owned(), "t".to_owned()]),
+            columns: Some(vec!["a".to_owned(), "b".to_owned()]),
+            bucket: "lake".to_owned(),
+            key: "x/m.json".to_owned(),
+            manifest: true,
+            fill_record: true,
+            accept_invalid_chars: Some('#'),
+            explicit_ids: true,
+            serialize_to_json: true,
+        };
+        assert_eq!(copy.unwrap(), expected);
+        for role in ["IAM_ROLE 'arn:aws:iam::1:role/r'", "CREDENTIALS 'aws_iam_role=arn:aws:iam::1:role/r'"] {
+            let copy = parsed(&format!("COPY t FROM 's3://b/k' {role} PARQUET")).unwrap();
+            assert!(!copy.manifest && copy.columns.is_none() && copy.accept_invalid_chars.is_none());
+        }
+    }
+
+    #[test]
+    fn options_of_other_formats_are_refused() {
+        for option in NOT_COLUMNAR {
+            let refusal =
+                parsed(&format!("COPY t FROM 's3://b/k' IAM_ROLE default FORMAT PARQUET {option} 10")).unwrap_err();
+            assert_eq!(refusal.message, format!("{option} argument is not supported for PARQUET based COPY"));
+        }
+    }
+
+    #[test]
+    fn what_is_no_copy_of_parquet_is_refused() {
+        for (sql, told) in [
+            ("COPY t FROM 's3://b/k' IAM_ROLE default", "only COPY … FORMAT AS PARQUET"),
+            ("COPY t FROM 's3://b/k' IAM_ROLE default FORMAT AS CSV", "only COPY … FORMAT AS PARQUET"),
+            ("COPY t FROM 's3://b/k' FORMAT AS PARQUET", "needs IAM_ROLE or CREDENTIALS"),
+            ("COPY t FROM 's3://b/k' IAM_ROLE 'me' FORMAT AS PARQUET", "is not an ARN"),
+            ("COPY t FROM 's3://b' IAM_ROLE default FORMAT AS PARQUET", "needs a bucket and a prefix"),
+            ("COPY t FROM 'dynamodb://t' IAM_ROLE default FORMAT AS PARQUET", "from s3:// only"),
+            ("COPY t FROM 's3://b/k' IAM_ROLE default FORMAT AS PARQUET STATUPDATE", "end of input"),
+            ("COPY t FROM 's3://b/k' IAM_ROLE default FORMAT AS PARQUET WHATEVER", "near \"whatever\""),
+        ] {
+            let message = parsed(sql).unwrap_err().message;
+            assert!(message.contains(told), "{sql}: {message}");
+        }
+    }
 }

@@ -8,7 +8,9 @@ use tokio_util::sync::CancellationToken;
 
 use super::command::Copy;
 use super::parquet::{self, Demands};
+use super::problem::{Problem, UNREADABLE};
 use super::{column, source};
+use crate::connection::Copied;
 use crate::sql::token::quote_name;
 use crate::trouble::Trouble;
 
@@ -26,18 +28,27 @@ pub(crate) struct Loading<'a> {
     pub(crate) cancel: &'a CancellationToken,
 }
 
-/// Loads all files, or fails. Returns how many rows.
-pub(crate) async fn load(loading: Loading<'_>, copy: &Copy) -> Result<i64, Trouble> {
+/// Loads all files, or fails. Returns how many rows, and from what.
+pub(crate) async fn load(loading: Loading<'_>, copy: &Copy) -> Result<(i64, Copied), Trouble> {
     let targets = column::targets(loading.client, copy).await?;
     let names: Vec<String> = targets.iter().map(|target| quote_name(&target.name)).collect();
     let sql = format!("COPY {} ({}) FROM STDIN (FORMAT binary)", copy.table.quoted(), names.join(", "));
     let statement =
         loading.client.prepare(&format!("SELECT {} FROM {}", names.join(", "), copy.table.quoted())).await?;
     let types: Vec<_> = statement.columns().iter().map(|column| column.type_().clone()).collect();
-    let demands = Demands { fill_record: copy.fill_record, accept_invalid_chars: copy.accept_invalid_chars };
-    let mut total = 0_i64;
+    let demands = Demands {
+        fill_record: copy.fill_record,
+        accept_invalid_chars: copy.accept_invalid_chars,
+        serialize_to_json: copy.serialize_to_json,
+    };
+    let (mut total, mut copied) = (0_i64, Copied::default());
     for listed in source::files(loading.s3, copy).await? {
+        if loading.cancel.is_cancelled() {
+            return Err(Trouble::Cancelled);
+        }
         let Some(bytes) = source::read(loading.s3, &listed).await? else { continue };
+        copied.files += 1;
+        copied.bytes += i64::try_from(bytes.len()).unwrap_or(i64::MAX);
         let (sender, mut batches) = mpsc::channel(BATCHES);
         let (url, columns) = (listed.url(), targets.clone());
         let reading = tokio::task::spawn_blocking(move || parquet::read(&url, bytes, &columns, demands, &sender));
@@ -61,5 +72,10 @@ pub(crate) async fn load(loading: Loading<'_>, copy: &Copy) -> Result<i64, Troub
         }
         total += i64::try_from(rows).unwrap_or(i64::MAX);
     }
-    Ok(total)
+    if copied.files == 0 {
+        // Whatever the manifest says of each of them: none at all is an error.
+        let url = format!("s3://{}/{}", copy.bucket, copy.key);
+        return Err(Problem::of_file(UNREADABLE, &url, format!("No file of {url} is there")).into());
+    }
+    Ok((total, copied))
 }

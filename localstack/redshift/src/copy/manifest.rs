@@ -2,7 +2,7 @@
 
 use serde::Deserialize;
 
-use super::problem::{MANIFEST, Problem, SCAN};
+use super::problem::{MANIFEST, Problem};
 
 /// A file to load.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -45,8 +45,7 @@ struct Meta {
 
 /// Reads a manifest: the files in its order, one that is listed twice is there twice.
 pub(crate) fn parse(url: &str, bytes: &[u8]) -> Result<Vec<Listed>, Problem> {
-    let refuse =
-        |context: String| Problem { code: MANIFEST, error: SCAN, context, file: url.to_owned(), ..Problem::default() };
+    let refuse = |context: String| Problem::of_file(MANIFEST, url, context);
     let manifest: Manifest = serde_json::from_slice(bytes)
         .map_err(|error| refuse(format!("The manifest {url} cannot be parsed: {error}")))?;
     let mut listed = Vec::with_capacity(manifest.entries.len());

@@ -2,13 +2,15 @@
 
 use bytes::Bytes;
 use parquet::basic::{Compression, ConvertedType, LogicalType, TimeUnit, Type as Physical};
+use parquet::column::reader::ColumnReader;
 use parquet::file::reader::{FileReader, SerializedFileReader};
-use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor};
+use parquet::schema::types::{ColumnDescPtr, ColumnDescriptor, SchemaDescriptor};
 use tokio::sync::mpsc::Sender;
 
 use super::cell::Cell;
 use super::column::{Target, TargetKind};
-use super::problem::{COLUMN_COUNT, DOES_NOT_FIT, MISSING, Problem, SCAN, UNREADABLE};
+use super::nested::Nested;
+use super::problem::{COLUMN_COUNT, DOES_NOT_FIT, MISSING, Problem, UNREADABLE};
 use super::values;
 
 /// Rows that go to PostgreSQL together.
@@ -21,6 +23,14 @@ pub(crate) struct Demands {
     pub(crate) fill_record: bool,
     /// What stands for bytes that are no UTF-8.
     pub(crate) accept_invalid_chars: Option<char>,
+    /// Nested columns become JSON.
+    pub(crate) serialize_to_json: bool,
+}
+
+/// A column of a row group, on its way.
+enum Source<'a> {
+    Flat(Box<ColumnReader>, ColumnDescPtr),
+    Nested(Nested<'a>),
 }
 
 /// Reads the file and sends its rows on, in batches. Blocks; ends early where nobody listens any more.
@@ -37,7 +47,7 @@ pub(crate) fn read(
     let reader = SerializedFileReader::new(bytes).map_err(broken)?;
     let metadata = reader.metadata();
     let schema = metadata.file_metadata().schema_descr();
-    let columns = check(url, schema.root_schema().get_fields().len(), schema.columns(), targets, demands)?;
+    let columns = check(url, schema, targets, demands)?;
     for group in metadata.row_groups() {
         for chunk in group.columns() {
             if !matches!(chunk.compression(), Compression::UNCOMPRESSED | Compression::SNAPPY | Compression::ZSTD(_)) {
@@ -53,16 +63,25 @@ pub(crate) fn read(
     let mut row = 0_u64;
     for group in 0..reader.num_row_groups() {
         let group = reader.get_row_group(group).map_err(broken)?;
-        let mut readers = Vec::with_capacity(columns.len());
-        for (at, column) in columns.iter().enumerate() {
-            readers.push((group.get_column_reader(at).map_err(broken)?, column));
+        let mut sources = Vec::with_capacity(columns.len());
+        for (root, leaf) in columns.iter().enumerate() {
+            sources.push(match leaf {
+                Some(leaf) => {
+                    Source::Flat(Box::new(group.get_column_reader(*leaf).map_err(broken)?), schema.column(*leaf))
+                }
+                None => Source::Nested(Nested::new(group.as_ref(), schema, root).map_err(broken)?),
+            });
         }
         let mut left = usize::try_from(group.metadata().num_rows()).unwrap_or(0);
         while left > 0 {
             let count = left.min(ROWS_AT_ONCE);
             let mut rows: Vec<Vec<Cell>> = (0..count).map(|_| Vec::with_capacity(targets.len())).collect();
-            for ((reader, column), target) in readers.iter_mut().zip(targets) {
-                let cells = values::take(reader, column, count).map_err(broken)?;
+            for (source, target) in sources.iter_mut().zip(targets) {
+                let cells = match source {
+                    Source::Flat(reader, column) => values::take(reader, column, count),
+                    Source::Nested(nested) => nested.take(count),
+                };
+                let cells = cells.map_err(broken)?;
                 for (offset, (cell, row_cells)) in cells.into_iter().zip(&mut rows).enumerate() {
                     let number = row + offset as u64 + 1;
                     row_cells.push(fit(cell, target, demands).map_err(|why| why.at(url, number, target))?);
@@ -72,7 +91,9 @@ pub(crate) fn read(
                 if target.not_null {
                     return Err(Misfit::Missing.at(url, row + 1, target));
                 }
-                rows.iter_mut().for_each(|row| row.push(Cell::Null));
+                for row in &mut rows {
+                    row.push(Cell::Null);
+                }
             }
             row += count as u64;
             left -= count;
@@ -84,42 +105,54 @@ pub(crate) fn read(
     Ok(row)
 }
 
-/// Columns of the file that go to the targets, in order, once each of them is known to be what its target is.
+/// The columns of the file that go to the targets, in order, once each of them is known to be what its target is: the
+/// number of its leaf, or `None` where it is nested.
 fn check(
     url: &str,
-    roots: usize,
-    columns: &[ColumnDescPtr],
+    schema: &SchemaDescriptor,
     targets: &[Target],
     demands: Demands,
-) -> Result<Vec<ColumnDescPtr>, Problem> {
-    if roots != targets.len() && !(demands.fill_record && roots < targets.len()) {
+) -> Result<Vec<Option<usize>>, Problem> {
+    let roots = schema.root_schema().get_fields();
+    if roots.len() != targets.len() && !(demands.fill_record && roots.len() < targets.len()) {
         return Err(Problem::of_file(
             COLUMN_COUNT,
             url,
             format!(
-                "Unmatched number of columns between table and file. Table columns: {}, Data columns: {roots}, File name: {url}",
-                targets.len()
+                "Unmatched number of columns between table and file. Table columns: {}, Data columns: {}, File name: {url}",
+                targets.len(),
+                roots.len()
             ),
         ));
     }
-    for (column, target) in columns.iter().zip(targets) {
-        if column.path().parts().len() > 1 || column.max_rep_level() > 0 || !values::is_exactly(column, target.kind) {
-            return Err(incompatible(url, column, target));
+    let mut columns = Vec::with_capacity(roots.len());
+    for (at, (root, target)) in roots.iter().zip(targets).enumerate() {
+        let leaf = (0..schema.num_columns()).find(|leaf| schema.get_column_root_idx(*leaf) == at);
+        let Some(leaf) = leaf else { return Err(incompatible(url, root.name(), target)) };
+        let column = schema.column(leaf);
+        if root.is_primitive() && column.max_rep_level() == 0 {
+            if !values::is_exactly(&column, target.kind) {
+                return Err(incompatible(url, &schema_of(&column), target));
+            }
+            columns.push(Some(leaf));
+        } else if demands.serialize_to_json && target.kind == TargetKind::Super {
+            columns.push(None);
+        } else {
+            return Err(incompatible(url, &format!("group {}", root.name()), target));
         }
     }
-    Ok(columns.to_vec())
+    Ok(columns)
 }
 
-fn incompatible(url: &str, column: &ColumnDescriptor, target: &Target) -> Problem {
+fn incompatible(url: &str, found: &str, target: &Target) -> Problem {
     let context = format!(
         "File '{url}' has an incompatible Parquet schema for column '{}'. Column type: {}, Parquet schema: {}",
         target.name,
         target.kind.told(),
-        schema_of(column)
+        found
     );
     Problem {
         code: DOES_NOT_FIT,
-        error: SCAN,
         context,
         file: url.to_owned(),
         row: 0,
@@ -173,15 +206,7 @@ impl Misfit {
             }
             Self::Invalid(what) => (DOES_NOT_FIT, format!("{what}: column {name}, row {row}, File name: {url}")),
         };
-        Problem {
-            code,
-            error: SCAN,
-            context,
-            file: url.to_owned(),
-            row,
-            column: name.clone(),
-            column_type: target.kind.told(),
-        }
+        Problem { code, context, file: url.to_owned(), row, column: name.clone(), column_type: target.kind.told() }
     }
 }
 

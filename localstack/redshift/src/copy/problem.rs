@@ -7,8 +7,6 @@ use std::fmt::Write as _;
 pub(crate) struct Problem {
     /// Redshift's number for it.
     pub(crate) code: i32,
-    /// The headline.
-    pub(crate) error: &'static str,
     /// What is wrong.
     pub(crate) context: String,
     /// The file's URL.
@@ -21,8 +19,8 @@ pub(crate) struct Problem {
     pub(crate) column_type: String,
 }
 
-/// Spectrum, which reads Parquet for COPY, refuses the data.
-pub(crate) const SCAN: &str = "Spectrum Scan Error";
+/// The headline: Spectrum, which reads Parquet for COPY, refuses the data.
+const SCAN: &str = "Spectrum Scan Error";
 /// The code of data that do not fit.
 pub(crate) const DOES_NOT_FIT: i32 = 15_001;
 /// The code of a manifest that lacks something.
@@ -37,15 +35,12 @@ pub(crate) const MISSING: i32 = 1_213;
 impl Problem {
     /// Of a file as a whole.
     pub(crate) fn of_file(code: i32, file: impl Into<String>, context: impl Into<String>) -> Self {
-        Self { code, error: SCAN, context: context.into(), file: file.into(), ..Self::default() }
+        Self { code, context: context.into(), file: file.into(), ..Self::default() }
     }
 
     /// As the statement's error.
     pub(crate) fn told(&self, query: i64) -> String {
-        let mut text = format!(
-            "ERROR: {}\n  Detail: \n  {RULE}\n  error:  {}\n  code:      {}",
-            self.error, self.error, self.code
-        );
+        let mut text = format!("ERROR: {SCAN}\n  Detail: \n  {RULE}\n  error:  {SCAN}\n  code:      {}", self.code);
         let _infallible = write!(
             text,
             "\n  context:   {}\n  query:     {query}\n  location:  dory_util.cpp:0\n  process:   worker_thread [pid=0]\n  {RULE}",

@@ -1,7 +1,8 @@
 //! The objects a COPY reads.
 
 use aws_sdk_s3::Client;
-use aws_sdk_s3::error::DisplayErrorContext;
+use aws_sdk_s3::error::{DisplayErrorContext, ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::get_object::GetObjectError;
 use bytes::Bytes;
 
 use super::command::Copy;
@@ -26,7 +27,7 @@ pub(crate) async fn files(client: &Client, copy: &Copy) -> Result<Vec<Listed>, P
     let mut found = Vec::new();
     let mut pages = client.list_objects_v2().bucket(&copy.bucket).prefix(&copy.key).into_paginator().send();
     while let Some(page) = pages.next().await {
-        let page = page.map_err(|error| unreadable(&url, &format!("{}", DisplayErrorContext(&error))))?;
+        let page = page.map_err(|error| unreadable(&url, &told(&error)))?;
         for object in page.contents() {
             let Some(key) = object.key() else { continue };
             if object.size() == Some(0) && key.ends_with('/') {
@@ -51,14 +52,14 @@ pub(crate) async fn read(client: &Client, listed: &Listed) -> Result<Option<Byte
     let url = listed.url();
     let object = match client.get_object().bucket(&listed.bucket).key(&listed.key).send().await {
         Ok(object) => object,
-        Err(error) if error.as_service_error().is_some_and(|error| error.is_no_such_key()) => {
+        Err(error) if error.as_service_error().is_some_and(GetObjectError::is_no_such_key) => {
             return if listed.mandatory {
                 Err(unreadable(&url, "The specified key does not exist."))
             } else {
                 Ok(None)
             };
         }
-        Err(error) => return Err(unreadable(&url, &format!("{}", DisplayErrorContext(&error)))),
+        Err(error) => return Err(unreadable(&url, &told(&error))),
     };
     let length = object.content_length().unwrap_or(0);
     if length > LARGEST_OBJECT {
@@ -82,4 +83,17 @@ pub(crate) async fn read(client: &Client, listed: &Listed) -> Result<Option<Byte
 
 fn unreadable(url: &str, why: &str) -> Problem {
     Problem::of_file(UNREADABLE, url, format!("S3 Query Exception (Fetch). {why} File name: {url}"))
+}
+
+/// What S3 says, or why it says nothing.
+fn told<E, R>(error: &SdkError<E, R>) -> String
+where
+    E: std::error::Error + ProvideErrorMetadata + 'static,
+    R: std::fmt::Debug,
+{
+    match (error.code(), error.message()) {
+        (Some(code), Some(message)) => format!("{code}: {message}."),
+        (Some(code), None) => format!("{code}."),
+        (None, _) => DisplayErrorContext(error).to_string(),
+    }
 }

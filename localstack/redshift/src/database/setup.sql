@@ -7,7 +7,9 @@ CREATE OR REPLACE FUNCTION redshift.getdate() RETURNS timestamp LANGUAGE sql VOL
 CREATE OR REPLACE FUNCTION redshift.sysdate() RETURNS timestamp LANGUAGE sql STABLE
   AS $$ SELECT now() AT TIME ZONE 'UTC' $$;
 CREATE OR REPLACE FUNCTION redshift.json_parse(text) RETURNS jsonb LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT $1::jsonb $$;
-CREATE OR REPLACE FUNCTION redshift.json_serialize(jsonb) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT $1::text $$;
+-- Redshift writes no blanks between the tokens of JSON.
+CREATE OR REPLACE FUNCTION redshift.json_serialize(jsonb) RETURNS text LANGUAGE sql IMMUTABLE STRICT
+  AS $$ SELECT regexp_replace($1::text, '("(?:[^"\\]|\\.)*")|\s+', '\1', 'g') $$;
 CREATE OR REPLACE FUNCTION redshift.json_typeof(jsonb) RETURNS text LANGUAGE sql IMMUTABLE STRICT AS $$ SELECT jsonb_typeof($1) $$;
 CREATE OR REPLACE FUNCTION redshift.can_json_parse(text) RETURNS boolean LANGUAGE plpgsql IMMUTABLE STRICT
   AS $$ BEGIN PERFORM $1::jsonb; RETURN true; EXCEPTION WHEN invalid_text_representation THEN RETURN false; END $$;
@@ -56,6 +58,48 @@ BEGIN
         AND c.conname = format('bytes_%s_%s', a.atttypmod - 4, a.attnum))
   LOOP
     EXECUTE format('ALTER TABLE %s ADD CONSTRAINT %I CHECK (octet_length(%I) <= %s)', target, found.name, found.attname, found.bytes);
+  END LOOP;
+END $$;
+
+-- Views WITH NO SCHEMA BINDING. PostgreSQL binds views; these are taken away while what they read is changed.
+CREATE TABLE IF NOT EXISTS redshift.late_view (view_schema text, view_name text, made text);
+CREATE OR REPLACE FUNCTION redshift.release_late_views(target regclass) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE found record;
+BEGIN
+  IF NOT EXISTS (SELECT 1 FROM redshift.late_view) THEN RETURN; END IF;
+  FOR found IN WITH RECURSIVE above (relation, depth) AS (
+      SELECT target::oid, 0
+      UNION SELECT r.ev_class, a.depth + 1 FROM above a
+        JOIN pg_depend d ON d.refobjid = a.relation AND d.refclassid = 'pg_class'::regclass AND d.classid = 'pg_rewrite'::regclass
+        JOIN pg_rewrite r ON r.oid = d.objid AND r.ev_class <> a.relation)
+    SELECT n.nspname, c.relname FROM above a JOIN pg_class c ON c.oid = a.relation JOIN pg_namespace n ON n.oid = c.relnamespace
+      JOIN redshift.late_view v ON v.view_schema = n.nspname AND v.view_name = c.relname
+      GROUP BY n.nspname, c.relname ORDER BY max(a.depth) DESC
+  LOOP
+    EXECUTE format('DROP VIEW %I.%I', found.nspname, found.relname);
+  END LOOP;
+END $$;
+CREATE OR REPLACE FUNCTION redshift.bind_late_views() RETURNS void LANGUAGE plpgsql AS $$
+DECLARE late record; made boolean;
+BEGIN
+  LOOP
+    made := false;
+    FOR late IN SELECT v.view_schema, v.view_name, v.made FROM redshift.late_view v
+      WHERE to_regclass(format('%I.%I', v.view_schema, v.view_name)) IS NULL
+    LOOP
+      BEGIN
+        -- Not if somebody drops it at the same time.
+        PERFORM 1 FROM redshift.late_view v WHERE v.view_schema = late.view_schema AND v.view_name = late.view_name
+          FOR UPDATE SKIP LOCKED;
+        IF FOUND THEN
+          EXECUTE late.made;
+          made := true;
+        END IF;
+      EXCEPTION WHEN serialization_failure OR undefined_table OR undefined_column OR invalid_schema_name
+        OR undefined_function OR datatype_mismatch THEN NULL;
+      END;
+    END LOOP;
+    EXIT WHEN NOT made;
   END LOOP;
 END $$;
 

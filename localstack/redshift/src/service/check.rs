@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use super::{Checked, LONGEST_WAIT, Parameters};
+use super::{LONGEST_WAIT, Parameters, Whereabouts};
 use crate::api::error::ApiError;
 use crate::api::request::Parameter;
 use crate::database::{Target, Warehouse};
@@ -17,13 +17,8 @@ const LARGEST_BATCH: usize = 40;
 const LONGEST_SESSION: i64 = 24 * 60 * 60;
 
 /// Where a statement is to run, and as whom.
-pub(crate) fn target(
-    workgroup: Option<String>,
-    cluster: Option<String>,
-    database: Option<String>,
-    db_user: Option<&String>,
-    secret_arn: Option<&String>,
-) -> Checked {
+pub(super) fn target(told: Whereabouts<'_>) -> Result<Target, ApiError> {
+    let Whereabouts { workgroup, cluster, database, db_user, secret_arn, .. } = told;
     let warehouse = match (workgroup, cluster) {
         (Some(_), Some(_)) => {
             return Err(ApiError::validation("WorkgroupName and ClusterIdentifier cannot both be specified"));
@@ -50,7 +45,7 @@ pub(crate) fn target(
 }
 
 /// Each statement by itself.
-pub(crate) fn sqls(sqls: &[String]) -> Result<(), ApiError> {
+pub(super) fn sqls(sqls: &[String]) -> Result<(), ApiError> {
     if sqls.iter().any(|sql| sql.trim().is_empty()) {
         return Err(ApiError::validation("Sql must not be empty"));
     }
@@ -64,7 +59,7 @@ pub(crate) fn sqls(sqls: &[String]) -> Result<(), ApiError> {
 }
 
 /// How many statements.
-pub(crate) fn batch(sqls: &[String]) -> Result<(), ApiError> {
+pub(super) fn batch(sqls: &[String]) -> Result<(), ApiError> {
     if (1..=LARGEST_BATCH).contains(&sqls.len()) {
         return Ok(());
     }
@@ -72,7 +67,7 @@ pub(crate) fn batch(sqls: &[String]) -> Result<(), ApiError> {
 }
 
 /// Values for `:name`: each is used by a statement at least.
-pub(crate) fn parameters(parameters: Option<Vec<Parameter>>, sqls: &[String]) -> Result<Parameters, ApiError> {
+pub(super) fn parameters(parameters: Option<Vec<Parameter>>, sqls: &[String]) -> Result<Parameters, ApiError> {
     let Some(parameters) = parameters else { return Ok(Parameters::new()) };
     if parameters.is_empty() {
         return Err(ApiError::validation("Parameters must not be empty"));
@@ -98,7 +93,7 @@ pub(crate) fn parameters(parameters: Option<Vec<Parameter>>, sqls: &[String]) ->
 }
 
 /// The name of a statement.
-pub(crate) fn name(name: Option<String>) -> Result<Option<String>, ApiError> {
+pub(super) fn name(name: Option<String>) -> Result<Option<String>, ApiError> {
     match name {
         Some(name) if name.len() > 500 => Err(ApiError::validation("StatementName has more than 500 characters")),
         name => Ok(name),
@@ -106,7 +101,7 @@ pub(crate) fn name(name: Option<String>) -> Result<Option<String>, ApiError> {
 }
 
 /// What makes a call the same as another.
-pub(crate) fn token(token: Option<String>) -> Result<Option<String>, ApiError> {
+pub(super) fn token(token: Option<String>) -> Result<Option<String>, ApiError> {
     match token {
         Some(token) if !(1..=64).contains(&token.len()) => {
             Err(ApiError::validation("ClientToken must have 1 to 64 characters"))
@@ -116,15 +111,15 @@ pub(crate) fn token(token: Option<String>) -> Result<Option<String>, ApiError> {
 }
 
 /// How a result is to be told.
-pub(crate) fn format(format: Option<String>) -> Result<String, ApiError> {
-    match format.as_deref() {
+pub(super) fn format(format: Option<&str>) -> Result<String, ApiError> {
+    match format {
         None | Some("JSON") => Ok("JSON".to_owned()),
         _ => Err(ApiError::validation("the stand-in tells results as JSON only")),
     }
 }
 
 /// How long a call waits.
-pub(crate) fn wait(seconds: Option<i64>) -> Result<Option<Duration>, ApiError> {
+pub(super) fn wait(seconds: Option<i64>) -> Result<Option<Duration>, ApiError> {
     match seconds {
         None => Ok(None),
         Some(seconds) if (0..=LONGEST_WAIT).contains(&seconds) => Ok(Some(Duration::from_secs(seconds.unsigned_abs()))),
@@ -133,7 +128,7 @@ pub(crate) fn wait(seconds: Option<i64>) -> Result<Option<Duration>, ApiError> {
 }
 
 /// How long a session is kept.
-pub(crate) fn keep_alive(seconds: Option<i64>) -> Result<Option<i64>, ApiError> {
+pub(super) fn keep_alive(seconds: Option<i64>) -> Result<Option<i64>, ApiError> {
     match seconds {
         Some(seconds) if !(0..=LONGEST_SESSION).contains(&seconds) => {
             Err(ApiError::validation(format!("SessionKeepAliveSeconds must be between 0 and {LONGEST_SESSION}")))
@@ -143,7 +138,7 @@ pub(crate) fn keep_alive(seconds: Option<i64>) -> Result<Option<i64>, ApiError> 
 }
 
 /// A statement's number, and which of a batch.
-pub(crate) fn id(id: &str) -> Result<(&str, Option<usize>), ApiError> {
+pub(super) fn id(id: &str) -> Result<(&str, Option<usize>), ApiError> {
     let (whole, part) = match id.split_once(':') {
         None => (id, None),
         Some((whole, part)) => (whole, Some(part)),
@@ -151,7 +146,7 @@ pub(crate) fn id(id: &str) -> Result<(&str, Option<usize>), ApiError> {
     let groups: Vec<&str> = whole.split('-').collect();
     let lengths = groups.iter().map(|group| group.len()).eq([8, 4, 4, 4, 12]);
     let letters = whole.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-');
-    let part = part.map(|part| part.parse::<usize>());
+    let part = part.map(str::parse::<usize>);
     match part.transpose() {
         Ok(part) if lengths && letters => Ok((whole, part)),
         _ => Err(ApiError::validation(

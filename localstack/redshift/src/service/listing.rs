@@ -13,7 +13,7 @@ use crate::statement::{State, Statement};
 const LARGEST_PAGE: i64 = 100;
 
 /// The newest first; finished ones where no status is asked for, as the service does.
-pub(crate) fn list(service: &Service, request: &ListStatements) -> Result<Value, ApiError> {
+pub(super) fn list(service: &Service, request: &ListStatements) -> Result<Value, ApiError> {
     if request.cluster_identifier.is_some() && request.workgroup_name.is_some() {
         return Err(ApiError::validation("WorkgroupName and ClusterIdentifier cannot both be specified"));
     }

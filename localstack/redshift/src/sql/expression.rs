@@ -28,15 +28,12 @@ const SYSTEM: [&str; 6] =
     ["SYS_LOAD_HISTORY", "SYS_LOAD_ERROR_DETAIL", "STL_LOAD_ERRORS", "SVV_COLUMNS", "SVV_TABLES", "PG_TABLE_DEF"];
 
 /// Functions of PostgreSQL that Redshift does not have, or has on its leader node only.
-const LACKING: [&str; 40] = [
+const LACKING: [&str; 37] = [
     "ARRAY_AGG",
     "ARRAY_APPEND",
     "ARRAY_LENGTH",
     "ARRAY_POSITION",
-    "BOOL_AND_AGG",
     "CLOCK_TIMESTAMP",
-    "CURRENT_SETTING_OF",
-    "FORMAT",
     "GEN_RANDOM_UUID",
     "GENERATE_SUBSCRIPTS",
     "JSON_AGG",
@@ -60,6 +57,7 @@ const LACKING: [&str; 40] = [
     "NUM_NONNULLS",
     "PG_ADVISORY_LOCK",
     "PG_ADVISORY_XACT_LOCK",
+    "PG_SLEEP",
     "ROW_TO_JSON",
     "SETVAL",
     "STATEMENT_TIMESTAMP",
@@ -67,7 +65,6 @@ const LACKING: [&str; 40] = [
     "TO_JSON",
     "TO_JSONB",
     "TO_REGCLASS",
-    "TXID_CURRENT",
     "UNNEST",
 ];
 
@@ -141,7 +138,7 @@ fn function<'a>(
     if name == "FILTER" {
         return Err(Refusal::lacks("FILTER of an aggregate"));
     }
-    if name == "LISTAGG" || name == "DECODE" || name == "NVL2" || name == "APPROXIMATE" || name == "TRY_CAST" {
+    if matches!(name, "LISTAGG" | "DECODE" | "NVL2" | "APPROXIMATE" | "TRY_CAST" | "SET_CONFIG") {
         return Err(Refusal::stand_in(format!("{} is not imitated", name.to_ascii_lowercase())));
     }
     out.push(match name {
@@ -183,6 +180,9 @@ fn refuse_clause(token: &Token, before: Option<&Token>, cursor: &Cursor<'_>, ope
     let next = |word: &str| cursor.peek().is_some_and(|token| token.is_word(word));
     let after = |word: &str| before.is_some_and(|token| token.is_word(word));
     let what = match token.text.as_str() {
+        "QUALIFY" | "PIVOT" | "UNPIVOT" | "MINUS" if before.is_some_and(|token| !token.is_word("AS")) => {
+            return Err(Refusal::stand_in(format!("{} is not imitated", token.text)));
+        }
         "RETURNING" => "RETURNING",
         "LATERAL" => "LATERAL",
         "ON" if next("CONFLICT") => "ON CONFLICT",

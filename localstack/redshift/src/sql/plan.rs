@@ -32,6 +32,10 @@ pub(crate) enum Plan {
     Vacuum,
     /// A definition.
     Define(Definition),
+    /// CREATE VIEW.
+    CreateView(View),
+    /// DROP VIEW.
+    DropViews(DropViews),
     /// ALTER COLUMN TYPE.
     Widen {
         /// The table.
@@ -70,8 +74,36 @@ pub(crate) struct Definition {
     pub(crate) sql: Vec<String>,
     /// The table whose VARCHAR columns are to be held to their bytes afterwards.
     pub(crate) measures: Option<ObjectName>,
+    /// Whether what it makes is the session's alone.
+    pub(crate) temporary: bool,
     /// Whether PostgreSQL's count of rows is the statement's.
     pub(crate) counts: bool,
+}
+
+/// A view that is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct View {
+    /// Its name.
+    pub(crate) name: ObjectName,
+    /// Whether it may take the place of one that is there.
+    pub(crate) replace: bool,
+    /// Whether it is WITH NO SCHEMA BINDING.
+    pub(crate) late: bool,
+    /// The names of its columns, in parentheses, if they are given.
+    pub(crate) columns: String,
+    /// What it shows, for PostgreSQL.
+    pub(crate) query: String,
+}
+
+/// Views that are dropped.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DropViews {
+    /// Their names.
+    pub(crate) names: Vec<ObjectName>,
+    /// Whether it is no error if one is not there.
+    pub(crate) if_exists: bool,
+    /// Whether what depends on them goes too.
+    pub(crate) cascade: bool,
 }
 
 impl Plan {

@@ -2,7 +2,8 @@
 
 use super::cursor::{Cursor, ObjectName, commas};
 use super::expression;
-use super::plan::{Definition, Plan};
+use super::plan::{Definition, DropViews, Plan, View};
+use super::reads::{check_leader, reads};
 use super::refusal::Refusal;
 use super::table;
 use super::token::{Token, quote_name, render};
@@ -26,8 +27,7 @@ pub(crate) fn plan(tokens: &[Token]) -> Result<Plan, Refusal> {
     let mut cursor = Cursor::new(tokens);
     let first = cursor.peek().ok_or_else(|| Refusal::new("syntax error at end of input"))?;
     match first.text.as_str() {
-        "SELECT" | "EXPLAIN" | "SHOW" => query(tokens),
-        "(" => query(tokens),
+        "SELECT" | "EXPLAIN" | "SHOW" | "(" => query(tokens),
         "WITH" => with(tokens),
         "INSERT" | "UPDATE" | "DELETE" | "MERGE" => write(&mut cursor, tokens),
         "COPY" => {
@@ -48,7 +48,8 @@ pub(crate) fn plan(tokens: &[Token]) -> Result<Plan, Refusal> {
         "VACUUM" => Ok(Plan::Vacuum),
         "ANALYZE" => analyze(&mut cursor),
         "COMMENT" => Ok(definition(tokens)),
-        "BEGIN" | "START" => begin(&mut cursor),
+        // Whatever isolation it names: Redshift has one for the whole database.
+        "BEGIN" | "START" => Ok(Plan::Begin),
         "COMMIT" | "END" => Ok(Plan::Commit),
         "ROLLBACK" | "ABORT" => Ok(Plan::Rollback),
         "SET" | "RESET" => set(&mut cursor, tokens),
@@ -64,7 +65,9 @@ fn query(tokens: &[Token]) -> Result<Plan, Refusal> {
     if tokens.iter().any(|token| token.is_word("INTO")) {
         return Err(Refusal::stand_in("SELECT INTO is not imitated: use CREATE TABLE AS"));
     }
-    Ok(Plan::Query { sql: render(&expression::translate(tokens)?), reads: reads(tokens) })
+    let reads = reads(tokens);
+    check_leader(tokens, &reads, false)?;
+    Ok(Plan::Query { sql: render(&expression::translate(tokens)?), reads })
 }
 
 /// A WITH before anything but a SELECT. Redshift takes it before UPDATE and DELETE since lately; older clusters do not.
@@ -105,13 +108,19 @@ fn write(cursor: &mut Cursor<'_>, tokens: &[Token]) -> Result<Plan, Refusal> {
             if !from {
                 let mut tokens = tokens.to_vec();
                 tokens.insert(1, Token::verbatim("FROM"));
-                return Ok(Plan::Write { table, sql: render(&expression::translate(&tokens)?), reads: reads(&tokens) });
+                return write_to(table, &tokens);
             }
             table
         }
         _ => merge(cursor)?,
     };
-    Ok(Plan::Write { table, sql: render(&expression::translate(tokens)?), reads: reads(tokens) })
+    write_to(table, tokens)
+}
+
+fn write_to(table: ObjectName, tokens: &[Token]) -> Result<Plan, Refusal> {
+    let reads = reads(tokens);
+    check_leader(tokens, &reads, true)?;
+    Ok(Plan::Write { table, sql: render(&expression::translate(tokens)?), reads })
 }
 
 /// MERGE: the source is a table; both branches are there. Returns the target.
@@ -191,10 +200,9 @@ fn view(cursor: &mut Cursor<'_>, replace: bool) -> Result<Plan, Refusal> {
     if ends {
         query = &query[..query.len() - late.len()];
     }
+    check_leader(query, &reads(query), false)?;
     let query = render(&expression::translate(query)?);
-    let or_replace = if replace { "OR REPLACE " } else { "" };
-    let sql = vec![format!("CREATE {or_replace}VIEW {}{columns} AS {query}", name.quoted())];
-    Ok(Plan::Define(Definition { sql, ..Definition::default() }))
+    Ok(Plan::CreateView(View { name, replace, late: ends, columns, query }))
 }
 
 fn alter(cursor: &mut Cursor<'_>, tokens: &[Token]) -> Result<Plan, Refusal> {
@@ -229,7 +237,18 @@ fn drop(cursor: &mut Cursor<'_>, tokens: &[Token]) -> Result<Plan, Refusal> {
             ..Definition::default()
         }));
     }
-    if cursor.word("VIEW") || cursor.word("SCHEMA") {
+    if cursor.word("VIEW") {
+        let if_exists = cursor.words(&["IF", "EXISTS"]);
+        let mut names = vec![cursor.object_name()?];
+        while cursor.symbol(",") {
+            names.push(cursor.object_name()?);
+        }
+        let cascade = cursor.word("CASCADE");
+        cursor.word("RESTRICT");
+        cursor.end()?;
+        return Ok(Plan::DropViews(DropViews { names, if_exists, cascade }));
+    }
+    if cursor.word("SCHEMA") {
         return Ok(definition(tokens));
     }
     Err(Refusal::stand_in("this DROP is not imitated"))
@@ -261,12 +280,6 @@ fn analyze(cursor: &mut Cursor<'_>) -> Result<Plan, Refusal> {
     Ok(Plan::Define(Definition { sql: vec![sql], ..Definition::default() }))
 }
 
-/// BEGIN, with an isolation level or without: Redshift has one for the whole database.
-fn begin(cursor: &mut Cursor<'_>) -> Result<Plan, Refusal> {
-    cursor.take();
-    Ok(Plan::Begin)
-}
-
 fn set(cursor: &mut Cursor<'_>, tokens: &[Token]) -> Result<Plan, Refusal> {
     cursor.take();
     cursor.word("SESSION");
@@ -282,31 +295,4 @@ fn set(cursor: &mut Cursor<'_>, tokens: &[Token]) -> Result<Plan, Refusal> {
 
 fn definition(tokens: &[Token]) -> Plan {
     Plan::Define(Definition { sql: vec![render(tokens)], ..Definition::default() })
-}
-
-/// Names that stand where a table can stand. Some are columns or of the statement's own making; nobody has a table of
-/// that name then, or it does no harm.
-fn reads(tokens: &[Token]) -> Vec<ObjectName> {
-    let mut found = Vec::new();
-    let mut cursor = Cursor::new(tokens);
-    // Whether a comma at this depth goes on with a list of tables.
-    let mut lists: Vec<bool> = vec![false];
-    while let Some(token) = cursor.take() {
-        let in_list = lists.last().copied().unwrap_or_default();
-        let mut set = |list: bool| lists.iter_mut().last().into_iter().for_each(|last| *last = list);
-        match token.text.as_str() {
-            "(" => lists.push(false),
-            ")" => {
-                lists.pop();
-            }
-            "FROM" | "USING" | "JOIN" => {
-                set(true);
-                found.extend(cursor.clone().object_name());
-            }
-            "," if in_list => found.extend(cursor.clone().object_name()),
-            "WHERE" | "GROUP" | "ORDER" | "HAVING" | "SELECT" | "UNION" | "SET" | "WHEN" => set(false),
-            _ => {}
-        }
-    }
-    found
 }

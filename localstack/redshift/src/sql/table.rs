@@ -3,6 +3,7 @@
 use super::cursor::{Cursor, ObjectName, commas};
 use super::expression;
 use super::plan::{Definition, Plan};
+use super::reads::{check_leader, reads};
 use super::refusal::Refusal;
 use super::token::{Token, quote_name, quote_text, render};
 use super::types::{self, TypeKind};
@@ -39,6 +40,7 @@ pub(crate) fn create(cursor: &mut Cursor<'_>, temporary: bool) -> Result<Plan, R
         if if_not_exists {
             return Err(Refusal::near("as"));
         }
+        check_leader(cursor.rest(), &reads(cursor.rest()), true)?;
         let query = render(&expression::translate(cursor.rest())?);
         let columns = match items {
             None => String::new(),
@@ -51,7 +53,13 @@ pub(crate) fn create(cursor: &mut Cursor<'_>, temporary: bool) -> Result<Plan, R
             }
         };
         let sql = vec![format!("{head}{columns} AS {query}")];
-        return Ok(Plan::Define(Definition { sql, measures: Some(name), counts: true, ..Definition::default() }));
+        return Ok(Plan::Define(Definition {
+            sql,
+            measures: Some(name),
+            temporary,
+            counts: true,
+            ..Definition::default()
+        }));
     }
     cursor.end()?;
     let items = items.ok_or_else(|| cursor.unexpected())?;
@@ -78,7 +86,7 @@ pub(crate) fn create(cursor: &mut Cursor<'_>, temporary: bool) -> Result<Plan, R
     let mut sql =
         vec![format!("{head} ({})", columns.iter().map(Column::whole).chain(others).collect::<Vec<_>>().join(", "))];
     sql.extend(columns.iter().filter_map(|column| column.remember(&name)));
-    Ok(Plan::Define(Definition { sql, measures: Some(name), ..Definition::default() }))
+    Ok(Plan::Define(Definition { sql, measures: Some(name), temporary, ..Definition::default() }))
 }
 
 impl Column {
@@ -91,7 +99,8 @@ impl Column {
     fn remember(&self, table: &ObjectName) -> Option<String> {
         let why = self.fixed.clone().or_else(|| self.key.then(|| "a key".to_owned()))?;
         Some(format!(
-            "INSERT INTO redshift.fixed_column SELECT attrelid, attnum, {} FROM pg_attribute WHERE attrelid = {}::regclass AND attname = {}",
+            "INSERT INTO redshift.fixed_column SELECT attrelid, attnum, {} FROM pg_attribute WHERE attrelid = {}::regclass AND attname = {} \
+             AND NOT EXISTS (SELECT 1 FROM redshift.fixed_column WHERE relation = attrelid AND attribute = attnum)",
             quote_text(&why),
             quote_text(&table.quoted()),
             quote_text(&self.name)

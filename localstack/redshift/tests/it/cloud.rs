@@ -2,4 +2,13 @@
 
 mod batch;
 mod copy;
+mod copy_files;
+mod faults;
+mod locks;
+mod program;
+mod session;
+mod statement;
+mod table;
+mod token;
+mod view;
 mod world;

@@ -1,6 +1,7 @@
 //! A stand-in of its own for a test, and ways to ask it.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::BehaviorVersion;
 use aws_credential_types::Credentials;
@@ -8,8 +9,10 @@ use aws_sdk_redshiftdata::Client;
 use aws_sdk_redshiftdata::operation::describe_statement::DescribeStatementOutput;
 use aws_sdk_redshiftdata::types::{ExecutionMode, Field, StatusString};
 use aws_smithy_http_client::tls::{self, rustls_provider::CryptoMode};
+use bytes::Bytes;
 use lakehand_redshift_standin::{Running, S3Access, ShiftedClock, StandinOptions, start};
 use lakehand_testkit::services;
+use tokio::time::timeout;
 
 /// The workgroup that tests ask.
 pub(crate) const WORKGROUP: &str = "analytics";
@@ -30,6 +33,19 @@ fn http() -> aws_sdk_s3::config::SharedHttpClient {
     aws_smithy_http_client::Builder::new().tls_provider(tls::Provider::Rustls(CryptoMode::Ring)).build_https()
 }
 
+/// A client that calls once and no more, so that a test sees every answer.
+pub(crate) fn client(endpoint: &str) -> Client {
+    let config = aws_sdk_redshiftdata::Config::builder()
+        .behavior_version(BehaviorVersion::latest())
+        .region(aws_sdk_redshiftdata::config::Region::new(REGION))
+        .credentials_provider(Credentials::new("test", "test", None, None, "test"))
+        .http_client(http())
+        .retry_config(aws_sdk_redshiftdata::config::retry::RetryConfig::disabled())
+        .endpoint_url(endpoint)
+        .build();
+    Client::from_conf(config)
+}
+
 impl World {
     pub(crate) async fn new() -> Self {
         Self::with(|_| {}).await
@@ -46,14 +62,7 @@ impl World {
         change(&mut options);
         let standin = start(options).await.expect("the stand-in starts");
         let credentials = Credentials::new("test", "test", None, None, "test");
-        let config = aws_sdk_redshiftdata::Config::builder()
-            .behavior_version(BehaviorVersion::latest())
-            .region(aws_sdk_redshiftdata::config::Region::new(REGION))
-            .credentials_provider(credentials.clone())
-            .http_client(http())
-            .retry_config(aws_sdk_redshiftdata::config::retry::RetryConfig::disabled())
-            .endpoint_url(standin.endpoint_url())
-            .build();
+        let client = client(&standin.endpoint_url());
         let s3 = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::latest())
             .region(aws_sdk_s3::config::Region::new(REGION))
@@ -65,7 +74,7 @@ impl World {
         let s3 = aws_sdk_s3::Client::from_conf(s3);
         let there = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(REGION.into()).build();
         s3.create_bucket().bucket(&name).create_bucket_configuration(there).send().await.expect("a bucket");
-        Self { standin, client: Client::from_conf(config), s3, bucket: name, clock }
+        Self { standin, client, s3, bucket: name, clock }
     }
 
     /// Stops it and removes what it made.
@@ -134,10 +143,53 @@ impl World {
         rows[0][0].clone()
     }
 
+    /// Waits until so many statements wait for locks.
+    pub(crate) async fn waiting(&self, count: usize) {
+        self.locks("NOT granted", count).await;
+    }
+
+    /// Waits until so many tables are locked for writing.
+    pub(crate) async fn writing(&self, count: usize) {
+        self.locks("mode = 'ExclusiveLock' AND granted AND locktype = 'relation'", count).await;
+    }
+
+    async fn locks(&self, which: &str, count: usize) {
+        let here = "database = (SELECT oid FROM pg_database WHERE datname = current_database())";
+        let sql = format!("SELECT count(*) FROM pg_locks WHERE {here} AND {which}");
+        let come = timeout(Duration::from_mins(1), async {
+            while self.value(&sql).await != count.to_string() {
+                pause().await;
+            }
+        });
+        assert!(come.await.is_ok(), "there are never {count} locks: {which}");
+    }
+
     /// Puts an object.
-    pub(crate) async fn put(&self, key: &str, bytes: Vec<u8>) {
+    pub(crate) async fn put(&self, key: &str, bytes: Bytes) {
         self.s3.put_object().bucket(&self.bucket).key(key).body(bytes.into()).send().await.expect("put");
     }
+
+    /// Puts files, and a manifest of them.
+    pub(crate) async fn put_with_manifest(&self, manifest: &str, files: &[(&str, Bytes)]) {
+        let mut entries = Vec::new();
+        for (key, bytes) in files {
+            self.put(key, bytes.clone()).await;
+            let url = serde_json::Value::from(format!("s3://{}/{key}", self.bucket));
+            entries.push(format!(r#"{{"url":{url},"mandatory":true,"meta":{{"content_length":{}}}}}"#, bytes.len()));
+        }
+        self.put(manifest, format!(r#"{{"entries":[{}]}}"#, entries.join(",")).into()).await;
+    }
+
+    /// The command that copies into a table from the bucket.
+    pub(crate) fn copy(&self, into: &str, key: &str, options: &str) -> String {
+        let role = "IAM_ROLE 'arn:aws:iam::000000000000:role/copy'";
+        format!("COPY {into} FROM 's3://{}/{key}' {role} FORMAT AS PARQUET {options}", self.bucket)
+    }
+}
+
+/// Lets a moment pass.
+pub(crate) async fn pause() {
+    assert!(timeout(Duration::from_millis(20), std::future::pending::<()>()).await.is_err());
 }
 
 /// A field as text.
