@@ -26,6 +26,8 @@ mod stage;
 mod state;
 mod sweep;
 mod tables;
+#[cfg(test)]
+mod tests;
 mod trouble;
 
 use std::collections::BTreeMap;

@@ -20,6 +20,7 @@ use super::RedshiftWarehouse;
 use super::client::Script;
 use super::fence::{read_markers, select_markers};
 use super::limits::MOST_STATEMENTS;
+use super::migrate;
 use super::record::Record;
 use super::state::{Registered, State, read_state, select_state};
 use super::sweep;
@@ -142,6 +143,12 @@ async fn outcome(warehouse: &RedshiftWarehouse, plan: &Plan<'_>, trouble: Troubl
         return Err(Trouble::Failed(failed));
     }
     let is_batch = failed.name == plan.name_of("batch");
+    if is_batch && failed.message.to_ascii_lowercase().contains("too long") {
+        // What is staged has the widths of the register.
+        migrate::widen_again(warehouse, &plan.name_of("widen"), plan.tables.iter().map(|table| &table.registered))
+            .await?;
+        return Err(Trouble::Mended(format!("a column was narrower than lakehand made it: {}", failed.message.trim())));
+    }
     if is_batch && failed.at == Some(plan::HOLDS_THE_FENCE) {
         return Ok(CommitOutcome::FenceLost);
     }

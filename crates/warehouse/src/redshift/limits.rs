@@ -22,7 +22,7 @@ pub(crate) const MOST_BYTES: usize = 100_000;
 pub(crate) const COMFORTABLE_BYTES: usize = 90_000;
 
 /// Stagings that a batch may gather its rows from, where a data error made it be staged in pieces.
-const MANY_STAGINGS: usize = 40;
+const MANY_STAGINGS: usize = 100;
 
 /// How many statements the largest transaction of a dataset has, and how long the longest of them is.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -8,7 +8,7 @@
 //! their rows. Redshift makes no column wider but a VARCHAR: for others, and for a VARCHAR whose encoding forbids it, the
 //! table is copied into its next form.
 
-mod plan;
+pub(crate) mod plan;
 
 use std::collections::BTreeSet;
 

@@ -35,6 +35,9 @@ pub(crate) enum Trouble {
         /// Why not.
         message: String,
     },
+    /// Something was in the way, and is not any more.
+    #[error("{0}")]
+    Mended(String),
     /// What lakehand wrote into its own tables does not read back.
     #[error("a table of lakehand's own holds what lakehand did not write")]
     Own(#[from] serde_json::Error),
@@ -207,6 +210,7 @@ impl Trouble {
                     _ => unavailable(effect, Box::new(failed)),
                 }
             }
+            Self::Mended(_) => WarehouseError::Conflict { operation, source: Box::new(self) },
             Self::Doubt { .. } => unavailable(Effect::Unknown, Box::new(self)),
             Self::Store(StoreError::Denied { .. } | StoreError::Foreign { .. }) => {
                 WarehouseError::Denied { operation, source: Box::new(self) }

@@ -88,6 +88,10 @@ impl<'a> Plan<'a> {
         self.work_table("loads")
     }
 
+    fn counts(&self) -> String {
+        self.work_table("counts")
+    }
+
     fn touched(&self, table: &BatchTable) -> String {
         self.work_table(&format!("keys{}", table.number))
     }
@@ -95,7 +99,7 @@ impl<'a> Plan<'a> {
     /// All tables that the batch works with, as statements name them.
     pub(crate) fn work_tables(&self) -> Vec<String> {
         let touched = self.tables.iter().filter(|table| table.key().is_some()).map(|table| self.touched(table));
-        std::iter::once(self.list()).chain(touched).collect()
+        [self.list(), self.counts()].into_iter().chain(touched).collect()
     }
 
     /// Whether rows of the batch may come into a table, or go from it.
@@ -128,9 +132,11 @@ impl<'a> Plan<'a> {
         contest::count_rivals(&markers, &self.list(), &self.request.definition.dataset)
     }
 
-    /// What is done before the transaction: the list of loads, and the keys whose rows come or go.
+    /// What is done before the transaction: the list of loads, how many rows of each are staged, and the keys whose rows
+    /// come or go.
     pub(crate) fn prepare(&self) -> Result<Vec<String>, Trouble> {
         let mut statements = loads::statements(self)?;
+        statements.extend(self.count());
         for table in self.tables.iter().filter(|table| self.moves(table)) {
             statements.extend(self.touch(table));
         }
@@ -218,7 +224,7 @@ impl<'a> Plan<'a> {
     /// The tables that [`Plan::prepare`] has made.
     fn used_work_tables(&self) -> Vec<String> {
         let keys = self.tables.iter().filter(|table| table.key().is_some() && self.moves(table));
-        std::iter::once(self.list()).chain(keys.map(|table| self.touched(table))).collect()
+        [self.list(), self.counts()].into_iter().chain(keys.map(|table| self.touched(table))).collect()
     }
 
     fn add(&self, table: &BatchTable) -> String {
@@ -287,14 +293,31 @@ impl<'a> Plan<'a> {
 
     /// The statement that finds the listed loads of which more or fewer rows are staged than their manifests say.
     pub(crate) fn wrongly_staged(&self, table: &BatchTable) -> String {
-        let expected = loads::rows_column(table);
+        let (expected, number) = (loads::rows_column(table), table.number);
         format!(
             "SELECT l.\"load_id\", COALESCE(c.\"counted\", 0) AS \"counted\", l.{expected} AS \"expected\" FROM {} AS l \
-             LEFT JOIN (SELECT u.\"staging\", u.\"_load_id\", COUNT(*) AS \"counted\" FROM ({}) AS u \
-             GROUP BY u.\"staging\", u.\"_load_id\") AS c ON c.\"_load_id\" = l.\"load_id\" \
-             AND c.\"staging\" = l.\"staging\" WHERE COALESCE(c.\"counted\", 0) <> l.{expected}",
+             LEFT JOIN {} AS c ON c.\"load_id\" = l.\"load_id\" AND c.\"staging\" = l.\"staging\" \
+             AND c.\"number\" = {number} WHERE COALESCE(c.\"counted\", 0) <> l.{expected}",
             self.list(),
-            union(&table.stagings, "\"_load_id\"")
+            self.counts()
         )
+    }
+
+    /// Counts what is staged, which nothing changes once it is.
+    fn count(&self) -> Vec<String> {
+        let counts = self.counts();
+        let mut statements = vec![format!(
+            "CREATE TABLE {counts} (\"staging\" VARCHAR(64) NOT NULL, \"load_id\" VARCHAR(64) NOT NULL, \
+             \"number\" INTEGER NOT NULL, \"counted\" BIGINT NOT NULL)"
+        )];
+        for table in self.tables.iter().filter(|table| !table.stagings.is_empty()) {
+            statements.push(format!(
+                "INSERT INTO {counts} SELECT u.\"staging\", u.\"_load_id\", {}, COUNT(*) FROM ({}) AS u \
+                 GROUP BY u.\"staging\", u.\"_load_id\"",
+                table.number,
+                union(&table.stagings, "\"_load_id\"")
+            ));
+        }
+        statements
     }
 }

@@ -15,11 +15,11 @@ use crate::redshift::state::{Registered, register};
 use crate::redshift::trouble::Trouble;
 
 /// The statement of the transaction that fails unless the fence is ours.
-pub(super) const HOLDS_THE_FENCE: usize = 1;
+pub(crate) const HOLDS_THE_FENCE: usize = 1;
 
 /// How a table becomes what the shape says.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Move {
+pub(crate) enum Move {
     /// It is not there.
     Create,
     /// It is there, and empty.
@@ -32,29 +32,29 @@ pub(super) enum Move {
 
 /// One table that changes.
 #[derive(Debug, Clone)]
-pub(super) struct Change {
-    pub(super) table: TableShape,
+pub(crate) struct Change {
+    pub(crate) table: TableShape,
     /// The columns that it has, lineage left out.
-    pub(super) known: Vec<RowsColumn>,
+    pub(crate) known: Vec<RowsColumn>,
     /// The columns that it is to have.
-    pub(super) columns: Vec<RowsColumn>,
-    pub(super) how: Move,
+    pub(crate) columns: Vec<RowsColumn>,
+    pub(crate) how: Move,
     /// Whether the standing of all rows is decided anew.
-    pub(super) is_recomputed: bool,
+    pub(crate) is_recomputed: bool,
 }
 
 impl Change {
-    pub(super) fn new(table: &TableShape, columns: Vec<RowsColumn>, how: Move) -> Self {
+    pub(crate) fn new(table: &TableShape, columns: Vec<RowsColumn>, how: Move) -> Self {
         Self { table: table.clone(), known: Vec::new(), columns, how, is_recomputed: false }
     }
 
     /// The columns that become wider: what they are and what they are to be.
-    pub(super) fn wider(&self) -> impl Iterator<Item = (&RowsColumn, &RowsColumn)> {
+    pub(crate) fn wider(&self) -> impl Iterator<Item = (&RowsColumn, &RowsColumn)> {
         self.known.iter().zip(&self.columns).filter(|(old, new)| old != new)
     }
 
     /// Copies the table in place of altering it column by column.
-    pub(super) fn copy_instead(&mut self) {
+    pub(crate) fn copy_instead(&mut self) {
         if self.how == Move::Alter && self.known.len() < self.columns.len() {
             self.how = Move::Copy;
         }
@@ -107,7 +107,7 @@ impl Change {
 }
 
 /// The statements of the transaction, in their order.
-pub(super) fn transaction(
+pub(crate) fn transaction(
     names: &Names,
     fence: &Fence,
     shape: &FamilyShape,

@@ -20,23 +20,40 @@ const MOST_NOTES: usize = 5;
 /// Parts looked at together.
 const LOOKS: usize = 16;
 
-/// Words by which COPY refuses what files hold, where it noted nothing. The first is how it says anything that goes wrong
-/// while it reads Parquet, the store's refusals too, which are known by their own words before this.
-const OF_DATA: [&str; 14] = [
-    "spectrum scan error",
+/// Words by which COPY refuses what files hold.
+const OF_DATA: [&str; 13] = [
     "load into table",
     "incompatible parquet schema",
     "unmatched number of columns",
     "invalid parquet",
     "too long",
     "exceeds",
+    "longer than the length defined",
     "out of range",
     "overflow",
     "not-null constraint",
     "cannot insert a null value",
     "invalid digit",
-    "invalid input syntax",
     "invalid byte sequence",
+];
+
+/// Words by which it says that the store did not give it a file now. It notes these as it does those about files.
+const OF_STORE: [&str; 15] = [
+    "http response error code: 5",
+    "http response error code: 403",
+    "accessdenied",
+    "access denied",
+    "slowdown",
+    "slow down",
+    "internalfailure",
+    "internalerror",
+    "internal failure",
+    "service error",
+    "serviceunavailable",
+    "timed out",
+    "could not connect",
+    "connection reset",
+    "connection refused",
 ];
 
 /// What one failed COPY means.
@@ -61,17 +78,26 @@ pub(super) async fn explain(
         Ok(Some(part)) => return Trouble::Part(part),
         Err(error) => return Trouble::Store(error),
     }
-    let text = failed.message.to_ascii_lowercase();
-    let is_of_data = failed.meaning() == Meaning::Unclear && OF_DATA.iter().any(|words| text.contains(words));
-    if notes.is_empty() && !is_of_data {
+    let mut message = notes.join("; ");
+    if !is_of_data(&failed, &message) {
         return Trouble::Failed(failed);
     }
-    let mut message = notes.join("; ");
     if !message.is_empty() {
         message.push_str("; ");
     }
     message.push_str(&format!("COPY into {}: {}", told(table), failed.message.trim()));
     Trouble::Data(message)
+}
+
+/// Whether a failure is about what files hold: it has noted errors in them, or says so in words that are known.
+fn is_of_data(failed: &Failed, notes: &str) -> bool {
+    let text = format!("{notes} {}", failed.message).to_ascii_lowercase();
+    // Names of files and columns are nobody's words, but these are no names.
+    let says = |words: &[&str]| words.iter().any(|word| text.contains(word));
+    if says(&OF_STORE) {
+        return false;
+    }
+    !notes.is_empty() || (failed.meaning() == Meaning::Unclear && says(&OF_DATA))
 }
 
 /// What COPY noted about its errors, file by file.
@@ -113,5 +139,34 @@ async fn look_at(warehouse: &RedshiftWarehouse, part: &Part) -> Result<Option<Pa
         }
         Err(StoreError::NotFound { .. }) => Ok(Some(PartError::Gone { uri: part.uri.clone() })),
         Err(error) => Err(error),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_files_hold_is_their_fault() {
+        let failed = |message: &str| Failed {
+            name: "stage".to_owned(),
+            at: Some(1),
+            of: 3,
+            query_id: Some(7),
+            message: message.to_owned(),
+        };
+        let scan = "ERROR: Spectrum Scan Error\n  code:      15001\n  context:   ";
+        let length =
+            format!("{scan}The length of the data column note is longer than the length defined in the table.");
+        assert!(is_of_data(&failed(&length), ""));
+        let schema = format!("{scan}File 's3://l/timeout.parquet' has an incompatible Parquet schema for column 'a'");
+        assert!(is_of_data(&failed(&schema), ""));
+        assert!(is_of_data(&failed("ERROR: Spectrum Scan Error"), "s3://l/a.parquet, column a: no such value"));
+        assert!(is_of_data(&failed("ERROR: Cannot insert a NULL value into column listing_id"), ""));
+        let denied = format!("{scan}Forbidden: HTTP response error code: 403 Message: AccessDenied Access Denied");
+        assert!(!is_of_data(&failed(&denied), "s3://l/a.parquet: AccessDenied"));
+        assert!(!is_of_data(&failed("ERROR: Spectrum Scan Error"), "s3://l/a: HTTP response error code: 503 SlowDown"));
+        assert!(!is_of_data(&failed("ERROR: Disk Full"), ""));
+        assert!(!is_of_data(&failed("ERROR: something nobody has seen yet"), ""));
     }
 }

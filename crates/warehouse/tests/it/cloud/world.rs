@@ -22,14 +22,23 @@ use super::lake::BucketLake;
 use super::parquet::encode;
 
 const REGION: &str = "eu-central-1";
+const WORKGROUP: &str = "analytics";
+const DATABASE: &str = "dev";
 
 /// A stand-in, a bucket, and what is asked of both.
 pub(crate) struct World {
     pub(crate) standin: Running,
     pub(crate) parts: Arc<BucketParts>,
-    pub(crate) lake: Arc<BucketLake>,
+    place: Place,
+}
+
+/// Where stand-in and bucket are.
+#[derive(Debug, Clone)]
+pub(crate) struct Place {
+    s3: String,
+    redshift: String,
+    /// The root of the lake.
     pub(crate) root: ObjectUri,
-    options: AwsOptions,
 }
 
 impl World {
@@ -45,24 +54,21 @@ impl World {
         let mut standin = StandinOptions::new(services::postgres().parse().unwrap(), &name, access);
         change(&mut standin);
         let standin = start(standin).await.unwrap();
-        let options = AwsOptions {
-            region: Some(REGION.to_owned()),
-            endpoint_url: Some(s3),
-            endpoints: BTreeMap::from([(Service::RedshiftData, standin.endpoint_url())]),
-            ..AwsOptions::default()
-        };
-        let client = s3_client(&options).await;
-        let location =
-            aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(REGION.into()).build();
-        client.create_bucket().bucket(&name).create_bucket_configuration(location).send().await.unwrap();
         let root = ObjectUri::parse(&format!("s3://{name}/lake")).unwrap();
-        let parts = Arc::new(BucketParts::new(root.clone(), options.clone()));
-        Self { standin, parts, lake: Arc::new(BucketLake(client)), root, options }
+        let place = Place { s3, redshift: standin.endpoint_url(), root };
+        let client = place.s3_client().await;
+        let region = aws_sdk_s3::types::CreateBucketConfiguration::builder().location_constraint(REGION.into()).build();
+        client.create_bucket().bucket(&name).create_bucket_configuration(region).send().await.unwrap();
+        Self { standin, parts: place.parts(), place }
+    }
+
+    pub(crate) fn place(&self) -> Place {
+        self.place.clone()
     }
 
     /// A warehouse as one process has it.
     pub(crate) async fn warehouse(&self, worker: &str) -> Arc<RedshiftWarehouse> {
-        self.warehouse_with(worker, |_| {}).await
+        self.place.warehouse(worker).await
     }
 
     /// The same with options changed.
@@ -71,18 +77,84 @@ impl World {
         worker: &str,
         change: impl FnOnce(&mut RedshiftOptions),
     ) -> Arc<RedshiftWarehouse> {
-        let target = Target::Workgroup { name: "analytics".to_owned(), secret_arn: None };
-        let mut options = RedshiftOptions::new(target, "dev", self.root.join("_copy"), worker);
-        options.requests_per_second = 10_000.0;
-        change(&mut options);
-        let config = connect(&self.options.of(Service::RedshiftData)).await;
-        let lake = Arc::clone(&self.lake) as Arc<dyn ObjectStore>;
-        Arc::new(RedshiftWarehouse::open(&config, options, lake, Arc::new(RealClock) as Arc<dyn Clock>).unwrap())
+        self.place.warehouse_trying(worker, AwsOptions::default().max_attempts, change).await
+    }
+
+    /// The same, whose SDK tries every call this often.
+    pub(crate) async fn warehouse_trying(
+        &self,
+        worker: &str,
+        max_attempts: u32,
+        change: impl FnOnce(&mut RedshiftOptions),
+    ) -> Arc<RedshiftWarehouse> {
+        self.place.warehouse_trying(worker, max_attempts, change).await
+    }
+
+    /// Runs a statement as an operator would, beside lakehand; it must succeed.
+    pub(crate) async fn operate(&self, sql: &str) {
+        let config = connect(&self.place.options(3).of(Service::RedshiftData)).await;
+        let api = aws_sdk_redshiftdata::Client::new(&config);
+        let sent = api.execute_statement().workgroup_name(WORKGROUP).database(DATABASE).sql(sql).wait_time_seconds(20);
+        let sent = sent.send().await.unwrap();
+        let told = api.describe_statement().id(sent.id().unwrap()).wait_time_seconds(20).send().await.unwrap();
+        assert_eq!(told.status().unwrap().as_str(), "FINISHED", "{sql}: {:?}", told.error());
     }
 
     /// Stops the stand-in and removes what it made.
     pub(crate) async fn end(self) {
         self.standin.stop_and_remove().await.unwrap();
+    }
+}
+
+impl Place {
+    /// As a text that [`Place::read`] reads, for another process.
+    pub(crate) fn written(&self) -> String {
+        [&self.s3, &self.redshift, self.root.as_str()].join(" ")
+    }
+
+    pub(crate) fn read(text: &str) -> Self {
+        let [s3, redshift, root] = text.split(' ').collect::<Vec<_>>().try_into().unwrap();
+        Self { s3: s3.to_owned(), redshift: redshift.to_owned(), root: ObjectUri::parse(root).unwrap() }
+    }
+
+    fn options(&self, max_attempts: u32) -> AwsOptions {
+        AwsOptions {
+            region: Some(REGION.to_owned()),
+            endpoint_url: Some(self.s3.clone()),
+            endpoints: BTreeMap::from([(Service::RedshiftData, self.redshift.clone())]),
+            max_attempts,
+            ..AwsOptions::default()
+        }
+    }
+
+    async fn s3_client(&self) -> aws_sdk_s3::Client {
+        let config = connect(&self.options(3).of(Service::S3)).await;
+        aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build())
+    }
+
+    /// The parts in the bucket.
+    pub(crate) fn parts(&self) -> Arc<BucketParts> {
+        Arc::new(BucketParts::new(self.clone()))
+    }
+
+    /// A warehouse as one process has it.
+    pub(crate) async fn warehouse(&self, worker: &str) -> Arc<RedshiftWarehouse> {
+        self.warehouse_trying(worker, AwsOptions::default().max_attempts, |_| {}).await
+    }
+
+    async fn warehouse_trying(
+        &self,
+        worker: &str,
+        max_attempts: u32,
+        change: impl FnOnce(&mut RedshiftOptions),
+    ) -> Arc<RedshiftWarehouse> {
+        let target = Target::Workgroup { name: WORKGROUP.to_owned(), secret_arn: None };
+        let mut options = RedshiftOptions::new(target, DATABASE, self.root.join("_copy"), worker);
+        options.requests_per_second = 10_000.0;
+        change(&mut options);
+        let config = connect(&self.options(max_attempts).of(Service::RedshiftData)).await;
+        let lake = Arc::new(BucketLake(self.s3_client().await)) as Arc<dyn ObjectStore>;
+        Arc::new(RedshiftWarehouse::open(&config, options, lake, Arc::new(RealClock) as Arc<dyn Clock>).unwrap())
     }
 }
 
@@ -97,11 +169,6 @@ pub(crate) fn tested(warehouse: &Arc<RedshiftWarehouse>) -> Tested {
     }
 }
 
-async fn s3_client(options: &AwsOptions) -> aws_sdk_s3::Client {
-    let config = connect(&options.of(Service::S3)).await;
-    aws_sdk_s3::Client::from_conf(aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build())
-}
-
 /// Parts in a bucket, as Parquet. A thread of its own puts them there, so that a test's code needs not wait for each.
 #[derive(Debug)]
 pub(crate) struct BucketParts {
@@ -113,12 +180,13 @@ pub(crate) struct BucketParts {
 type Order = (ObjectUri, Option<Bytes>, Sender<()>);
 
 impl BucketParts {
-    fn new(root: ObjectUri, options: AwsOptions) -> Self {
+    fn new(place: Place) -> Self {
         let (orders, inbox) = channel::<Order>();
+        let root = place.root.clone();
         std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
             runtime.block_on(async {
-                let client = s3_client(&options).await;
+                let client = place.s3_client().await;
                 // The thread has nothing else to do while it waits.
                 while let Ok((uri, bytes, done)) = inbox.recv() {
                     let (bucket, key) = (uri.bucket(), uri.key());
