@@ -12,4 +12,5 @@ pub mod sdk_config;
 
 pub use aws_config::SdkConfig;
 pub use failure::{Failure, Kind, classify};
+pub use aws_config::SdkConfig;
 pub use sdk_config::{AwsOptions, Service, connect};
