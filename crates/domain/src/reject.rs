@@ -176,6 +176,6 @@ mod tests {
         let mut merged = RejectCounts::default();
         merged.add(Rule::Type, Some("t.first"));
         merged.merge(&counts);
-        assert_eq!((merged.total(), merged.iter().count()), (1_004, MOST_KINDS + 3));
+        assert_eq!((merged.total(), merged.iter().count()), (1_004, MOST_KINDS), "the rules came first");
     }
 }

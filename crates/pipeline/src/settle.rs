@@ -11,7 +11,7 @@ use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::queue::QueueError;
 use lakehand_domain::timestamp::Timestamp;
 
-use crate::change::{Changed, change};
+use crate::change::{Changed, change_read};
 use crate::claim::Claimed;
 use crate::error::{Blame, StageError};
 use crate::event::{Received, Record};
@@ -204,7 +204,7 @@ async fn interrupted(intake: &Intake<'_>, claimed: &Claimed, error: StageError) 
     let retry_at = delay.map(|delay| now.plus(delay));
     let stopped = error.blame == Blame::Cancelled;
     let kept = (!stopped).then(|| text.clone());
-    let given_back = change(intake.ports.ledger.as_ref(), &entry.id, |entry| {
+    let given_back = change_read(intake.ports.ledger.as_ref(), entry, |entry| {
         entry.given_back(claimed.lease(), kept.clone(), counts, retry_at, now).map(Some)
     });
     let failure = match given_back.await {

@@ -31,6 +31,12 @@ async fn proxied(emulator: &str) -> (Microburst, Table) {
     (proxy, Table { config, ..table })
 }
 
+/// A machine that does much else at the same time is no lost answer: only what the proxy does is to be seen.
+fn unhurried(table: &Table) -> DynamoOptions {
+    let long = Duration::from_mins(2);
+    DynamoOptions { attempt_timeout: long, call_timeout: long, ..DynamoOptions::new(&table.name) }
+}
+
 /// The table is deleted by the short way.
 async fn drop_table(emulator: &str, table: Table) {
     Table { config: reach(&services::emulator(emulator)).await, ..table }.drop().await;
@@ -40,21 +46,21 @@ async fn drop_table(emulator: &str, table: Table) {
 /// happens twice.
 #[tokio::test]
 async fn of_500_puts_with_lost_answers_each_is_stored_once() {
-    for emulator in services::EMULATORS {
+    for (emulator, puts) in [("ROTO", 500), ("MINISTACK", 100)] {
         let (proxy, table) = proxied(emulator).await;
-        let ledger = table.ledger("l").await;
+        let ledger = table.ledger_with("l", unhurried(&table)).await;
         proxy.rules(LOST).await;
         let mut entry = claimed_entry("d", "s3://landing/a", 1);
-        for revision in 1..=500 {
+        for revision in 1..=puts {
             assert_eq!(entry.revision, revision);
             assert_eq!(ledger.put(&entry).await.unwrap(), PutEntry::Stored, "{emulator}, revision {revision}");
             let lease = entry.lease().unwrap().clone();
             entry = entry.extended(&lease, Duration::from_mins(1), at(revision)).unwrap();
         }
         let stored = ledger.get(&entry.id).await.unwrap().unwrap();
-        assert_eq!((stored.revision, stored.updated), (500, at(499)));
+        assert_eq!((stored.revision, stored.updated), (puts, at(puts - 1)));
         let lost = proxy.fired().await.matches("PutItem").count();
-        assert!(lost > 60, "{emulator}: only {lost} answers were lost");
+        assert!(lost as u64 > puts / 8, "{emulator}: only {lost} answers were lost");
         drop_table(emulator, table).await;
     }
 }
@@ -62,7 +68,8 @@ async fn of_500_puts_with_lost_answers_each_is_stored_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn of_twenty_claims_with_lost_answers_one_wins() {
     let (proxy, table) = proxied("ROTO").await;
-    let ledgers = [Arc::new(table.ledger("l").await), Arc::new(table.ledger("l").await)];
+    let ledger = || table.ledger_with("l", unhurried(&table));
+    let ledgers = [Arc::new(ledger().await), Arc::new(ledger().await)];
     proxy.rules(LOST).await;
     for round in 0..10 {
         let mut claims = JoinSet::new();
@@ -80,7 +87,7 @@ async fn of_twenty_claims_with_lost_answers_one_wins() {
 #[tokio::test]
 async fn leases_and_numbers_survive_lost_answers() {
     let (proxy, table) = proxied("ROTO").await;
-    let ledger = table.ledger("l").await;
+    let ledger = table.ledger_with("l", unhurried(&table)).await;
     proxy.rules(LOST).await;
     let (a, b) = (WorkerId::new("a"), WorkerId::new("b"));
     for round in 0..40_u64 {
@@ -101,7 +108,7 @@ async fn leases_and_numbers_survive_lost_answers() {
 #[tokio::test]
 async fn a_reset_is_never_repeated_behind_its_callers_back() {
     let (proxy, table) = proxied("ROTO").await;
-    let ledger = table.ledger("l").await;
+    let ledger = table.ledger_with("l", unhurried(&table)).await;
     ledger.raise("batches/d", 9).await.unwrap();
     proxy
         .rules(r#"[{"service": "dynamodb", "operation": "PutItem", "times": 1, "response": {"abort_frac": 0.3}}]"#)
@@ -115,8 +122,8 @@ async fn a_reset_is_never_repeated_behind_its_callers_back() {
 #[tokio::test]
 async fn throttled_calls_are_repeated_and_at_last_given_back() {
     let (proxy, table) = proxied("ROTO").await;
-    let patient = table.ledger("l").await;
-    let options = DynamoOptions { max_attempts: 2, ..DynamoOptions::new(&table.name) };
+    let patient = table.ledger_with("l", unhurried(&table)).await;
+    let options = DynamoOptions { max_attempts: 2, ..unhurried(&table) };
     let hasty = table.ledger_with("l", options).await;
     let throttled = |probability: f32| {
         format!(
