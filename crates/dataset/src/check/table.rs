@@ -158,8 +158,8 @@ impl TableCheck<'_> {
     }
 
     fn check_rows(&self, rows: &At<String>, report: &mut Report<'_>) -> Option<FieldPath> {
-        if self.source.format == Some(FormatName::Csv) {
-            report.add(rows.at, self.path("rows"), "is only for jsonl: a csv line has no lists");
+        if matches!(self.source.format, Some(FormatName::Csv | FormatName::Tsv)) {
+            report.add(rows.at, self.path("rows"), "is not for csv: its lines have no lists");
             return None;
         }
         let Some(list) = rows.value.strip_suffix("[]") else {

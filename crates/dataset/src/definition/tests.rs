@@ -18,9 +18,13 @@ fn the_schema_knows_every_section_and_says_what_each_key_is_for() {
     assert_eq!(keys(&schema), "description encoding name! quality revision source! tables!");
     assert_eq!(
         keys(&sections["source"]),
-        "after_load csv format! max_expanded_bytes max_expansion max_line_bytes objects! on_rewrite records"
+        "after_load binary csv encoding format! max_block_bytes max_expanded_bytes max_expansion max_line_bytes objects! \
+         on_rewrite records"
     );
-    assert_eq!(keys(&sections["source"]["properties"]["csv"]), "delimiter empty_is_null names quote");
+    assert_eq!(
+        keys(&sections["source"]["properties"]["csv"]),
+        "comment delimiter empty_is_null escape header names quote"
+    );
     assert_eq!(keys(&sections["quality"]), "max_rejects unknown_fields");
     assert_eq!(keys(&sections["encoding"]), "part_bytes row_group_rows zstd_level");
     let table = &sections["tables"]["additionalProperties"];

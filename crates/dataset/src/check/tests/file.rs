@@ -17,8 +17,8 @@ fn unknown_keys_and_wrong_types_hide_nothing_else() {
         ),
         (
             r#"format = "jsonl""#,
-            "format = \"json\"\nrecords = 1\nobject = []",
-            "4: source.format: must be \"jsonl\" or \"csv\", and is the text \"json\"\n5: source.records: must be a text in quotes, and is the integer 1\n6: source.object: unknown key; did you mean objects?",
+            "format = \"xml\"\nrecords = 1\nobject = []",
+            "4: source.format: must be \"jsonl\" or \"json\" or \"csv\" or \"tsv\" or \"parquet\" or \"avro\", and is the text \"xml\"\n5: source.records: must be a text in quotes, and is the integer 1\n6: source.object: unknown key; did you mean objects?",
         ),
         ("[source]", "[sources]", "2: sources: unknown key; did you mean source?"),
         (r#"name = "d""#, r#"nme = "d""#, "1: nme: unknown key; did you mean name?"),
@@ -72,12 +72,30 @@ fn sources_are_checked() {
         (
             r#""jsonl""#,
             "\"jsonl\"\nrecords = \"$.a\"",
-            "5: source.records: must be a path from the document, such as data or a.b",
+            "5: source.records: must be a path from the document, such as data, a.b or, for json, data.items[]",
         ),
         (
             r#""jsonl""#,
             "\"jsonl\"\nrecords = \"a..b\"",
             r#"5: source.records: "a..b" is not a path such as a.b.c: a key is empty"#,
+        ),
+        (r#""jsonl""#, "\"json\"\nrecords = \"data.items[].record\"\nencoding = \"utf-16le\"", ""),
+        (r#""jsonl""#, "\"json\"\nrecords = \"[]\"", ""),
+        (r#""jsonl""#, "\"avro\"\nrecords = \"a\"\nbinary = \"text\"\nmax_block_bytes = \"2GiB\"", ""),
+        (
+            r#""jsonl""#,
+            "\"jsonl\"\nrecords = \"a[]\"",
+            r#"5: source.records: names the elements of a list, which only json has; leave the [] out, or set format = "json" if the records are elements of one list"#,
+        ),
+        (
+            r#""jsonl""#,
+            "\"json\"\nrecords = \"a[].b[]\"",
+            "5: source.records: must be a path from the document, such as data, a.b or, for json, data.items[]",
+        ),
+        (
+            r#""jsonl""#,
+            "\"parquet\"\nencoding = \"utf-8\"",
+            "5: source.encoding: is for text; parquet and avro say themselves how text is encoded",
         ),
         (r#""jsonl""#, "\"jsonl\"\nafter_load = \"archive:s3://archive/done\"", ""),
         (
@@ -109,7 +127,7 @@ fn sources_are_checked() {
         (
             r#""jsonl""#,
             "\"jsonl\"\ncsv.delimiter = \";\"",
-            r#"5: source.csv: is only for csv, and format is jsonl; remove it, or set format = "csv""#,
+            r#"5: source.csv: is only for csv and tsv, and format is another; remove it, or set format = "csv""#,
         ),
         (
             "[tables.t]",
