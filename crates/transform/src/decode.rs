@@ -8,7 +8,7 @@
 mod coerce;
 mod complaint;
 mod csv;
-mod json_text;
+pub(crate) mod json_text;
 mod learned;
 mod number;
 mod plan;
@@ -39,7 +39,7 @@ use self::slot::{Row, narrow};
 use self::texts::Texts;
 use self::utf8::Checked;
 use self::walk::{Walker, skip_space};
-use crate::piece::{Chunk, Piece};
+use crate::piece::{Chunk, Fault, Piece};
 
 /// Decodes chunks, one at a time. What it has learned from earlier chunks makes it faster and changes no result.
 #[derive(Debug)]
@@ -77,8 +77,11 @@ impl Decoder {
     }
 
     /// Decodes one chunk. Fails only where the whole object cannot be read, such as for a missing header column.
-    pub(crate) fn decode(&mut self, chunk: &Chunk) -> Result<Piece, TransformError> {
+    pub(crate) fn decode(&mut self, chunk: &mut Chunk) -> Result<Piece, TransformError> {
         let plan = Arc::clone(&self.plan);
+        chunk.render(plan.max_line)?;
+        let places = chunk.places.take();
+        let chunk = &*chunk;
         let builders = plan.tables.iter().zip(&self.expected).map(|(table, &rows)| TableBuilders::new(table, rows));
         let preamble = chunk.bytes.get(..chunk.preamble).unwrap_or_default();
         let mut progress = Progress {
@@ -110,6 +113,7 @@ impl Decoder {
             member: chunk.member.clone(),
             begins_member: chunk.begins_member,
             lines: progress.lines,
+            places,
             records: progress.records,
             tables: progress.builders.into_iter().map(TableBuilders::finish).collect(),
             rejects: progress.rejects,
@@ -121,11 +125,20 @@ impl Decoder {
         let text = checked.text.as_ref();
         let bytes = text.as_bytes();
         let mut broken = checked.broken.iter().peekable();
+        let mut faults = progress.chunk.faults.iter().peekable();
         let mut at = progress.chunk.preamble;
         while at < bytes.len() {
             let start = at;
             progress.lines += 1;
             let line = progress.lines;
+            if let Some(fault) = faults.next_if(|fault| fault.line == line) {
+                let end = line_end(bytes, start);
+                progress.records += 1;
+                progress.reject_fault(fault, start, end);
+                while broken.next_if(|invalid| invalid.line_start == start).is_some() {}
+                at = end + 1;
+                continue;
+            }
             let first = skip_space(bytes, start);
             if bytes.get(first).is_none_or(|&byte| byte == b'\n') {
                 at = first + 1;
@@ -177,14 +190,16 @@ impl Decoder {
             let start = at;
             progress.lines += 1;
             let line = progress.lines;
-            if matches!(bytes.get(start..), Some([b'\n', ..] | [b'\r', b'\n', ..])) {
+            let comment = csv.format.comment.is_some() && bytes.get(start) == csv.format.comment.as_ref();
+            if comment || matches!(bytes.get(start..), Some([b'\n', ..] | [b'\r', b'\n', ..])) {
+                while comment && broken.next_if(|invalid| invalid.line_start == start).is_some() {}
                 at = line_end(bytes, start) + 1;
                 continue;
             }
             progress.records += 1;
             self.row.clear();
             let Some(mapping) = &self.mapping else { break };
-            let read = csv::read(text, start, csv, mapping, &mut self.row);
+            let read = csv::read(text, start, csv, mapping, progress.chunk.bare_returns, &mut self.row);
             let end = read.end.min(bytes.len() - 1);
             at = end + 1;
             progress.lines += u64::from(read.inner_lines);
@@ -232,6 +247,16 @@ impl<'a> Progress<'a> {
     }
 
     #[cold]
+    fn reject_fault(&mut self, fault: &Fault, start: usize, end: usize) {
+        let refusal = self.refusal(fault.line, start..end);
+        let mut reject = refusal.plain(fault.rule, fault.message.clone().into());
+        reject.column.clone_from(&fault.column);
+        reject.byte = fault.byte;
+        reject.raw_cut |= fault.cut;
+        self.rejects.push(reject);
+    }
+
+    #[cold]
     fn reject_long(&mut self, line: u64, start: usize, end: usize, most: usize) {
         let message = format!(
             "the line has {} bytes, more than the {most} allowed; raise source.max_line_bytes if such lines are right",
@@ -249,7 +274,8 @@ impl<'a> Progress<'a> {
     #[cold]
     fn reject_utf8_at(&mut self, line: u64, start: usize, end: usize, at: usize) {
         let refusal = self.refusal(line, start..end);
-        let mut reject = refusal.plain(Rule::Utf8, "the line is not valid UTF-8".into());
+        let message = format!("the line is not valid {}", self.chunk.charset);
+        let mut reject = refusal.plain(Rule::Utf8, message.into());
         reject.byte = Some((at - start) as u64 + 1);
         self.rejects.push(reject);
     }

@@ -41,6 +41,8 @@ pub(crate) struct Batch {
     pub(crate) begins_member: bool,
     /// Physical lines in the chunk.
     pub(crate) lines: u64,
+    /// See [`crate::piece::Chunk::places`].
+    pub(crate) places: Option<Vec<u64>>,
     /// Records read, accepted or not.
     pub(crate) records: u64,
     /// In the order of their lines, relative to the chunk.
@@ -119,6 +121,7 @@ impl Program {
             member: piece.member,
             begins_member: piece.begins_member,
             lines: piece.lines,
+            places: piece.places,
             records: piece.records,
             rejects: piece.rejects,
             tables,

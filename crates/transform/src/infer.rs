@@ -111,6 +111,8 @@ fn any_dataset() -> Dataset {
             max_line_bytes: 16 << 20,
             max_expanded_bytes: u64::MAX,
             max_expansion: u64::MAX,
+            charset: None,
+            max_block_bytes: None,
         },
         quality: Quality { max_rejects: MaxRejects::Count(u64::MAX), unknown_fields: UnknownFields::Ignore },
         encoding: Encoding { zstd_level: 3, row_group_rows: 1, part_bytes: 1 },

@@ -86,7 +86,7 @@ impl Plan {
         let strict = dataset.quality.unknown_fields == UnknownFields::Reject;
         let csv = match &dataset.source.format {
             Format::Csv(format) => Some(CsvPlan { format: format.clone(), fields: Vec::new(), strict }),
-            Format::Jsonl => None,
+            Format::Jsonl | Format::Json(_) | Format::Parquet(_) | Format::Avro(_) => None,
         };
         let mut plan = Self {
             tables: Vec::with_capacity(dataset.tables.len()),

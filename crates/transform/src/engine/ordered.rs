@@ -120,8 +120,12 @@ impl Ordered {
             self.member_lines = 0;
         }
         for mut reject in batch.rejects {
+            let relative = usize::try_from(reject.line).unwrap_or(0).saturating_sub(1);
+            reject.line = match &batch.places {
+                Some(places) => places.get(relative).copied().unwrap_or(0),
+                None => reject.line + self.member_lines,
+            };
             reject.record += self.lines;
-            reject.line += self.member_lines;
             reject.member = batch.member.as_deref().map(str::to_owned);
             self.rejects.add(reject.rule, reject.column.as_deref());
             self.quarantine.push(&reject, sink)?;

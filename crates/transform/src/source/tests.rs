@@ -2,4 +2,7 @@
 
 mod archive;
 mod bounds;
+mod json;
+mod text;
+mod typed;
 mod wrapping;

@@ -102,6 +102,8 @@ pub(crate) fn jsonl(tables: Vec<Table>) -> Dataset {
             max_line_bytes: 1 << 20,
             max_expanded_bytes: 1 << 30,
             max_expansion: 1000,
+            charset: None,
+            max_block_bytes: None,
         },
         quality: Quality { max_rejects: MaxRejects::Count(u64::MAX), unknown_fields: UnknownFields::Ignore },
         encoding: Encoding { zstd_level: 1, row_group_rows: 1000, part_bytes: 1 << 20 },
@@ -112,7 +114,7 @@ pub(crate) fn jsonl(tables: Vec<Table>) -> Dataset {
 /// A dataset of delimited text with a header.
 pub(crate) fn csv(delimiter: u8, tables: Vec<Table>) -> Dataset {
     let mut dataset = jsonl(tables);
-    dataset.source.format = Format::Csv(CsvFormat { delimiter, quote: Some(b'"'), names: None, empty_is_null: true });
+    dataset.source.format = Format::Csv(CsvFormat { delimiter, ..CsvFormat::plain() });
     dataset
 }
 
@@ -176,11 +178,11 @@ pub(crate) fn decode_content(
     let mut decoded = Decoded { tables: vec![Vec::new(); dataset.tables.len()], ..Decoded::default() };
     let mut expected_number = 0;
     let mut reuse = Vec::new();
-    while let Some(chunk) = source.next(std::mem::take(&mut reuse))? {
+    while let Some(mut chunk) = source.next(std::mem::take(&mut reuse))? {
         assert_eq!(chunk.number, expected_number);
-        assert_eq!(chunk.bytes.last(), Some(&b'\n'));
         expected_number += 1;
-        let piece = decoder.decode(&chunk)?;
+        let piece = decoder.decode(&mut chunk)?;
+        assert_eq!(chunk.bytes.last(), Some(&b'\n'));
         assert_eq!(piece.number, chunk.number);
         assert_eq!(piece.accepted.len() + piece.rejects.len(), usize::try_from(piece.records).unwrap());
         let base = decoded.lines;
@@ -196,7 +198,10 @@ pub(crate) fn decode_content(
             }
         }
         for mut reject in piece.rejects {
-            reject.line += base;
+            reject.line = match &piece.places {
+                Some(places) => places[usize::try_from(reject.line).unwrap() - 1],
+                None => reject.line + base,
+            };
             reject.record += base;
             reject.member = piece.member.as_deref().map(str::to_owned);
             decoded.rejects.push(reject);
