@@ -235,6 +235,8 @@ pub struct Quality {
     pub max_rejects: MaxRejects,
     /// What a field that the definition does not know means.
     pub unknown_fields: UnknownFields,
+    /// A file with fewer accepted records than this is set aside.
+    pub min_records: Option<u64>,
 }
 
 /// The most rejects a file may have and still be loaded.
@@ -354,7 +356,7 @@ pub struct ColumnRef {
 }
 
 /// What is done to a value, in this order: trim, null_if, extract, map; then it is typed; then default stands in for
-/// null; then required, min, max, matches and one_of are judged.
+/// null; then required, min, max, lengths, matches and one_of are judged; then it is masked; then unique is judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct Rules {
     /// White space at both ends of a text is removed; a text that is then empty is null.
@@ -379,4 +381,34 @@ pub struct Rules {
     pub format: Option<String>,
     /// The IANA zone of times that carry none, for timestamptz columns.
     pub zone: Option<String>,
+    /// The fewest characters of a text.
+    pub min_length: Option<u32>,
+    /// The most characters of a text.
+    pub max_length: Option<u32>,
+    /// Whether no two records of a file may have the same value; null is none.
+    pub unique: bool,
+    /// What is kept of the value, once it is judged.
+    pub mask: Option<Mask>,
+    /// Whether the value says whose data a row is.
+    pub subject: bool,
+}
+
+/// What is kept of a value that is not to be seen. Nothing else of it is written anywhere, quarantine included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mask {
+    /// HMAC-SHA-256 under the key of this name, `name:` and 64 hexadecimal digits. Who has the key can tell whether a
+    /// value is the one behind a mask; nobody else can.
+    Hmac {
+        /// The name of the key in the settings.
+        key: String,
+    },
+    /// SHA-256, 64 hexadecimal digits. Who can guess a value can tell that it is the one.
+    Sha256,
+    /// `***`.
+    Redact,
+    /// Nothing: the column is null.
+    Drop,
+    /// Of an e-mail address what follows the last @, behind `***@`; `***` where there is none.
+    KeepDomain,
 }

@@ -46,6 +46,8 @@ section! {
         optional quality = "quality": Quality,
         /// How Parquet is written.
         optional encoding = "encoding": Encoding,
+        /// How values are masked.
+        optional privacy = "privacy": Privacy,
         /// The tables made of each record, by name.
         required tables = "tables": Entries<Table>,
     }
@@ -116,6 +118,17 @@ section! {
         optional max_rejects = "max_rejects": RejectLimit,
         /// What a field the definition does not know means: nothing (default), or that the record is rejected.
         optional unknown_fields = "unknown_fields": UnknownFieldsName,
+        /// A file with fewer accepted records than this is set aside.
+        optional min_records = "min_records": i64,
+    }
+}
+
+section! {
+    /// How values are masked.
+    Privacy {
+        /// The name of the key in the settings under which `mask = "hmac"` hashes: small letters, digits and underscores,
+        /// at most 20. Another name is another fingerprint, so that a new key is a new definition.
+        optional mask_key = "mask_key": String,
     }
 }
 
@@ -194,6 +207,17 @@ section! {
         optional format = "format": String,
         /// The IANA zone of times that carry none, for timestamptz: `Europe/Berlin`.
         optional zone = "zone": String,
+        /// The fewest characters of a text.
+        optional min_length = "min_length": i64,
+        /// The most characters of a text.
+        optional max_length = "max_length": i64,
+        /// Whether a value that the same file had before rejects the record. Default false.
+        optional unique = "unique": bool,
+        /// What is kept of the value: hmac (a hash under a key of the settings), sha256, redact (`***`), drop (null) or
+        /// keep_domain (of an e-mail address). It is judged as it came; then nothing else of it is written anywhere.
+        optional mask = "mask": MaskName,
+        /// Whether the value says whose data the row is. Default false.
+        optional subject = "subject": bool,
     }
 }
 
@@ -238,6 +262,22 @@ choice! {
         Hex = "hex",
         /// UTF-8 text.
         Text = "text",
+    }
+}
+
+choice! {
+    /// What is kept of a value.
+    MaskName {
+        /// A hash under a key.
+        Hmac = "hmac",
+        /// A hash.
+        Sha256 = "sha256",
+        /// That there was one.
+        Redact = "redact",
+        /// Nothing.
+        Drop = "drop",
+        /// The domain of an e-mail address.
+        KeepDomain = "keep_domain",
     }
 }
 

@@ -206,6 +206,9 @@ pub struct TableShape {
     /// Whether rows carry `_element`.
     #[serde(default)]
     pub exploded: bool,
+    /// The columns whose values say whose data a row is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<String>,
 }
 
 impl TableShape {

@@ -8,6 +8,7 @@
 mod coerce;
 mod complaint;
 mod csv;
+mod hide;
 pub(crate) mod json_text;
 mod learned;
 mod number;
@@ -32,9 +33,10 @@ use lakehand_domain::reject::{Reject, Rule};
 use memchr::{memchr, memchr_iter};
 
 use self::csv::Mapping;
-pub(crate) use self::plan::Plan;
+pub(crate) use self::plan::{Plan, WITHHELD};
 use self::record::{RowMaker, TableBuilders};
 use self::reject::Refusal;
+pub(crate) use self::rules::unfit_length;
 use self::slot::{Row, narrow};
 use self::texts::Texts;
 use self::utf8::Checked;
@@ -61,6 +63,8 @@ struct Progress<'a> {
     accepted: Vec<(u32, Range<u32>)>,
     lines: u64,
     records: u64,
+    /// Whether the dataset masks columns, so that what is not read is not shown.
+    withhold: bool,
 }
 
 impl Decoder {
@@ -91,6 +95,7 @@ impl Decoder {
             accepted: Vec::new(),
             lines: memchr_iter(b'\n', preamble).count() as u64,
             records: 0,
+            withhold: !plan.masked.is_empty(),
         };
         if let Some(refused) = &chunk.refused {
             progress.lines += 1;
@@ -99,7 +104,7 @@ impl Decoder {
             let refusal = Refusal { line: progress.lines, raw, start: 0 };
             let mut reject = refusal.plain(refused.rule, refused.message.clone().into());
             reject.raw_cut |= refused.cut;
-            progress.rejects.push(reject);
+            progress.reject(reject);
         } else {
             let checked = Checked::new(&chunk.bytes);
             match &plan.csv {
@@ -166,7 +171,7 @@ impl Decoder {
                 Ok(_) => self.accept(line, start..end, text, progress),
                 Err(failure) => {
                     let refusal = progress.refusal(line, start..end);
-                    progress.rejects.push(refusal.failure(*failure));
+                    progress.reject(refusal.failure(*failure));
                 }
             }
         }
@@ -213,7 +218,7 @@ impl Decoder {
                 progress.reject_long(line, start, end, plan.max_line);
             } else if let Some(failure) = read.failure {
                 let refusal = progress.refusal(line, start..end);
-                progress.rejects.push(refusal.failure(*failure));
+                progress.reject(refusal.failure(*failure));
             } else {
                 self.accept(line, start..end, text, progress);
             }
@@ -224,24 +229,40 @@ impl Decoder {
     /// Makes the rows of a record that was read, or rejects it.
     #[inline]
     fn accept(&mut self, line: u64, range: Range<usize>, text: &str, progress: &mut Progress<'_>) {
-        let texts = Texts { chunk: text, scratch: &self.row.scratch, plan: self.plan.texts.as_str() };
+        let texts = Texts { chunk: text, scratch: &self.row.scratch, plan: self.plan.texts.as_str(), masked: "" };
         match self.maker.make(&self.row, &texts) {
             Ok(()) => {
+                let masked = std::mem::take(&mut self.maker.masked);
+                let texts = Texts { masked: &masked, ..texts };
                 let content = without_line_end(&progress.chunk.bytes[range.clone()]).len();
                 // A chunk has far fewer lines than 32 bits count.
                 let line = u32::try_from(line).unwrap_or(u32::MAX);
                 self.maker.push(line, &mut progress.builders, &texts);
                 progress.accepted.push((line, narrow(range.start)..narrow(range.start + content)));
+                self.maker.masked = masked;
             }
             Err(objection) => {
                 let refusal = progress.refusal(line, range);
-                progress.rejects.push(refusal.objection(*objection));
+                let mut reject = refusal.objection(*objection);
+                if !self.plan.masked.is_empty() {
+                    hide::values(&mut reject, &self.plan, &self.row, &refusal);
+                }
+                progress.rejects.push(reject);
             }
         }
     }
 }
 
 impl<'a> Progress<'a> {
+    /// Rejects a record of which it is not known where its values stand.
+    #[cold]
+    fn reject(&mut self, mut reject: Reject) {
+        if self.withhold {
+            hide::all(&mut reject);
+        }
+        self.rejects.push(reject);
+    }
+
     fn refusal(&self, line: u64, range: Range<usize>) -> Refusal<'a> {
         Refusal { line, start: range.start, raw: without_line_end(&self.chunk.bytes[range]) }
     }
@@ -253,7 +274,7 @@ impl<'a> Progress<'a> {
         reject.column.clone_from(&fault.column);
         reject.byte = fault.byte;
         reject.raw_cut |= fault.cut;
-        self.rejects.push(reject);
+        self.reject(reject);
     }
 
     #[cold]
@@ -263,7 +284,7 @@ impl<'a> Progress<'a> {
             end - start
         );
         let reject = self.refusal(line, start..end).plain(Rule::LineTooLong, message.into());
-        self.rejects.push(reject);
+        self.reject(reject);
     }
 
     #[cold]
@@ -277,7 +298,7 @@ impl<'a> Progress<'a> {
         let message = format!("the line is not valid {}", self.chunk.charset);
         let mut reject = refusal.plain(Rule::Utf8, message.into());
         reject.byte = Some((at - start) as u64 + 1);
-        self.rejects.push(reject);
+        self.reject(reject);
     }
 }
 

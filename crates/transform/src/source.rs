@@ -20,7 +20,7 @@ pub(crate) mod quotes;
 mod schema;
 mod spool;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
 mod text;
 mod written;
 mod zip;
@@ -35,13 +35,15 @@ use lakehand_dataset::transformer::{Content, TransformError};
 use self::avro::Container;
 use self::budget::Budget;
 use self::json::Documents;
-use self::kind::{Kind, MAGIC_BYTES};
+pub(crate) use self::kind::Kind;
+use self::kind::MAGIC_BYTES;
 use self::lines::Lines;
 use self::member::{MemberBytes, ZipBytes};
 use self::parquet::RowGroups;
 use self::pinned::{Pinned, read_exact_at};
 use self::spool::spool;
 use self::text::Text;
+pub(crate) use self::text::unmarked;
 use self::zip::ZipMember;
 use crate::piece::Chunk;
 
@@ -100,6 +102,22 @@ pub(crate) fn open_with(
         failed: false,
     };
     Ok(ChunkSource { reader: Mutex::new(reader) })
+}
+
+/// What the first file within an object is, by its first bytes, and these bytes.
+pub(crate) fn look(content: &Content) -> Result<(Kind, Vec<u8>), TransformError> {
+    let mut first = vec![0; usize::try_from(content.len()).unwrap_or(usize::MAX).min(MAGIC_BYTES)];
+    read_exact_at(content, 0, &mut first)?;
+    let mut bytes = match Kind::of(&first) {
+        Kind::Zip => match zip::members(content)?.front() {
+            Some(member) => MemberBytes::Zip(ZipBytes::new(content.clone(), member)),
+            None => return Ok((Kind::Zip, first)),
+        },
+        kind if kind.is_compressed() => MemberBytes::of(kind, Pinned::whole(content.clone()))?,
+        kind => return Ok((kind, first)),
+    };
+    let first = first_bytes(&mut bytes)?;
+    Ok((Kind::of(&first), first))
 }
 
 /// The longest record; ranges within a chunk are 32 bits wide.
@@ -211,8 +229,8 @@ impl Reader {
                 (None, MemberBytes::of(kind, Pinned::whole(self.content.clone()))?, kind.is_compressed())
             }
         };
-        let first = self.first_bytes(&mut bytes);
-        let first = in_member(first, name.as_deref())?;
+        let first = in_member(first_bytes(&mut bytes), name.as_deref())?;
+        self.budget.add(first.len())?;
         let records = in_member(self.records(bytes, first, wrapped), name.as_deref())?;
         Ok(Current { name, records, begun: false })
     }
@@ -270,20 +288,19 @@ impl Reader {
             }
         })
     }
+}
 
-    fn first_bytes(&mut self, bytes: &mut MemberBytes) -> Result<Vec<u8>, TransformError> {
-        let mut first = vec![0; MAGIC_BYTES];
-        let mut filled = 0;
-        while filled < first.len() {
-            match bytes.read(&mut first[filled..])? {
-                0 => break,
-                more => filled += more,
-            }
+fn first_bytes(bytes: &mut MemberBytes) -> Result<Vec<u8>, TransformError> {
+    let mut first = vec![0; MAGIC_BYTES];
+    let mut filled = 0;
+    while filled < first.len() {
+        match bytes.read(&mut first[filled..])? {
+            0 => break,
+            more => filled += more,
         }
-        self.budget.add(filled)?;
-        first.truncate(filled);
-        Ok(first)
     }
+    first.truncate(filled);
+    Ok(first)
 }
 
 /// Says which member of an archive an error is about.

@@ -4,8 +4,8 @@ use lakehand_domain::shape::{ColumnShape, ColumnType};
 
 use super::source::CheckedSource;
 use super::table::{Kind, TableOutline};
-use super::{expression, name, rules};
-use crate::dataset::{Column, ColumnRef, CsvHeader, Origin};
+use super::{expression, mask, name, rules};
+use crate::dataset::{Column, ColumnRef, CsvHeader, Origin, Rules};
 use crate::definition::read::At;
 use crate::definition::{self, FormatName};
 use crate::nearest::nearest;
@@ -89,12 +89,15 @@ pub(super) fn check(
     let single = check_single_origin(given, &path, report);
     let origin = check_origin(column_name, given, column_type, &path, scope, report);
     let rules = column_type.and_then(|column_type| rules::check(&given.value, column_type, &path, report));
+    let mask = column_type
+        .map(|column_type| mask::check(&given.value, column_type, scope.source.mask_key.as_deref(), &path, report));
     let shape = ColumnShape {
         name: column_name.value.clone(),
         column_type: column_type?,
         required: given.value.required.as_ref().is_some_and(|required| required.value),
     };
-    let column = Column { origin: origin?, rules: rules? };
+    let rules = Rules { mask: mask??, ..rules? };
+    let column = Column { origin: origin?, rules };
     (named && single).then_some((shape, column))
 }
 

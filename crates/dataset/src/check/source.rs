@@ -37,6 +37,8 @@ pub(super) struct CheckedSource {
     pub(super) format: Option<FormatName>,
     /// What the fields of delimited files are called.
     pub(super) header: Option<CsvHeader>,
+    /// The name of the key that masks are made with.
+    pub(super) mask_key: Option<String>,
     /// How tables of append contest.
     pub(super) on_rewrite: OnRewrite,
 }
@@ -94,7 +96,7 @@ pub(super) fn check(given: definition::Source, landing: &ObjectUri, report: &mut
         })
     };
     let source = assemble();
-    CheckedSource { source, patterns, all_patterns, archive, format, header, on_rewrite }
+    CheckedSource { source, patterns, all_patterns, archive, format, header, mask_key: None, on_rewrite }
 }
 
 fn check_objects(

@@ -140,6 +140,8 @@ impl TableCheck<'_> {
         }
         let rows = rows?;
         let filter = filter?;
+        let named = shapes.iter().zip(&columns).filter(|(_, column)| column.rules.subject);
+        let subjects = named.map(|(shape, _)| shape.name.clone()).collect();
         Some(Table {
             shape: TableShape {
                 dataset: DatasetId::new(dataset?.value.as_str()),
@@ -148,6 +150,7 @@ impl TableCheck<'_> {
                 contest,
                 has_where: filter.is_some(),
                 exploded: rows.is_some(),
+                subjects,
             },
             rows,
             columns,

@@ -1,5 +1,7 @@
 //! The back half on pieces made by hand: determinism, partitions, parts, quarantine, verdicts and failures.
 
+mod formats;
+mod privacy;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -149,6 +151,7 @@ fn table(name: &str, columns: Vec<(ColumnShape, Column)>) -> Table {
             contest: Contest::Append { on_rewrite: OnRewrite::Replace },
             has_where: false,
             exploded: false,
+            subjects: Vec::new(),
         },
         rows: None,
         columns,
@@ -174,7 +177,11 @@ fn dataset(tables: Vec<Table>) -> Dataset {
             charset: None,
             max_block_bytes: None,
         },
-        quality: Quality { max_rejects: MaxRejects::BasisPoints(500), unknown_fields: UnknownFields::Ignore },
+        quality: Quality {
+            max_rejects: MaxRejects::BasisPoints(500),
+            unknown_fields: UnknownFields::Ignore,
+            min_records: None,
+        },
         encoding: Encoding { zstd_level: 3, row_group_rows: 1000, part_bytes: 1 << 30 },
         tables,
     }
@@ -699,6 +706,10 @@ fn a_part_that_is_not_its_manifests_is_never_read() {
     assert!(open(&bytes, &good, &table.columns[1..]).is_some());
 }
 
+fn quality(max_rejects: MaxRejects) -> Quality {
+    Quality { max_rejects, unknown_fields: UnknownFields::Ignore, min_records: None }
+}
+
 #[test]
 fn limits_read_as_they_were_written() {
     let mut rejects = RejectCounts::default();
@@ -706,12 +717,12 @@ fn limits_read_as_they_were_written() {
     for (limit, text) in
         [(MaxRejects::BasisPoints(5), "0.05%"), (MaxRejects::BasisPoints(0), "0%"), (MaxRejects::Count(0), "0")]
     {
-        match verdict(limit, 1, &rejects) {
+        match verdict(&quality(limit), 1, &rejects) {
             Verdict::TooManyRejects { message } => {
                 assert!(message.contains(&format!("= {text} allows (type t.a: 1)")), "{message}");
             }
-            Verdict::Accepted => panic!("{text}"),
+            other => panic!("{text}: {other:?}"),
         }
     }
-    assert_eq!(verdict(MaxRejects::Count(1), 1, &rejects), Verdict::Accepted);
+    assert_eq!(verdict(&quality(MaxRejects::Count(1)), 1, &rejects), Verdict::Accepted);
 }

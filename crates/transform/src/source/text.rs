@@ -84,13 +84,8 @@ impl Text {
             }
             None => declared,
         };
-        if let (None, None, [a, b, c, d, ..]) = (marked, charset, first.as_slice())
-            && let Some(meant) = match (*a == 0, *b == 0, *c == 0, *d == 0) {
-                (false, true, false, true) => Some("utf-16le"),
-                (true, false, true, false) => Some("utf-16be"),
-                _ => None,
-            }
-        {
+        if let (None, None, Some(meant)) = (marked, charset, unmarked(&first)) {
+            let meant = meant.name().to_lowercase();
             let message = format!("looks like UTF-16 text without a byte order mark; set source.encoding = {meant:?}");
             return Err(TransformError::Unreadable { message });
         }
@@ -215,6 +210,16 @@ impl Text {
         }
         self.looked_at = Pending { bytes: seen, at: 0 };
         Ok(())
+    }
+}
+
+/// The encoding that text without a byte order mark seems to have, where every other byte is zero.
+pub(crate) fn unmarked(first: &[u8]) -> Option<Charset> {
+    let [a, b, c, d, ..] = first else { return None };
+    match (*a == 0, *b == 0, *c == 0, *d == 0) {
+        (false, true, false, true) => Some(Charset::Utf16Le),
+        (true, false, true, false) => Some(Charset::Utf16Be),
+        _ => None,
     }
 }
 

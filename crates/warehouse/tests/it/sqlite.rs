@@ -49,6 +49,7 @@ fn table(dataset: &str, name: &str, columns: Vec<ColumnShape>) -> TableShape {
         contest: Contest::Append { on_rewrite: OnRewrite::Replace },
         has_where: false,
         exploded: false,
+            subjects: Vec::new(),
     }
 }
 

@@ -102,6 +102,7 @@ impl Site {
             contest: contest.clone(),
             has_where: true,
             exploded: false,
+            subjects: Vec::new(),
         };
         let shape = FamilyShape {
             family: FamilyId::new(dataset.as_str()),

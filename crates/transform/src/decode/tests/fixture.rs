@@ -17,6 +17,7 @@ use lakehand_domain::value::decimal_text;
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
 
 use crate::decode::Plan;
+use crate::mask::MaskKeys;
 use crate::source::open_with;
 
 /// A column and its shape.
@@ -79,6 +80,7 @@ pub(crate) fn table(name: &str, rows: Option<&str>, columns: Vec<ColumnSpec>) ->
             contest: Contest::Append { on_rewrite: OnRewrite::Replace },
             has_where: false,
             exploded: rows.is_some(),
+            subjects: Vec::new(),
         },
         rows: rows.map(|path| FieldPath::parse(path).unwrap()),
         columns: columns.into_iter().map(|column| Column { origin: column.origin, rules: column.rules }).collect(),
@@ -105,7 +107,11 @@ pub(crate) fn jsonl(tables: Vec<Table>) -> Dataset {
             charset: None,
             max_block_bytes: None,
         },
-        quality: Quality { max_rejects: MaxRejects::Count(u64::MAX), unknown_fields: UnknownFields::Ignore },
+        quality: Quality {
+            max_rejects: MaxRejects::Count(u64::MAX),
+            unknown_fields: UnknownFields::Ignore,
+            min_records: None,
+        },
         encoding: Encoding { zstd_level: 1, row_group_rows: 1000, part_bytes: 1 << 20 },
         tables,
     }
@@ -172,7 +178,7 @@ pub(crate) fn decode_content(
     captures: &BTreeMap<String, String>,
     chunk_bytes: usize,
 ) -> Result<Decoded, TransformError> {
-    let plan = Plan::compile(dataset, captures)?;
+    let plan = Plan::compile(dataset, captures, &MaskKeys::made_up())?;
     let source = open_with(content, dataset, chunk_bytes)?;
     let mut decoder = plan.decoder();
     let mut decoded = Decoded { tables: vec![Vec::new(); dataset.tables.len()], ..Decoded::default() };
@@ -252,5 +258,5 @@ pub(crate) fn unreadable<T: std::fmt::Debug>(result: Result<T, TransformError>) 
 
 /// A plan, for tests that never read.
 pub(crate) fn plan(dataset: &Dataset) -> Arc<Plan> {
-    Plan::compile(dataset, &BTreeMap::new()).unwrap()
+    Plan::compile(dataset, &BTreeMap::new(), &MaskKeys::made_up()).unwrap()
 }
