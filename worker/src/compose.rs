@@ -25,7 +25,7 @@ use lakehand_pipeline::ports::{Identity, LakeRoot, Ports};
 use lakehand_queue::sqlite::{QueueOptions, Redrive, SqliteQueue};
 use lakehand_store::file::{Durability, FileStore};
 use lakehand_store::watch::FolderWatch;
-use lakehand_transform::{Engine, PartFiles, Preview};
+use lakehand_transform::{Engine, MaskKeys, PartFiles, Preview};
 use lakehand_warehouse::sqlite::SqliteWarehouse;
 use lakehand_warehouse::sqlite::ddl::sqlite_ddl;
 use serde::Serialize;
@@ -70,7 +70,8 @@ pub(crate) async fn local_object(path: &Path) -> anyhow::Result<(ObjectStat, Con
 
 /// What one object would become. Blocks while it works.
 pub(crate) fn preview(input: &TransformInput, rows: usize) -> Result<Preview, TransformError> {
-    lakehand_transform::preview(&Engine::new(), input, rows)
+    // Masks are shown for what they are; the secrets behind them are no matter of a preview.
+    lakehand_transform::preview(&Engine::new().with_mask_keys(MaskKeys::made_up()), input, rows)
 }
 
 /// A first definition from a sample. Blocks while it works.
@@ -85,7 +86,7 @@ pub(crate) fn ddl(dataset: &Dataset) -> Vec<String> {
 
 /// The engine for commands that need no settings.
 pub(crate) fn plain_transformer() -> Arc<dyn Transformer> {
-    Arc::new(Engine::new())
+    Arc::new(Engine::new().with_mask_keys(MaskKeys::made_up()))
 }
 
 /// Where files land, as a prefix.

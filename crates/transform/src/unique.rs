@@ -19,6 +19,9 @@ const MAX_VALUES: usize = 10_000_000;
 /// The most bytes of an offending value that a reject keeps.
 const VALUE_BYTES: usize = 200;
 
+/// The records of a table's rows, and its columns.
+type TableRows<'a> = (&'a [u32], &'a [Box<dyn Array>]);
+
 /// The unique columns of a dataset.
 #[derive(Debug)]
 pub(crate) struct Uniques {
@@ -59,7 +62,7 @@ impl Uniques {
     }
 
     /// The values of a chunk, in the order of their records; each table by the records of its rows and its columns.
-    pub(crate) fn values(&self, tables: &[(&[u32], &[Box<dyn Array>])]) -> Vec<UniqueValue> {
+    pub(crate) fn values(&self, tables: &[TableRows<'_>]) -> Vec<UniqueValue> {
         let mut values = Vec::new();
         for (unique, number) in self.columns.iter().zip(0_u32..) {
             let Some((records, columns)) = tables.get(unique.table) else { continue };
@@ -121,7 +124,9 @@ impl SeenValues {
         batch.rejects.extend(rejects);
         batch.rejects.sort_by_key(|reject| reject.record);
         for places in &mut batch.tables {
-            places.iter_mut().for_each(|rows| strike(rows, &struck));
+            for rows in places.iter_mut() {
+                strike(rows, &struck);
+            }
             places.retain(|rows| !rows.record.is_empty());
         }
         Ok(())

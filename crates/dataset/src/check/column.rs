@@ -96,7 +96,7 @@ pub(super) fn check(
         column_type: column_type?,
         required: given.value.required.as_ref().is_some_and(|required| required.value),
     };
-    let rules = Rules { mask: mask??, ..rules? };
+    let rules = Rules { mask: mask?.ok()?, ..rules? };
     let column = Column { origin: origin?, rules };
     (named && single).then_some((shape, column))
 }

@@ -7,7 +7,7 @@ use super::table::Kind;
 use crate::dataset::{Mask, Origin, Table};
 use crate::definition::read::At;
 use crate::definition::{self, MaskName};
-use crate::problem::Report;
+use crate::problem::{Noted, Report};
 
 const KEY_NAME_BYTES: usize = 20;
 /// Of SHA-256 in hexadecimal digits.
@@ -24,15 +24,15 @@ pub(super) fn check_key(given: Option<At<definition::Privacy>>, report: &mut Rep
     Some(key.value)
 }
 
-/// The mask of a column of this type; `None` where it has a problem.
+/// The mask of a column of this type, if it has one.
 pub(super) fn check(
     given: &definition::Column,
     column_type: ColumnType,
     key: Option<&str>,
     path: &str,
     report: &mut Report<'_>,
-) -> Option<Option<Mask>> {
-    let Some(name) = &given.mask else { return Some(None) };
+) -> Result<Option<Mask>, Noted> {
+    let Some(name) = &given.mask else { return Ok(None) };
     let path = format!("{path}.mask");
     let message = match kind_of(given) {
         Kind::Field => None,
@@ -42,20 +42,20 @@ pub(super) fn check(
     };
     if let Some(message) = message {
         report.add(name.at, path, message);
-        return None;
+        return Err(Noted);
     }
     let many_to_one = matches!(name.value, MaskName::Redact | MaskName::Drop | MaskName::KeepDomain);
     if many_to_one && given.unique.as_ref().is_some_and(|unique| unique.value) {
         let hint = "use hmac or sha256, or leave unique out";
         report.advise(name.at, path, "leaves the same of values that differ, and the column is unique", hint);
-        return None;
+        return Err(Noted);
     }
     let (mask, bytes) = match name.value {
         MaskName::Hmac => {
             let Some(key) = key else {
                 let hint = "set mask_key in [privacy] to the name of a key of the settings";
                 report.advise(name.at, path, "hmac needs a key", hint);
-                return None;
+                return Err(Noted);
             };
             let bytes = DIGEST_BYTES + 1 + u32::try_from(key.len()).unwrap_or(0);
             (Mask::Hmac { key: key.to_owned() }, bytes)
@@ -67,17 +67,17 @@ pub(super) fn check(
             if given.required.as_ref().is_some_and(|required| required.value) {
                 let hint = "leave required out, or mask with redact";
                 report.advise(name.at, path, "drop leaves null, and the column is required", hint);
-                return None;
+                return Err(Noted);
             }
-            return Some(Some(Mask::Drop));
+            return Ok(Some(Mask::Drop));
         }
     };
     match column_type {
-        ColumnType::Varchar { bytes: room } if room >= bytes => Some(Some(mask)),
+        ColumnType::Varchar { bytes: room } if room >= bytes => Ok(Some(mask)),
         other => {
             let message = format!("leaves a text of {bytes} bytes or more, which a {other} does not hold");
             report.advise(name.at, path, message, format!("declare the column as varchar({bytes}) or longer"));
-            None
+            Err(Noted)
         }
     }
 }

@@ -11,7 +11,7 @@ use crate::definition::unit::ByteSize;
 use crate::definition::{self, BinaryName, CharsetName, FormatName};
 use crate::path::FieldPath;
 use crate::pattern::Pattern;
-use crate::problem::Report;
+use crate::problem::{Noted, Report};
 
 const DEFAULT_MAX_LINE_BYTES: u64 = 16 << 20;
 const DEFAULT_MAX_EXPANDED_BYTES: u64 = 100_000_000_000;
@@ -86,7 +86,7 @@ pub(super) fn check(given: definition::Source, landing: &ObjectUri, report: &mut
                 FormatName::Avro => Format::Avro(binary?),
             },
             records: records.record,
-            charset: charset?,
+            charset: charset.ok()?,
             on_rewrite,
             after_load: after_load?.0,
             max_line_bytes: max_line.map_or(DEFAULT_MAX_LINE_BYTES, |size| size.value.0),
@@ -169,13 +169,13 @@ fn check_charset(
     given: Option<&At<CharsetName>>,
     format: Option<FormatName>,
     report: &mut Report<'_>,
-) -> Option<Option<Charset>> {
-    let Some(given) = given else { return Some(None) };
+) -> Result<Option<Charset>, Noted> {
+    let Some(given) = given else { return Ok(None) };
     if let Some(FormatName::Parquet | FormatName::Avro) = format {
         report.add(given.at, "source.encoding", "is for text; parquet and avro say themselves how text is encoded");
-        return None;
+        return Err(Noted);
     }
-    Some(match given.value {
+    Ok(match given.value {
         CharsetName::Utf8 => None,
         CharsetName::Utf16Le => Some(Charset::Utf16Le),
         CharsetName::Utf16Be => Some(Charset::Utf16Be),

@@ -36,7 +36,8 @@ pub(crate) struct Documents {
     found: bool,
     /// Whether there was any value at the top.
     begun: bool,
-    documents: u64,
+    /// Documents so far.
+    count: u64,
     layout: Layout,
     target: usize,
     max_line: usize,
@@ -76,7 +77,7 @@ impl Documents {
             state: State::Top,
             found: path.is_empty(),
             begun: false,
-            documents: 0,
+            count: 0,
             layout: Layout::default(),
             target: chunk_bytes,
             max_line,
@@ -157,7 +158,7 @@ impl Documents {
             (State::Element | State::List, b',' | b']') => {
                 // The comma before it promised an element.
                 made.fault(self.bytes.line(), "an element is missing here, between commas or before the end", false);
-                self.documents += 1;
+                self.count += 1;
                 self.state = State::Next;
             }
             (State::Element | State::List, _) => self.document(made, State::Next, budget)?,
@@ -219,7 +220,7 @@ impl Documents {
         }
         let length = keep.length;
         made.places.push(line);
-        self.documents += 1;
+        self.count += 1;
         let number = made.places.len() as u64;
         let cut = length > self.max_line as u64;
         if let Some(message) = wrong {
@@ -314,7 +315,7 @@ impl Documents {
     fn unreadable<T>(&self, what: std::fmt::Arguments<'_>) -> Result<T, TransformError> {
         let Place { line, column } = self.bytes.place();
         Err(TransformError::Unreadable {
-            message: format!("{what} (line {line}, byte {column}, after {} documents)", self.documents),
+            message: format!("{what} (line {line}, byte {column}, after {} documents)", self.count),
         })
     }
 }

@@ -104,13 +104,12 @@ impl As {
 
     fn rule(self, dirt: Dirt) -> Rule {
         match dirt {
-            Dirt::Fraction => Rule::Type,
             Dirt::Overflow => Rule::Range,
             Dirt::Digits => Rule::Precision,
             Dirt::Long => Rule::Length,
             Dirt::NoSuchDay | Dirt::NoZone => Rule::Time,
             Dirt::NotANumber if self.is_json() => Rule::Syntax,
-            Dirt::NotANumber => Rule::Type,
+            Dirt::Fraction | Dirt::NotANumber => Rule::Type,
             Dirt::DuplicateKey => Rule::DuplicateKey,
             Dirt::InvalidUtf8 | Dirt::LoneSurrogate => Rule::Utf8,
             Dirt::Ragged => Rule::Ragged,
@@ -280,7 +279,9 @@ fn avro(rows: &[(Row, Option<Dirt>)], seed: u8) -> Vec<u8> {
     };
     let mut file = b"Obj\x01".to_vec();
     zigzag(2, &mut file);
-    for (key, value) in [("avro.schema", schema), ("avro.codec", if seed % 2 == 0 { "null" } else { "snappy" })] {
+    for (key, value) in
+        [("avro.schema", schema), ("avro.codec", if seed.is_multiple_of(2) { "null" } else { "snappy" })]
+    {
         sized(key.as_bytes(), &mut file);
         sized(value.as_bytes(), &mut file);
     }
@@ -296,13 +297,15 @@ fn avro(rows: &[(Row, Option<Dirt>)], seed: u8) -> Vec<u8> {
             bytes.extend(row.n.iter().flat_map(|n| n.to_le_bytes()));
             branch(row.d.is_some(), &mut bytes);
             if let Some(d) = row.d {
-                sized(&d.to_be_bytes()[if seed % 3 == 0 { 0 } else { 8 }..], &mut bytes);
+                sized(&d.to_be_bytes()[if seed.is_multiple_of(3) { 0 } else { 8 }..], &mut bytes);
             }
             branch(row.x.is_none(), &mut bytes);
             bytes.extend(row.x.iter().flat_map(|x| x.to_le_bytes()));
             for text in [row.t, row.day.map(String::into_bytes), row.at.map(String::into_bytes)] {
                 branch(text.is_some(), &mut bytes);
-                text.iter().for_each(|text| sized(text, &mut bytes));
+                if let Some(text) = text {
+                    sized(&text, &mut bytes);
+                }
             }
             branch(row.b.is_some(), &mut bytes);
             bytes.extend(row.b.map(u8::from));
@@ -332,14 +335,14 @@ fn written(rows: &[(Row, Option<Dirt>)], format: As, seed: u8) -> (Vec<u8>, Vec<
         lines.push(1 + memchr::memchr_iter(b'\n', &file).count() as u64);
         let last = id + 1 == rows.len();
         let (record, end): (Vec<u8>, &str) = match format {
-            As::Jsonl => (json(id, row, *dirt, ""), if last && seed % 2 == 0 { "" } else { "\n" }),
+            As::Jsonl => (json(id, row, *dirt, ""), if last && seed.is_multiple_of(2) { "" } else { "\n" }),
             As::JsonLines => (json(id, row, *dirt, ""), if last { "\n]\n" } else { ",\n" }),
             As::JsonFlat => (json(id, row, *dirt, ""), if last { "]" } else { "," }),
             As::JsonPretty => {
                 let record = [&b"  "[..], &json(id, row, *dirt, "\n    ")].concat();
                 (record, if last { "\n]" } else { ",\n" })
             }
-            As::Csv => (csv(id, row, *dirt), if seed % 2 == 0 { "\n" } else { "\r\n" }),
+            As::Csv => (csv(id, row, *dirt), if seed.is_multiple_of(2) { "\n" } else { "\r\n" }),
             As::Parquet | As::Avro => (Vec::new(), ""),
         };
         file.extend(record);

@@ -1,5 +1,7 @@
 //! Masked values are nowhere in the clear; unique values are judged over the whole file.
 
+use std::fmt::Write as _;
+
 use lakehand_dataset::check::check_definition;
 use lakehand_dataset::fingerprint::TransformIdentity;
 use lakehand_dataset::problem::DefinitionFile;
@@ -64,7 +66,7 @@ fn everything(done: &Transformed, memory: &Memory) -> String {
         for part in &table.parts {
             all.push_str(&part.name);
             for values in memory.rows(part, &table.columns) {
-                all.push_str(&format!("{values:?}"));
+                write!(all, "{values:?}").unwrap();
             }
         }
     }
@@ -208,7 +210,7 @@ fn unique_values_are_judged_in_the_order_of_the_file() {
 
     let mut large = String::new();
     for n in 0..200_000 {
-        large.push_str(&format!("{{\"id\":{},\"pad\":\"{}\"}}\n", n % 150_000, "x".repeat(60)));
+        writeln!(large, "{{\"id\":{},\"pad\":\"{}\"}}", n % 150_000, "x".repeat(60)).unwrap();
     }
     let (one, memory) = run(&dataset, large.clone(), 1);
     let (two, other) = run(&dataset, large, 3);

@@ -104,7 +104,7 @@ impl Blocks {
             Type::Array(element) => {
                 let mut first = true;
                 line.raw(b"[");
-                self.items(bytes, |bytes| {
+                items(bytes, |bytes| {
                     if !std::mem::take(&mut first) {
                         line.raw(b",");
                     }
@@ -115,7 +115,7 @@ impl Blocks {
             Type::Map(value) => {
                 let mut first = true;
                 line.raw(b"{");
-                self.items(bytes, |bytes| {
+                items(bytes, |bytes| {
                     if !std::mem::take(&mut first) {
                         line.raw(b",");
                     }
@@ -143,26 +143,26 @@ impl Blocks {
         }
         Some(())
     }
+}
 
-    /// The items of an array or a map, in its own blocks.
-    fn items(&self, bytes: &mut &[u8], mut item: impl FnMut(&mut &[u8]) -> Option<()>) -> Option<()> {
-        loop {
-            let mut count = long(bytes)?;
-            if count == 0 {
-                return Some(());
-            }
-            if count < 0 {
-                // Its size in bytes follows, for those who skip it.
-                long(bytes)?;
-                count = count.checked_neg()?;
-            }
-            // Items may have no bytes, but not any number of them.
-            if u64::try_from(count).ok()? > (bytes.len() as u64).max(1 << 20) {
-                return None;
-            }
-            for _ in 0..count {
-                item(bytes)?;
-            }
+/// The items of an array or a map, in its own blocks.
+fn items(bytes: &mut &[u8], mut item: impl FnMut(&mut &[u8]) -> Option<()>) -> Option<()> {
+    loop {
+        let mut count = long(bytes)?;
+        if count == 0 {
+            return Some(());
+        }
+        if count < 0 {
+            // Its size in bytes follows, for those who skip it.
+            long(bytes)?;
+            count = count.checked_neg()?;
+        }
+        // Items may have no bytes, but not any number of them.
+        if u64::try_from(count).ok()? > (bytes.len() as u64).max(1 << 20) {
+            return None;
+        }
+        for _ in 0..count {
+            item(bytes)?;
         }
     }
 }

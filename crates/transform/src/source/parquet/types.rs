@@ -48,7 +48,7 @@ impl Node {
     /// As the definition is checked against it.
     pub(super) fn shape(&self) -> Shape {
         Shape::Leaf(match self {
-            Self::Null | Self::Map(_) => return Shape::Any,
+            Self::Null | Self::Map(_) | Self::Json => return Shape::Any,
             Self::List(element) => return Shape::List(Box::new(element.shape())),
             Self::Record(fields) => {
                 return Shape::Record(fields.iter().map(|(name, node)| (name.clone(), node.shape())).collect());
@@ -57,7 +57,6 @@ impl Node {
             Self::Integer | Self::Single | Self::Double | Self::Half | Self::Decimal(_) => Leaf::Number,
             // Bytes may be text by the definition.
             Self::Text | Self::Enum | Self::Bytes => Leaf::Text,
-            Self::Json => return Shape::Any,
             Self::Fixed | Self::Uuid => Leaf::Other,
             Self::Date => Leaf::Date,
             Self::Time(_) => Leaf::Time,
@@ -102,7 +101,9 @@ impl<'a> Leaves<'a> {
             ParquetType::PrimitiveType(primitive) => self.all.push(primitive),
             ParquetType::GroupType { logical_type, converted_type, fields, .. } => {
                 let first = self.all.len();
-                fields.iter().for_each(|field| self.walk(field));
+                for field in fields {
+                    self.walk(field);
+                }
                 let map = matches!(logical_type, Some(GroupLogicalType::Map))
                     || matches!(converted_type, Some(GroupConvertedType::Map | GroupConvertedType::MapKeyValue));
                 if map {
