@@ -30,7 +30,7 @@ use lakehand_domain::port::warehouse::{QueryWarehouse, Warehouse};
 use lakehand_pipeline::ports::{Identity, LakeRoot, Ports};
 use lakehand_store::file::{Durability, FileStore};
 use lakehand_store::watch::FolderWatch;
-use lakehand_transform::{Engine, Preview};
+use lakehand_transform::{Engine, MaskKeys, Preview};
 use lakehand_warehouse::sqlite::ddl::sqlite_ddl;
 
 pub(crate) use self::provision::provision;
@@ -68,7 +68,8 @@ pub(crate) async fn local_object(path: &Path) -> anyhow::Result<(ObjectStat, Con
 
 /// What one object would become. Blocks while it works.
 pub(crate) fn preview(input: &TransformInput, rows: usize) -> Result<Preview, TransformError> {
-    lakehand_transform::preview(&Engine::new(), input, rows)
+    // Masks are shown for what they are; the secrets behind them are no matter of a preview.
+    lakehand_transform::preview(&Engine::new().with_mask_keys(MaskKeys::made_up()), input, rows)
 }
 
 /// A first definition from a sample. Blocks while it works.
@@ -83,7 +84,7 @@ pub(crate) fn ddl(dataset: &Dataset) -> Vec<String> {
 
 /// The engine for commands that need no settings.
 pub(crate) fn plain_transformer() -> Arc<dyn Transformer> {
-    Arc::new(Engine::new())
+    Arc::new(Engine::new().with_mask_keys(MaskKeys::made_up()))
 }
 
 /// Where files land, as a prefix.

@@ -117,6 +117,11 @@ pub enum Verdict {
         /// In words, with the numbers and the limit.
         message: String,
     },
+    /// It has fewer accepted records than the dataset asks for: nothing of it is loaded.
+    TooFewRecords {
+        /// In words, with the numbers and the limit.
+        message: String,
+    },
 }
 
 /// What was made of one table.

@@ -24,7 +24,7 @@ pub enum Rule {
     Range,
     /// The decimal has digits beyond its scale or precision.
     Precision,
-    /// The text has more bytes than varchar(n).
+    /// The text has more bytes than varchar(n), or more or fewer characters than allowed.
     Length,
     /// The date or time does not exist, or has no zone where one is needed.
     Time,
@@ -38,6 +38,8 @@ pub enum Rule {
     OneOf,
     /// `map` has no entry for the value.
     Map,
+    /// The file had the value before, and the column is unique.
+    Unique,
     /// An expression failed, or its result does not fit the declared type.
     Expression,
     /// The record has a field the definition does not know.
@@ -63,6 +65,7 @@ impl Rule {
             Self::Matches => "matches",
             Self::OneOf => "one_of",
             Self::Map => "map",
+            Self::Unique => "unique",
             Self::Expression => "expression",
             Self::UnknownField => "unknown_field",
         }
@@ -73,14 +76,19 @@ impl Rule {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reject {
-    /// The record's number in the object, as in the `_record` column: its first line, members counted on.
+    /// The URI of the object.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub object: String,
+    /// The record's number in the object, as in the `_record` column: its first line, members counted on; its place
+    /// among the records where these are no lines.
     pub record: u64,
     /// The member of an archive, where the object is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
-    /// The line within the member, or within the object where it is no archive; from 1.
+    /// The line within the member, or within the object where it is no archive; from 1. For Parquet and Avro, which have
+    /// no lines, the place among the records.
     pub line: u64,
-    /// The byte within the line at which a syntax error was seen, from 1.
+    /// The byte within the record at which a syntax error was seen, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub byte: Option<u64>,
     /// `table.column`, or the path, where one column is at fault.

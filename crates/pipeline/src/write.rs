@@ -41,7 +41,7 @@ pub async fn write(intake: &Intake<'_>, transformed: Transformed<'_>) -> Result<
     let outcome = match made {
         Made::Report(report) => match &report.verdict {
             Verdict::Accepted => accepted(intake, claimed, &report, &sink).await,
-            Verdict::TooManyRejects { message } => {
+            Verdict::TooManyRejects { message } | Verdict::TooFewRecords { message } => {
                 let reason = SetAsideReason { kind: SetAsideKind::TooManyRejects, message: message.clone() };
                 refused(intake, claimed, &report, &sink, reason).await
             }

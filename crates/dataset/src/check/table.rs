@@ -160,6 +160,8 @@ impl TableCheck<'_> {
         }
         let rows = rows?;
         let filter = filter?;
+        let named = shapes.iter().zip(&columns).filter(|(_, column)| column.rules.subject);
+        let subjects = named.map(|(shape, _)| shape.name.clone()).collect();
         Some(Table {
             shape: TableShape {
                 dataset: DatasetId::new(dataset?.value.as_str()),
@@ -169,6 +171,7 @@ impl TableCheck<'_> {
                 has_where: filter.is_some(),
                 exploded: rows.is_some(),
                 layout: layout?,
+                subjects,
             },
             rows,
             columns,
@@ -179,8 +182,8 @@ impl TableCheck<'_> {
     }
 
     fn check_rows(&self, rows: &At<String>, report: &mut Report<'_>) -> Option<FieldPath> {
-        if self.source.format == Some(FormatName::Csv) {
-            report.add(rows.at, self.path("rows"), "is only for jsonl: a csv line has no lists");
+        if matches!(self.source.format, Some(FormatName::Csv | FormatName::Tsv)) {
+            report.add(rows.at, self.path("rows"), "is not for csv: its lines have no lists");
             return None;
         }
         let Some(list) = rows.value.strip_suffix("[]") else {

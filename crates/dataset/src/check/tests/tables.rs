@@ -171,11 +171,7 @@ fn rows_are_one_list_of_the_record() {
             r#""$.a[]""#,
             "21: tables.cores.rows: must be the path of one list in the record, such as cores[] or a.b[]",
         ),
-        (
-            r#"format = "jsonl""#,
-            r#"format = "csv""#,
-            "21: tables.cores.rows: is only for jsonl: a csv line has no lists",
-        ),
+        (r#"format = "jsonl""#, r#"format = "csv""#, "21: tables.cores.rows: is not for csv: its lines have no lists"),
     ]);
 }
 
