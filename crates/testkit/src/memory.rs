@@ -6,3 +6,4 @@
 pub mod ledger;
 pub mod object_store;
 pub mod queue;
+pub mod warehouse;
