@@ -175,6 +175,7 @@ async fn listing(ports: &Ports, settings: &LandingSettings, listing_due: &Notify
             }
         };
         tokio::select! {
+            biased;
             () = ports.clock.sleep(wait) => {}
             () = listing_due.notified() => {}
         }

@@ -76,6 +76,7 @@ impl LoadingTask {
             };
             if let Some(pause) = pause {
                 tokio::select! {
+                    biased;
                     () = written => {}
                     () = self.wait(pause) => {}
                 }
@@ -136,6 +137,7 @@ impl LoadingTask {
 
     async fn wait(&self, duration: Duration) {
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => {}
             () = self.ports.clock.sleep(duration) => {}
         }

@@ -212,6 +212,7 @@ async fn take(
         let Some(held) = room.take() else {
             // The wait for room is not under the lease; afterwards the claim is decided anew.
             room = tokio::select! {
+                biased;
                 () = intake.cancel.cancelled() => return Ok(Some(Taken::Over(Ended::of(Fate::Released)))),
                 room = intake.keep.room(object.size) => Some(room),
             };

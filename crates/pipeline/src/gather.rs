@@ -127,6 +127,7 @@ async fn linger(loader: &Loader<'_>, memory: &Memory) -> Result<Listed, LoadErro
         return Ok(listed);
     }
     tokio::select! {
+        biased;
         () = loader.ports.clock.sleep(rest) => list(loader, memory).await,
         () = loader.stop.cancelled() => Ok(Listed::default()),
     }
