@@ -45,6 +45,8 @@ struct Seen {
     failure: Option<String>,
     letters: Vec<DeadLetter>,
     versions: BTreeMap<EntryId, Version>,
+    /// Entries that were written or set aside once; a later claim of one is another message's.
+    answered: BTreeSet<EntryId>,
     /// Messages that are no messages.
     junk: Vec<String>,
     /// Objects that were announced and are no dataset's.
@@ -150,7 +152,8 @@ impl Judge {
         let entries = self.ledger.entries();
         let mut of_object = entries.iter().filter(|entry| entry.object.uri == *object).peekable();
         let lettered = || self.seen().letters.iter().any(|letter| letter.object.as_ref() == Some(object));
-        let is_done = |entry: &Entry| entry.state_name() != StateName::Claimed;
+        let answered = self.seen().answered.clone();
+        let is_done = |entry: &Entry| answered.contains(&entry.id);
         // Of an object that is gone the ledger may know nothing, or a claim that another message answers for.
         if of_object.peek().is_none() && !lettered() {
             self.fail(format!("a message was deleted, and nothing is known of {object}: {body}"));
@@ -180,6 +183,9 @@ impl Judge {
             if entry.token < before.token {
                 self.fail(format!("the token went back: {} after {}", told(entry), told(before)));
             }
+        }
+        if entry.state_name() != StateName::Claimed {
+            self.seen().answered.insert(entry.id.clone());
         }
         match &entry.state {
             EntryState::Written { summary, .. } => {

@@ -248,7 +248,8 @@ impl World {
         if let Some(waits) = self.waits_for() {
             self.judge.fail(format!("it goes on after its end: {waits}"));
         }
-        self.judge.end(&self.landing);
+        self.judge.committed();
+        self.judge.swept();
         self.running().is_over = true;
     }
 

@@ -5,7 +5,10 @@ use std::time::Duration;
 
 use lakehand_dataset::dataset::Dataset;
 use lakehand_domain::fault::chain;
-use lakehand_pipeline::loading::{LoadError, LoadOutcome, Loader, LoadingSettings, Memory, Standing, load};
+use lakehand_domain::shape::DefinitionInForce;
+use lakehand_domain::timestamp::Timestamp;
+use lakehand_pipeline::error::Stage;
+use lakehand_pipeline::loading::{LoadError, LoadOutcome, Loader, LoadingSettings, Memory, Standing, load, remember_definition};
 use lakehand_pipeline::ports::Ports;
 use tokio_util::sync::CancellationToken;
 
@@ -35,6 +38,7 @@ enum Pass {
 impl LoadingTask {
     /// Loads until it is stopped.
     pub(crate) async fn run(self) {
+        let started = self.ports.clock.now();
         let mut memory = Memory::default();
         let mut failures = 0_u32;
         let mut idle_turns = 0_u32;
@@ -42,7 +46,7 @@ impl LoadingTask {
         while !self.stop.is_cancelled() {
             // Registered before the look, so that what is written meanwhile is not slept over.
             let written = wake.notified();
-            let pause = match self.pass(&mut memory).await {
+            let pause = match self.pass(started, &mut memory).await {
                 Pass::Aborted => break,
                 Pass::Elsewhere => {
                     self.board.family(&self.dataset.id, |family| family.state = FamilyState::Elsewhere);
@@ -89,7 +93,13 @@ impl LoadingTask {
     }
 
     /// One pass under the dataset's lease, which is prolonged while the pass lasts.
-    async fn pass(&self, memory: &mut Memory) -> Pass {
+    async fn pass(&self, started: Timestamp, memory: &mut Memory) -> Pass {
+        // Also where others load: what counts is since when there is a worker with our definition.
+        let definition =
+            DefinitionInForce { dataset: self.dataset.id.clone(), fingerprint: self.dataset.fingerprint.clone() };
+        if let Err(source) = remember_definition(&self.ports, &definition, started, memory).await {
+            return Pass::Done(Err(LoadError::Ledger { stage: Stage::Gather, source }));
+        }
         if !self.hold().await {
             return Pass::Elsewhere;
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::entry::{Entry, EntryState, Lease, LiveLoad, LoadSummary, SetAsideKind, SetAsideReason, StateName};
+use crate::entry::{Entry, EntryState, Lease, LiveLoad, LoadSummary, SetAsideReason, StateName};
 use crate::id::{Generation, LoadId};
 use crate::timestamp::Timestamp;
 
@@ -81,15 +81,12 @@ impl Entry {
     }
 
     /// The warehouse has marked this load. An entry that is loaded by it already stays as it is (`Ok(None)`). Where
-    /// another loader saw the same rows refused, the marker is right: the warehouse says what is done.
+    /// it was set aside after it was written, as refused or gone, the marker is right: the warehouse says what is done.
     pub fn loaded(&self, load_id: &LoadId, batch: &str, now: Timestamp) -> Result<Option<Self>, Refusal> {
         match &self.state {
-            EntryState::Written { summary, .. }
-            | EntryState::SetAside {
-                summary: Some(summary),
-                reason: SetAsideReason { kind: SetAsideKind::RefusedByWarehouse, .. },
-                ..
-            } if self.load_id == *load_id => {
+            EntryState::Written { summary, .. } | EntryState::SetAside { summary: Some(summary), .. }
+                if self.load_id == *load_id && summary.manifest.is_some() =>
+            {
                 let live = LiveLoad {
                     load_id: load_id.clone(),
                     generation: self.generation,
