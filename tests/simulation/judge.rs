@@ -8,11 +8,12 @@ use std::time::Duration;
 
 use lakehand_domain::dead_letter::DeadLetter;
 use lakehand_domain::entry::{Entry, EntryState, SetAsideKind, StateName};
-use lakehand_domain::id::{EntryId, FamilyId};
+use lakehand_domain::id::{EntryId, FamilyId, LoadId};
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::object_event::OwnMessage;
 use lakehand_domain::shape::lineage;
+use lakehand_domain::warehousing::Marker;
 use lakehand_testkit::memory::ledger::MemoryLedger;
 use lakehand_testkit::memory::object_store::MemoryStore;
 use lakehand_testkit::memory::warehouse::{Family, Kept, MemoryWarehouse, Standing};
@@ -45,6 +46,8 @@ struct Seen {
     failure: Option<String>,
     letters: Vec<DeadLetter>,
     versions: BTreeMap<EntryId, Version>,
+    /// Loads that were marked at the last look.
+    marked: BTreeSet<LoadId>,
     /// Entries that were written or set aside once; a later claim of one is another message's.
     answered: BTreeSet<EntryId>,
     /// Messages that are no messages.
@@ -184,6 +187,9 @@ impl Judge {
                 self.fail(format!("the token went back: {} after {}", told(entry), told(before)));
             }
         }
+        if entry.load_id != LoadId::of(&entry.id, entry.generation, &entry.fingerprint) {
+            self.fail(format!("the load's name is no function of entry, generation and definition: {}", told(entry)));
+        }
         if entry.state_name() != StateName::Claimed {
             self.seen().answered.insert(entry.id.clone());
         }
@@ -242,10 +248,17 @@ impl Judge {
     pub(crate) fn committed(&self) {
         for (number, dataset) in self.plan.datasets.iter().enumerate() {
             let Some(family) = self.family(number) else { continue };
-            let seen = self.seen();
+            let mut seen = self.seen();
+            let marked: BTreeSet<LoadId> = family.markers().map(|marker| marker.load_id.clone()).collect();
             let mut live = Vec::new();
             let mut entries = BTreeSet::new();
             let mut amiss = None;
+            let in_force = |marker: &Marker| family.in_force().iter().any(|one| one.fingerprint == marker.fingerprint);
+            let is_new = |marker: &&Marker| !seen.marked.contains(&marker.load_id) && !in_force(marker);
+            if let Some(marker) = family.markers().find(is_new) {
+                amiss = Some(format!("committed under a definition that is not in force: {marker:?}"));
+            }
+            seen.marked.extend(marked);
             for marker in family.markers() {
                 let version = seen.versions.get(&marker.entry);
                 let revision = self.fingerprints.get(marker.fingerprint.as_str());

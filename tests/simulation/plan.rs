@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(crate) lag_ms: u64,
     pub(crate) max_files: usize,
     pub(crate) batch_entries: usize,
+    /// Whether parts take longer than a lease to become visible, and nothing goes wrong: nobody may lose its lease.
+    pub(crate) is_long: bool,
     /// Whether it goes on until the lake is swept.
     pub(crate) is_swept: bool,
     pub(crate) datasets: Vec<DatasetPlan>,
@@ -163,7 +165,15 @@ impl Plan {
         }
         steps.sort_by_key(|(at, _)| *at);
         let last = steps.last().map_or(0, |(at, _)| *at);
+        let faults = draw_faults(random);
+        let stops = |(_, step): &(u64, Step)| match step {
+            Step::Land { .. } | Step::Delete { .. } | Step::Announce { .. } | Step::Replay { .. } => false,
+            Step::ReplayLetters | Step::Junk | Step::Stray => false,
+            _ => true,
+        };
+        let is_long = faults == Faults::default() && !steps.iter().any(stops);
         Self {
+            is_long,
             seed,
             replicas: *random.pick(&[1, 1, 2, 2, 2, 3, 3, 4, 5]),
             isolation: *random.pick(&[
@@ -180,7 +190,7 @@ impl Plan {
             is_swept: random.once_in(7),
             datasets,
             steps,
-            faults: draw_faults(random),
+            faults,
             fates: None,
             calm_ms: last + random.between(2_000, 25_000),
         }

@@ -50,6 +50,7 @@ fn story() -> Plan {
         lag_ms: 300,
         max_files: 2,
         batch_entries: 2,
+        is_long: false,
         is_swept: false,
         datasets: vec![
             dataset(&[upsert, Revision { extra: 1, ..upsert }], true, "s3://archive/old"),

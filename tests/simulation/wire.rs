@@ -69,6 +69,8 @@ pub(crate) struct Network {
     met: Mutex<BTreeMap<u64, Fate>>,
     /// The names of all calls so far, where they are wanted.
     pub(crate) names: Option<Mutex<Vec<&'static str>>>,
+    /// Whether transfers take longer than a lease.
+    pub(crate) is_long: bool,
     /// Raised when all that is under way comes to nothing.
     epoch: AtomicU64,
     /// What services do for longer than an instant.
@@ -88,6 +90,7 @@ impl Network {
             forced: None,
             met: Mutex::default(),
             names: None,
+            is_long: false,
             epoch: AtomicU64::new(0),
             work: Mutex::default(),
             died: Mutex::default(),
@@ -256,7 +259,10 @@ impl Wire {
             let told = if fate == Fate::Works { String::new() } else { format!(" {fate:?}") };
             format!("{} #{number} {name} {}{told}", self.process.name, detail())
         });
-        let Some(course) = self.course(fate) else { return pending().await };
+        let Some(mut course) = self.course(fate) else { return pending().await };
+        if self.network.is_long && matches!(name, "store.complete" | "store.open" | "warehouse.stage") {
+            course.answer = timeline.draw(|random| random.millis(2_000, 25_000));
+        }
         let slot = Slot::new();
         if let Some((at, effect)) = course.instead {
             let (process, filled) = (Arc::clone(&self.process), slot.clone());

@@ -97,6 +97,7 @@ struct Running {
     started: u64,
     /// What each replica runs, under which definitions.
     replicas: BTreeMap<usize, Replica>,
+    last_start: Timestamp,
     /// The definitions to be in force, for those that start.
     revisions: Vec<usize>,
     /// All are stopped, and none is to start.
@@ -133,6 +134,7 @@ impl World {
         let mut network = Network::new(Arc::clone(&timeline), plan.seed, plan.faults, calm_at);
         network.forced = watch.forced;
         network.fates = plan.fates.clone();
+        network.is_long = plan.is_long;
         network.names = watch.is_named.then(Mutex::default);
         let network = Arc::new(network);
         let clock: Arc<dyn Clock> = Arc::new(ServerClock(Arc::clone(&timeline)));
@@ -259,6 +261,7 @@ impl World {
             return;
         }
         running.started += 1;
+        running.last_start = self.timeline.now();
         let name = format!("r{replica}.{}", running.started);
         let skew = self.timeline.draw(|random| i64::try_from(random.below(800_000)).unwrap_or(0) - 400_000);
         let process = Arc::new(Process::new(replica, name.clone(), skew));

@@ -62,6 +62,9 @@ impl Judge {
             };
             explained(entry, &version, current.contains(&entry.id), found);
             self.loaded(entry, &version, markers.get(&entry.id), found);
+            if self.plan.is_long && entry.lapses > 0 {
+                found.push(format!("nothing went wrong, and its worker has lost its lease: {}", told(entry)));
+            }
         }
         let restored = self.seen().ledger_restored;
         for marker in markers.values() {
@@ -93,7 +96,7 @@ impl Judge {
                 }
             }
             // The ledger went back behind the warehouse, which knows better.
-            (_, Some(marker)) if restored && marker.generation >= entry.generation => {}
+            (_, Some(_)) if restored => {}
             (live, marker) => found.push(format!(
                 "ledger and warehouse differ: {} {live:?} {:?}",
                 told(entry),

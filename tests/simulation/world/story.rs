@@ -14,6 +14,8 @@ use crate::definitions::{object_uri, uri};
 use crate::model::Version;
 use crate::plan::{Body, Step, Style};
 
+/// Workers with another definition start this long after those before.
+const DEPLOY: Duration = Duration::from_secs(2);
 /// A restore takes an operator this long, in which all replicas are stopped.
 const RESTORE: Duration = Duration::from_secs(5);
 
@@ -112,6 +114,12 @@ impl World {
 
     fn deploy(self: &Arc<Self>, dataset: usize) {
         let mut running = self.running();
+        // Of definitions whose first workers started within the difference of two clocks nobody can tell which is newer.
+        if self.timeline.now() < running.last_start.plus(DEPLOY) {
+            let world = Arc::clone(self);
+            self.timeline.after(DEPLOY, move || world.deploy(dataset));
+            return;
+        }
         let last = self.plan.datasets[dataset].revisions.len() - 1;
         running.revisions[dataset] = (running.revisions[dataset] + 1).min(last);
         let replicas: Vec<usize> = running.replicas.keys().copied().collect();
