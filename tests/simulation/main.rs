@@ -36,7 +36,7 @@ const SEEDS: u64 = 2_000;
 /// Every seed that ever failed, with what it found.
 const FAILED: &str = include_str!("failed_seeds.txt");
 /// Lines of a trace that are shown.
-const SHOWN: usize = 400;
+const SHOWN: usize = 1_500;
 
 fn main() -> ExitCode {
     std::panic::set_hook(Box::new(|panic| {
