@@ -2,8 +2,11 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 ROUNDS ?= 50
+SEEDS ?= 100000
+FROM ?= 0
+SEED ?=
 
-.PHONY: help demo test test-offline check fmt lint bench torture-local release clean-demo
+.PHONY: help demo test test-offline check fmt lint bench torture-local simulate mutants release clean-demo
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -36,6 +39,12 @@ bench: ## MB/s, CPU seconds and memory beside DuckDB, polars and pandas, in one 
 
 torture-local: ## two daemons, doubled messages, kill -9 at random moments, ROUNDS times; then compare with a calm run
 	LAKEHAND_TORTURE_ROUNDS=$(ROUNDS) $(CARGO) test --package lakehand --test it torture -- --nocapture
+
+simulate: ## so many simulated worlds (SEEDS=100000 FROM=0), or one of them again with what is left of it (SEED=7)
+	$(CARGO) test --package lakehand-simulation --profile simulation -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM))
+
+mutants: ## deliberate bugs, one by one, each of which the simulation has to catch within 10,000 worlds
+	SEEDS=10000 tests/simulation/mutants/run.sh
 
 clean-demo: ## remove what the demo left
 	rm -rf lakehand-demo

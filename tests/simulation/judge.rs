@@ -54,7 +54,7 @@ struct Seen {
     junk: Vec<String>,
     /// Objects that were announced and are no dataset's.
     strays: BTreeSet<ObjectUri>,
-    is_restored: bool,
+    ledger_restored: bool,
 }
 
 /// An entry in a few words.
@@ -126,8 +126,8 @@ impl Judge {
         self.seen().strays.insert(object);
     }
 
-    pub(crate) fn restored(&self) {
-        self.seen().is_restored = true;
+    pub(crate) fn ledger_restored(&self) {
+        self.seen().ledger_restored = true;
     }
 
     pub(crate) fn letter(&self, body: &str) {

@@ -19,7 +19,7 @@ use lakehand_domain::timestamp::Timestamp;
 use crate::error::Stage;
 use crate::loading::{LoadError, LoadOutcome, Loader, Memory, send_back};
 pub use manifest::{EntryOfLoad, entry_of_load};
-pub(crate) use manifest::{ReadManifest, read_manifest};
+pub(crate) use manifest::{ReadManifest, load_of_marker, read_manifest};
 
 const STAGE: Stage = Stage::Gather;
 

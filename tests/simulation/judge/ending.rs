@@ -66,7 +66,7 @@ impl Judge {
                 found.push(format!("nothing went wrong, and its worker has lost its lease: {}", told(entry)));
             }
         }
-        let restored = self.seen().is_restored;
+        let restored = self.seen().ledger_restored;
         for marker in markers.values() {
             if !restored && !entries.iter().any(|entry| entry.id == marker.entry) {
                 found.push(format!("a marker without an entry: {marker:?}"));
@@ -82,7 +82,7 @@ impl Judge {
 
     /// Whether ledger and warehouse say the same, and read is loaded and rejected.
     fn loaded(&self, entry: &Entry, version: &Version, marker: Option<&Marker>, found: &mut Vec<String>) {
-        let restored = self.seen().is_restored;
+        let restored = self.seen().ledger_restored;
         match (&entry.live, marker) {
             (None, None) => {}
             (Some(live), Some(marker)) if live.load_id == marker.load_id => {
@@ -95,7 +95,7 @@ impl Judge {
                     found.push(format!("records are lost: {} {:?} {marker:?}", told(entry), live.summary));
                 }
             }
-            // After a restore the ledger may not know of an earlier generation's load that is live; the warehouse does.
+            // A ledger that went back learns of live loads only when it meets their markers; the warehouse knows.
             (_, Some(_)) if restored => {}
             (live, marker) => found.push(format!(
                 "ledger and warehouse differ: {} {live:?} {:?}",
@@ -131,7 +131,7 @@ impl Judge {
     /// Once the lake was swept, nothing lies in it that is not of a load somebody names.
     pub(crate) fn swept(&self) {
         // What a restored ledger has lost may come back from its manifest, and stays.
-        if !self.plan.is_swept || self.seen().is_restored {
+        if !self.plan.is_swept || self.seen().ledger_restored {
             return;
         }
         let mut named: BTreeSet<String> = BTreeSet::new();

@@ -62,13 +62,12 @@ impl World {
             Step::RestoreLedger => {
                 let Some(kept) = self.running().kept_ledger.take() else { return };
                 self.close_for(RESTORE);
-                self.judge.restored();
+                self.judge.ledger_restored();
                 self.ledger.restore(kept);
             }
             Step::RestoreWarehouse => {
                 let Some(kept) = self.running().kept_warehouse.take() else { return };
                 self.close_for(RESTORE);
-                self.judge.restored();
                 self.warehouse.restore(&kept);
             }
         }

@@ -140,8 +140,9 @@ impl Entry {
 
     /// The warehouse has lost the marker of the live load (it was restored from an earlier state). A load that is
     /// loaded, or that a failed replay left live, waits to be loaded again; its rows are worth more than the replay's
-    /// failure, which a replay shows again. A claim under way, and what is written already, bring their own rows.
-    pub fn restored(&self, now: Timestamp) -> Result<Self, Refusal> {
+    /// failure, which a replay shows again. A claim under way, and what is written already, bring their own rows. `left`
+    /// is the load of an earlier generation that the warehouse has instead: it is live until they come.
+    pub fn restored(&self, left: Option<LiveLoad>, now: Timestamp) -> Result<Self, Refusal> {
         let Some(live) = &self.live else { return Err(self.moved_on()) };
         match &self.state {
             EntryState::Loaded { .. } | EntryState::SetAside { .. } => {
@@ -150,12 +151,12 @@ impl Entry {
                     generation: live.generation,
                     load_id: live.load_id.clone(),
                     fingerprint: live.fingerprint.clone(),
-                    live: None,
+                    live: left,
                     ..changed
                 })
             }
             EntryState::Claimed { .. } | EntryState::Written { .. } => {
-                Ok(Self { live: None, ..self.changed(now, self.state.clone()) })
+                Ok(Self { live: left, ..self.changed(now, self.state.clone()) })
             }
         }
     }
@@ -172,8 +173,15 @@ impl Entry {
     }
 
     /// The warehouse's marker is as high as this load and is another's: the ledger has lost a generation that the
-    /// warehouse has not. What was written can never be committed; it begins again above the marker.
-    pub fn overtaken(&self, load_id: &LoadId, marked: Generation, now: Timestamp) -> Result<Self, Refusal> {
+    /// warehouse has not. What was written can never be committed; it begins again above the marker, whose load (`live`,
+    /// as far as its manifest tells of it) is live until then.
+    pub fn overtaken(
+        &self,
+        load_id: &LoadId,
+        marked: Generation,
+        live: Option<LiveLoad>,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
         match &self.state {
             EntryState::Written { .. } if self.load_id == *load_id && marked >= self.generation => {
                 let generation = marked.next();
@@ -183,6 +191,7 @@ impl Entry {
                     load_id: LoadId::of(&self.id, generation, &self.fingerprint),
                     attempts: 0,
                     last_error: None,
+                    live,
                     ..changed
                 })
             }
