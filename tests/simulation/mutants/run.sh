@@ -11,7 +11,8 @@ git -C "$root" ls-files -z | (cd "$root" && xargs -0 tar cf -) | tar xf - -C "$c
 for patch in "$here"/*.patch; do
   (cd "$copy" && patch --silent --strip=1 --forward < "$patch") || { echo "$(basename "$patch") does not apply any more"; exit 1; }
 done
-export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}
+# A folder of its own: cargo would take the copy for the tree, and build both anew each time.
+export CARGO_TARGET_DIR=${CARGO_TARGET_DIR:-$root/target}/mutants
 run() { (cd "$copy" && ${CARGO:-cargo} test --quiet --package lakehand-simulation --profile simulation -- "$@"); }
 echo "building"
 (cd "$copy" && ${CARGO:-cargo} test --quiet --package lakehand-simulation --profile simulation --no-run)
