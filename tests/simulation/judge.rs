@@ -81,7 +81,8 @@ impl Judge {
             for at in 0..dataset.revisions.len() {
                 let mut revisions = vec![0; plan.datasets.len()];
                 revisions[number] = at;
-                for known in catalog(plan, &revisions).iter().filter(|known| known.id.as_str() == format!("d{number}")) {
+                for known in catalog(plan, &revisions).iter().filter(|known| known.id.as_str() == format!("d{number}"))
+                {
                     fingerprints.insert(known.fingerprint.to_string(), (number, dataset.revisions[at]));
                 }
             }
@@ -226,7 +227,12 @@ impl Judge {
         let unseen = |kind| matches!(kind, SetAsideKind::Gone | SetAsideKind::Replaced);
         let is_abandoned = matches!(&entry.state, EntryState::SetAside { reason, .. } if unseen(reason.kind));
         if !is_over || !(is_taken || is_abandoned) {
-            self.fail(format!("{} wrote under a lease it has lost: {} after {}", process.name, told(entry), told(before)));
+            self.fail(format!(
+                "{} wrote under a lease it has lost: {} after {}",
+                process.name,
+                told(entry),
+                told(before)
+            ));
         }
     }
 
@@ -280,7 +286,10 @@ impl Judge {
             if let Some(message) = amiss {
                 self.fail(message);
             } else if found != expected {
-                self.fail(format!("the rows of d{number} are not what its loads say:{}", difference(&found, &expected)));
+                self.fail(format!(
+                    "the rows of d{number} are not what its loads say:{}",
+                    difference(&found, &expected)
+                ));
             }
         }
     }

@@ -69,7 +69,10 @@ fn main() -> ExitCode {
 }
 
 fn variable(name: &str) -> Option<u64> {
-    #[expect(clippy::disallowed_methods, reason = "no setting of the program: how many worlds a run of the tests makes")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "no setting of the program: how many worlds a run of the tests makes"
+    )]
     let value = std::env::var(name).ok()?;
     Some(value.parse().unwrap_or_else(|_| panic!("{name} is {value:?}, and is to be a number")))
 }
@@ -114,7 +117,8 @@ fn failed_before() -> bool {
         .filter(|seed| !seed.trim().is_empty())
         .map(|seed| seed.trim().parse().expect("failed_seeds.txt has a number in each line, and `#` before its story"))
         .collect();
-    let again: Vec<&u64> = seeds.iter().filter(|seed| run(&Plan::draw(**seed), Watch::default()).failure.is_some()).collect();
+    let again: Vec<&u64> =
+        seeds.iter().filter(|seed| run(&Plan::draw(**seed), Watch::default()).failure.is_some()).collect();
     println!("{} seeds that failed once, {} fail again: {again:?}", seeds.len(), again.len());
     again.is_empty()
 }

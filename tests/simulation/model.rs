@@ -92,7 +92,9 @@ fn table(name: &str, mode: Mode, has_where: bool, live: &[Live<'_>], takes: fn(i
         others.all(|other| if newest { other <= mine } else { other >= mine })
     };
     let beats_all = |row: &Row<'_>, by_version: bool| {
-        let rank = |row: &Row<'_>| (row.version.filter(|_| by_version), row.lineage().0, row.lineage().1.to_owned(), row.record);
+        let rank = |row: &Row<'_>| {
+            (row.version.filter(|_| by_version), row.lineage().0, row.lineage().1.to_owned(), row.record)
+        };
         all.iter().filter(|rival| rival.key == row.key).all(|rival| rank(rival) <= rank(row))
     };
     let standing = |row: &Row<'_>| {

@@ -71,7 +71,11 @@ pub(crate) struct Body {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Line {
-    Row { key: i64, version: Option<i64>, passes: bool },
+    Row {
+        key: i64,
+        version: Option<i64>,
+        passes: bool,
+    },
     /// It is rejected.
     Bad,
     /// It becomes a row that the warehouse refuses.
@@ -112,10 +116,27 @@ pub(crate) enum Style {
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Step {
     /// A version of an object is written, and announced after each of these milliseconds.
-    Land { dataset: usize, object: u64, body: Body, backdated_s: u64, announced_ms: Vec<u64>, style: Style },
-    Delete { dataset: usize, object: u64 },
-    Announce { dataset: usize, object: u64, style: Style },
-    Replay { dataset: usize, object: u64 },
+    Land {
+        dataset: usize,
+        object: u64,
+        body: Body,
+        backdated_s: u64,
+        announced_ms: Vec<u64>,
+        style: Style,
+    },
+    Delete {
+        dataset: usize,
+        object: u64,
+    },
+    Announce {
+        dataset: usize,
+        object: u64,
+        style: Style,
+    },
+    Replay {
+        dataset: usize,
+        object: u64,
+    },
     /// All dead letters go back to the queue.
     ReplayLetters,
     /// A message that is no message.
@@ -123,11 +144,19 @@ pub(crate) enum Step {
     /// An object that no dataset claims.
     Stray,
     /// The next definition of a dataset, replica by replica.
-    Deploy { dataset: usize },
-    Kill { replica: usize },
-    Stop { replica: usize },
+    Deploy {
+        dataset: usize,
+    },
+    Kill {
+        replica: usize,
+    },
+    Stop {
+        replica: usize,
+    },
     /// A message that was delivered is delivered once more.
-    ShowAgain { which: usize },
+    ShowAgain {
+        which: usize,
+    },
     KeepLedger,
     RestoreLedger,
     KeepWarehouse,

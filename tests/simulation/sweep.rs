@@ -7,14 +7,8 @@ use crate::wire::{Fate, Faults};
 use crate::world::{Watch, run};
 
 /// What may happen to one call.
-const FATES: [Fate; 6] = [
-    Fate::DiesBefore,
-    Fate::DiesAfter,
-    Fate::FailsBefore,
-    Fate::FailsAfter,
-    Fate::Late,
-    Fate::FreezesAfter,
-];
+const FATES: [Fate; 6] =
+    [Fate::DiesBefore, Fate::DiesAfter, Fate::FailsBefore, Fate::FailsAfter, Fate::Late, Fate::FreezesAfter];
 
 /// Two replicas; files that load, are rewritten, are set aside; a replay; letters that come back; a new definition.
 fn story() -> Plan {

@@ -111,7 +111,9 @@ fn write_table(
             lineage::OBJECT => Some(input.object.to_string()),
             lineage::RECORD => Some(record.number.to_string()),
             lineage::ORDER => Some(input.order.as_str().to_owned()),
-            extra => extra.strip_prefix('x').and_then(|n| Some(record.key? + n.parse::<i64>().ok()?)).map(|n| n.to_string()),
+            extra => {
+                extra.strip_prefix('x').and_then(|n| Some(record.key? + n.parse::<i64>().ok()?)).map(|n| n.to_string())
+            }
         };
         let line = |record: &&Record| {
             let cells = columns.iter().map(|column| cell(record, column).unwrap_or_default());

@@ -206,7 +206,8 @@ impl World {
             }
             is_over |= self.running().is_over;
         }
-        let names = self.network.names.as_ref().map(|names| names.lock().map(|names| names.clone()).unwrap_or_default());
+        let names =
+            self.network.names.as_ref().map(|names| names.lock().map(|names| names.clone()).unwrap_or_default());
         Ending {
             failure: self.judge.failure(),
             trace: self.timeline.take_trace(),
@@ -288,11 +289,8 @@ impl World {
             is_letters,
         };
         let store = |store: &MemoryStore| WiredStore { wire: wire.clone(), store: store.clone() };
-        let ledger = WiredLedger {
-            wire: wire.clone(),
-            ledger: Arc::clone(&self.ledger),
-            judge: Arc::clone(&self.judge),
-        };
+        let ledger =
+            WiredLedger { wire: wire.clone(), ledger: Arc::clone(&self.ledger), judge: Arc::clone(&self.judge) };
         Ports {
             clock: Arc::new(ProcessClock { timeline: Arc::clone(&self.timeline), process: Arc::clone(process) }),
             queue: Arc::new(queue(&self.queue, false)),

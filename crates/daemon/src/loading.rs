@@ -8,7 +8,9 @@ use lakehand_domain::fault::chain;
 use lakehand_domain::shape::DefinitionInForce;
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::error::Stage;
-use lakehand_pipeline::loading::{LoadError, LoadOutcome, Loader, LoadingSettings, Memory, Standing, load, remember_definition};
+use lakehand_pipeline::loading::{
+    LoadError, LoadOutcome, Loader, LoadingSettings, Memory, Standing, load, remember_definition,
+};
 use lakehand_pipeline::ports::Ports;
 use tokio_util::sync::CancellationToken;
 

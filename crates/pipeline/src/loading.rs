@@ -16,8 +16,8 @@ mod memory;
 mod outcome;
 mod send_back;
 
-pub use age::remember_definition;
 pub(crate) use age::newer;
+pub use age::remember_definition;
 pub use error::LoadError;
 pub use loader::{Loader, LoadingSettings};
 pub use memory::Memory;

@@ -88,7 +88,11 @@ impl Judge {
             (Some(live), Some(marker)) if live.load_id == marker.load_id => {
                 let (records, rejects) = (version.body.lines.len() as u64, version.rejects() as u64);
                 if (live.summary.records, live.summary.rejects.total()) != (records, rejects) {
-                    found.push(format!("{} has read {records} and rejected {rejects}: {:?}", told(entry), live.summary));
+                    found.push(format!(
+                        "{} has read {records} and rejected {rejects}: {:?}",
+                        told(entry),
+                        live.summary
+                    ));
                 }
                 let rows = live.summary.rows.get("t").copied().unwrap_or(0);
                 if rows + rejects != records || live.summary.rows != marker.rows || marker.rejects != rejects {

@@ -6,8 +6,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use futures::{FutureExt, StreamExt};
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use lakehand_dataset::transformer::{PartSink, PartWriter};
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::object_store::{ObjectStore, StoreError, Upload};

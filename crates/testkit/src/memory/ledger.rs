@@ -9,9 +9,7 @@ use async_trait::async_trait;
 use lakehand_domain::clock::Clock;
 use lakehand_domain::entry::{Entry, EntryState, StateName};
 use lakehand_domain::id::{DatasetId, EntryId, LedgerId, WorkerId};
-use lakehand_domain::port::ledger::{
-    EntryPage, EntryQuery, Ledger, LedgerError, PageToken, PutEntry, StateCount,
-};
+use lakehand_domain::port::ledger::{EntryPage, EntryQuery, Ledger, LedgerError, PageToken, PutEntry, StateCount};
 use lakehand_domain::timestamp::Timestamp;
 
 /// How far the index is behind after a write, drawn anew for each.

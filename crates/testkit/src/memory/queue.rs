@@ -77,7 +77,8 @@ impl MemoryQueue {
                 break;
             }
             let Some(kept) = held.messages.get_mut(&number) else { continue };
-            if let Some((_, dead_letters)) = self.dead_letters.as_ref().filter(|(most, _)| kept.delivery_count >= *most) {
+            if let Some((_, dead_letters)) = self.dead_letters.as_ref().filter(|(most, _)| kept.delivery_count >= *most)
+            {
                 let kept = kept.clone();
                 held.messages.remove(&number);
                 dead_letters.adopt(kept);

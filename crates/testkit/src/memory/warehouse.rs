@@ -229,11 +229,8 @@ impl Warehouse for MemoryWarehouse {
 
     fn ddl(&self, shape: &FamilyShape) -> Vec<String> {
         let create = |table: &TableShape| {
-            let columns: Vec<String> = table
-                .part_columns()
-                .iter()
-                .map(|column| format!("{} {}", column.name, column.column_type))
-                .collect();
+            let columns: Vec<String> =
+                table.part_columns().iter().map(|column| format!("{} {}", column.name, column.column_type)).collect();
             format!("CREATE TABLE {} ({})", rows_name(table), columns.join(", "))
         };
         shape.tables.iter().map(create).collect()

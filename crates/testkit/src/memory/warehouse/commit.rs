@@ -33,8 +33,7 @@ enum Step {
 }
 
 /// The protocol of a batch. Mutants of the simulation alter it.
-const BATCH: &[Step] =
-    &[Step::WriteFence, Step::Guard, Step::Remove, Step::Add, Step::Mark, Step::Stand, Step::End];
+const BATCH: &[Step] = &[Step::WriteFence, Step::Guard, Step::Remove, Step::Add, Step::Mark, Step::Stand, Step::End];
 
 /// What the guard looks at.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -136,8 +135,7 @@ fn refusal(
         Check::Fence => None,
         Check::Definition => definition_amiss(transaction, shape, request),
         Check::Epoch => {
-            let of_before =
-                request.loads.iter().find(|load| load.manifest.erasure_epoch != view.fence.erasure_epoch);
+            let of_before = request.loads.iter().find(|load| load.manifest.erasure_epoch != view.fence.erasure_epoch);
             of_before.map(|load| format!("load {} is of another erasure epoch", load.manifest.load_id))
         }
         Check::Markers => markers_amiss(transaction, request),

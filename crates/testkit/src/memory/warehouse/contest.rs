@@ -23,7 +23,8 @@ pub(super) fn stand(family: &Family) -> Vec<(u64, Standing)> {
                 Contest::Append { on_rewrite: OnRewrite::Append } => true,
                 Contest::Append { on_rewrite } => is_of_winning_load(family, kept, *on_rewrite),
                 Contest::Upsert { key, version } => {
-                    let same = |rival: &Kept| key.iter().all(|column| rival.row.value(column) == kept.row.value(column));
+                    let same =
+                        |rival: &Kept| key.iter().all(|column| rival.row.value(column) == kept.row.value(column));
                     let rivals = rows.iter().filter(|(rival, other)| rival != id && same(other));
                     rivals.into_iter().all(|(_, rival)| beats(&kept.row, &rival.row, version.as_deref()))
                 }
@@ -43,8 +44,7 @@ fn of_winner(table: &Table, row: &Row) -> Standing {
 
 fn is_of_winning_load(family: &Family, kept: &Kept, on_rewrite: OnRewrite) -> bool {
     let object = kept.row.value(lineage::OBJECT).map(Cell::text).unwrap_or_default();
-    let live: BTreeMap<_, _> =
-        family.orders_of(&object).map(|(order, entry, load)| ((order, entry), load)).collect();
+    let live: BTreeMap<_, _> = family.orders_of(&object).map(|(order, entry, load)| ((order, entry), load)).collect();
     let winner = if on_rewrite == OnRewrite::Ignore { live.first_key_value() } else { live.last_key_value() };
     winner.is_some_and(|(_, load)| **load == kept.row.load)
 }

@@ -77,9 +77,8 @@ fn next(family: &Family, shape: &TableShape) -> Result<Table, String> {
         if let Some(bad) = version.iter().find(|name| find(name).is_none()) {
             return Err(format!("version column {bad} of {told} does not exist"));
         }
-        let is_null = |column: &String| {
-            family.rows().any(|kept| kept.table == name && kept.row.value(column).is_none())
-        };
+        let is_null =
+            |column: &String| family.rows().any(|kept| kept.table == name && kept.row.value(column).is_none());
         if let Some(bad) = key.iter().find(|column| is_null(column)) {
             return Err(format!("rows of {told} have no {bad}, which is to be of the key"));
         }

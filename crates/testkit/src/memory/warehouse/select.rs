@@ -44,7 +44,10 @@ pub(super) fn select(state: &State, sql: &str, limit: usize) -> Result<QueryAnsw
 
 fn find<'a>(state: &'a State, name: &str) -> Option<(&'a Family, &'a Table, bool)> {
     state.all().find_map(|family| {
-        let table = family.tables.values().find(|table| [view_name(&table.shape), rows_name(&table.shape)].contains(&name.to_owned()))?;
+        let table = family
+            .tables
+            .values()
+            .find(|table| [view_name(&table.shape), rows_name(&table.shape)].contains(&name.to_owned()))?;
         Some((family, table, view_name(&table.shape) == name))
     })
 }

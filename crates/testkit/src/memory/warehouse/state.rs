@@ -29,7 +29,10 @@ pub enum Cell {
     Integer(i64),
     /// The bits of a double, turned so that they compare as the numbers do.
     Double(i64),
-    Decimal { scale: u8, unscaled: i128 },
+    Decimal {
+        scale: u8,
+        unscaled: i128,
+    },
     Text(String),
     Date(i32),
     Timestamp(i64),

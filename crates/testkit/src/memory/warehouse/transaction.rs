@@ -169,7 +169,9 @@ impl Transaction {
             Write::Delete(id) | Write::Stand(id, _) => {
                 family.rows.get(id).is_none_or(|kept| kept.changed > snapshot) && !self.made(*id)
             }
-            Write::Unmark(id) => family.markers.get(id).is_none_or(|(_, changed)| *changed > snapshot) && !self.made(*id),
+            Write::Unmark(id) => {
+                family.markers.get(id).is_none_or(|(_, changed)| *changed > snapshot) && !self.made(*id)
+            }
             _ => false,
         };
         if strict && self.writes.iter().any(is_stale) {
