@@ -2,11 +2,14 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 ROUNDS ?= 50
+SEEDS ?= 100000
+FROM ?= 0
+SEED ?=
 
 COMPOSE ?= docker-compose
 COMPOSE_FILES ?= -f localstack/docker-compose.yaml
 
-.PHONY: help demo test test-offline check fmt lint bench bench-aws torture-local release clean-demo up up-nodocker down image
+.PHONY: help demo test test-offline check fmt lint bench bench-aws torture-local simulate mutants release clean-demo up up-nodocker down image
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -55,6 +58,12 @@ down: ## stop the local cloud and remove its data
 
 image: ## the worker's container image
 	DOCKER_BUILDKIT=1 docker build --file deploy/Dockerfile --target worker --tag lakehand .
+
+simulate: ## so many simulated worlds (SEEDS=100000 FROM=0), or one of them again with what is left of it (SEED=7)
+	$(CARGO) test --package lakehand-simulation --profile simulation -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM))
+
+mutants: ## deliberate bugs, one by one, each of which the simulation has to catch within 10,000 worlds
+	SEEDS=10000 tests/simulation/mutants/run.sh
 
 clean-demo: ## remove what the demo left
 	rm -rf lakehand-demo

@@ -103,6 +103,7 @@ impl Keeper {
             match next {
                 Some(due) if due <= now => self.round(now).await,
                 Some(due) => tokio::select! {
+                    biased;
                     () = news => {}
                     () = self.ports.clock.sleep(due.since(now)) => {}
                 },

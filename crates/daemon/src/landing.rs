@@ -261,6 +261,7 @@ async fn listing(ports: &Ports, settings: &LandingSettings, observer: &dyn Listi
             },
         };
         tokio::select! {
+            biased;
             () = ports.clock.sleep(wait) => {}
             () = listing_due.notified() => {}
         }

@@ -5,8 +5,12 @@ use std::time::Duration;
 
 use lakehand_dataset::dataset::Dataset;
 use lakehand_domain::fault::chain;
+use lakehand_domain::shape::DefinitionInForce;
+use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::error::Stage;
-use lakehand_pipeline::loading::{LoadError, LoadOutcome, Loader, LoadingSettings, Memory, Standing, load};
+use lakehand_pipeline::loading::{
+    LoadError, LoadOutcome, Loader, LoadingSettings, Memory, Standing, load, remember_definition,
+};
 use lakehand_pipeline::ports::Ports;
 use tokio_util::sync::CancellationToken;
 
@@ -42,6 +46,7 @@ enum Pass {
 impl LoadingTask {
     /// Loads until it is stopped.
     pub(crate) async fn run(self) {
+        let started = self.ports.clock.now();
         let mut memory = Memory::default();
         let mut failures = 0_u32;
         let mut idle_turns = 0_u32;
@@ -49,7 +54,7 @@ impl LoadingTask {
         while !self.stop.is_cancelled() {
             // Registered before the look, so that what is written meanwhile is not slept over.
             let written = wake.notified();
-            let pause = match self.pass(&mut memory).await {
+            let pause = match self.pass(started, &mut memory).await {
                 Pass::Aborted => break,
                 Pass::Paused(why) => {
                     self.paused(why);
@@ -88,6 +93,7 @@ impl LoadingTask {
             };
             if let Some(pause) = pause {
                 tokio::select! {
+                    biased;
                     () = written => {}
                     () = self.wait(pause) => {}
                 }
@@ -100,12 +106,18 @@ impl LoadingTask {
     }
 
     /// One pass under the dataset's lease, which is prolonged while the pass lasts.
-    async fn pass(&self, memory: &mut Memory) -> Pass {
+    async fn pass(&self, started: Timestamp, memory: &mut Memory) -> Pass {
         match why_paused(&self.ports, &self.windows, &self.dataset.id).await {
             Ok(None) => self.board.family(&self.dataset.id, |family| family.paused = None),
             Ok(Some(why)) => return Pass::Paused(why),
             // Whether somebody wants it paused is not known: better late than against their will.
             Err(source) => return Pass::Done(Err(LoadError::Ledger { stage: Stage::Gather, source })),
+        }
+        // Also where others load: what counts is since when there is a worker with our definition.
+        let definition =
+            DefinitionInForce { dataset: self.dataset.id.clone(), fingerprint: self.dataset.fingerprint.clone() };
+        if let Err(source) = remember_definition(&self.ports, &definition, started, memory).await {
+            return Pass::Done(Err(LoadError::Ledger { stage: Stage::Gather, source }));
         }
         if !self.hold().await {
             return Pass::Elsewhere;
@@ -167,6 +179,7 @@ impl LoadingTask {
 
     async fn wait(&self, duration: Duration) {
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => {}
             () = self.ports.clock.sleep(duration) => {}
         }

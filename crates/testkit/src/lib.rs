@@ -1,5 +1,5 @@
-//! What tests share: the conformance suite of each port, wrappers that make a port fail at will, clocks, and
-//! the services on this machine.
+//! What tests share: the conformance suite of each port, wrappers that make a port fail at will, ports in memory, clocks,
+//! and the services on this machine.
 //!
 //! The suite of a port is its specification: a backend is finished when it passes.
 
@@ -8,6 +8,7 @@
 pub mod conformance;
 pub mod faulty;
 pub mod manual_clock;
+pub mod memory;
 pub mod microburst;
 pub mod real_clock;
 pub mod services;

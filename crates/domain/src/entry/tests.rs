@@ -169,16 +169,16 @@ fn a_marker_outweighs_a_refusal_and_no_other_setting_aside() {
 #[test]
 fn an_overtaken_entry_begins_again_above_the_marker() {
     let entry = written();
-    let again = entry.overtaken(&entry.load_id, Generation(3), at(2)).unwrap();
+    let again = entry.overtaken(&entry.load_id, Generation(3), None, at(2)).unwrap();
     assert_eq!((again.generation, again.state_name()), (Generation(4), StateName::Claimed));
     assert_eq!(again.load_id, LoadId::of(&entry.id, Generation(4), &entry.fingerprint));
     assert!(again.is_lapsed(at(2), SKEW), "anyone may take it");
     assert_eq!(again.revision, entry.revision + 1);
     let moved_on = Err(Refusal::MovedOn { state: StateName::Written });
-    assert_eq!(entry.overtaken(&LoadId::new("other"), Generation(3), at(2)), moved_on);
+    assert_eq!(entry.overtaken(&LoadId::new("other"), Generation(3), None, at(2)), moved_on);
     let higher = Entry { generation: Generation(5), ..entry.clone() };
-    assert_eq!(higher.overtaken(&entry.load_id, Generation(3), at(2)), moved_on, "a lower marker is no obstacle");
-    assert!(loaded().overtaken(&entry.load_id, Generation(3), at(2)).is_err());
+    assert_eq!(higher.overtaken(&entry.load_id, Generation(3), None, at(2)), moved_on, "a lower marker is no obstacle");
+    assert!(loaded().overtaken(&entry.load_id, Generation(3), None, at(2)).is_err());
 }
 
 #[test]
@@ -201,15 +201,15 @@ fn giving_back_counts_only_the_files_own_failures_and_waits() {
 
 #[test]
 fn a_restored_warehouse_sends_loads_back_to_written() {
-    let back = loaded().restored(at(50)).unwrap();
+    let back = loaded().restored(None, at(50)).unwrap();
     assert_eq!((back.state_name(), back.live), (StateName::Written, None));
-    assert!(written().restored(at(50)).is_err(), "nothing of it was live");
+    assert!(written().restored(None, at(50)).is_err(), "nothing of it was live");
     let before = loaded();
     let again = taken(claim(Some(&before), &request("b", "f2", Cause::Replay, 100)));
-    assert_eq!(again.restored(at(101)).unwrap().live, None, "a replay under way brings its own rows");
+    assert_eq!(again.restored(None, at(101)).unwrap().live, None, "a replay under way brings its own rows");
     let lease = again.lease().unwrap().clone();
     let reason = SetAsideReason { kind: SetAsideKind::TooManyRejects, message: "9 of 10".to_owned() };
-    let back = again.set_aside(&lease, reason, None, at(101)).unwrap().restored(at(102)).unwrap();
+    let back = again.set_aside(&lease, reason, None, at(101)).unwrap().restored(None, at(102)).unwrap();
     assert_eq!(
         (back.state_name(), &back.load_id, back.generation),
         (StateName::Written, &before.load_id, Generation(1))

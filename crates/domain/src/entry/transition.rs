@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::entry::{Entry, EntryState, Lease, LiveLoad, LoadSummary, SetAsideKind, SetAsideReason, StateName};
+use crate::entry::{Entry, EntryState, Lease, LiveLoad, LoadSummary, SetAsideReason, StateName};
 use crate::id::{Generation, LoadId};
 use crate::timestamp::Timestamp;
 
@@ -100,15 +100,12 @@ impl Entry {
     }
 
     /// The warehouse has marked this load. An entry that is loaded by it already stays as it is (`Ok(None)`). Where
-    /// another loader saw the same rows refused, the marker is right: the warehouse says what is done.
+    /// it was set aside after it was written, as refused or gone, the marker is right: the warehouse says what is done.
     pub fn loaded(&self, load_id: &LoadId, batch: &str, now: Timestamp) -> Result<Option<Self>, Refusal> {
         match &self.state {
-            EntryState::Written { summary, .. }
-            | EntryState::SetAside {
-                summary: Some(summary),
-                reason: SetAsideReason { kind: SetAsideKind::RefusedByWarehouse, .. },
-                ..
-            } if self.load_id == *load_id => {
+            EntryState::Written { summary, .. } | EntryState::SetAside { summary: Some(summary), .. }
+                if self.load_id == *load_id && summary.manifest.is_some() =>
+            {
                 let live = LiveLoad {
                     load_id: load_id.clone(),
                     generation: self.generation,
@@ -164,8 +161,9 @@ impl Entry {
 
     /// The warehouse has lost the marker of the live load (it was restored from an earlier state). A load that is
     /// loaded, or that a failed replay left live, waits to be loaded again; its rows are worth more than the replay's
-    /// failure, which a replay shows again. A claim under way, and what is written already, bring their own rows.
-    pub fn restored(&self, now: Timestamp) -> Result<Self, Refusal> {
+    /// failure, which a replay shows again. A claim under way, and what is written already, bring their own rows. `left`
+    /// is the load of an earlier generation that the warehouse has instead: it is live until they come.
+    pub fn restored(&self, left: Option<LiveLoad>, now: Timestamp) -> Result<Self, Refusal> {
         let Some(live) = &self.live else { return Err(self.moved_on()) };
         match &self.state {
             EntryState::Loaded { .. } | EntryState::SetAside { .. } => {
@@ -174,12 +172,12 @@ impl Entry {
                     generation: live.generation,
                     load_id: live.load_id.clone(),
                     fingerprint: live.fingerprint.clone(),
-                    live: None,
+                    live: left,
                     ..changed
                 })
             }
             EntryState::Claimed { .. } | EntryState::Written { .. } => {
-                Ok(Self { live: None, ..self.changed(now, self.state.clone()) })
+                Ok(Self { live: left, ..self.changed(now, self.state.clone()) })
             }
         }
     }
@@ -196,8 +194,15 @@ impl Entry {
     }
 
     /// The warehouse's marker is as high as this load and is another's: the ledger has lost a generation that the
-    /// warehouse has not. What was written can never be committed; it begins again above the marker.
-    pub fn overtaken(&self, load_id: &LoadId, marked: Generation, now: Timestamp) -> Result<Self, Refusal> {
+    /// warehouse has not. What was written can never be committed; it begins again above the marker, whose load (`live`,
+    /// as far as its manifest tells of it) is live until then.
+    pub fn overtaken(
+        &self,
+        load_id: &LoadId,
+        marked: Generation,
+        live: Option<LiveLoad>,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
         match &self.state {
             EntryState::Written { .. } if self.load_id == *load_id && marked >= self.generation => {
                 let generation = marked.next();
@@ -207,6 +212,7 @@ impl Entry {
                     load_id: LoadId::of(&self.id, generation, &self.fingerprint),
                     attempts: 0,
                     last_error: None,
+                    live,
                     ..changed
                 })
             }
