@@ -12,5 +12,4 @@ pub mod sdk_config;
 
 pub use aws_config::SdkConfig;
 pub use failure::{Failure, Kind, classify};
-pub use aws_config::SdkConfig;
 pub use sdk_config::{AwsOptions, Service, connect};

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{MessageId, ReceiptHandle};
-use lakehand_domain::message::Message;
+use lakehand_domain::message::{Attributes, Message};
 use lakehand_domain::port::queue::{Queue, QueueDepth, QueueError, ReceiptOutcome};
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_testkit::memory::queue::MemoryQueue;
@@ -85,13 +85,18 @@ impl Queue for WiredQueue {
     }
 
     async fn send(&self, body: &str, delay: Duration) -> Result<MessageId, QueueError> {
+        self.send_with(body, &Attributes::new(), delay).await
+    }
+
+    async fn send_with(&self, body: &str, attributes: &Attributes, delay: Duration) -> Result<MessageId, QueueError> {
+        let beside = attributes.clone();
         let (queue, text, judge) = (Arc::clone(&self.queue), body.to_owned(), Arc::clone(&self.judge));
         let (name, is_letters) = (if self.is_letters { "letters.send" } else { "queue.send" }, self.is_letters);
         let happen = move || {
             if is_letters {
                 judge.letter(&text);
             }
-            Ok(queue.send_now(&text, delay))
+            Ok(queue.send_now(&text, &beside, delay))
         };
         self.wire.call(name, || body.to_owned(), happen, broken("send")).await
     }

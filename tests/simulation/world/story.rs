@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lakehand_domain::id::{DatasetId, EntryId};
+use lakehand_domain::message::Attributes;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::object_event::{Cause, ObjectEvent, OwnMessage};
 use serde_json::json;
@@ -109,7 +110,7 @@ impl World {
 
     fn send(&self, body: &str) {
         self.timeline.trace(|| format!("   sent {body}"));
-        self.queue.send_now(body, Duration::ZERO);
+        self.queue.send_now(body, &Attributes::new(), Duration::ZERO);
     }
 
     fn deploy(self: &Arc<Self>, dataset: usize) {

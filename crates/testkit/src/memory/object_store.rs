@@ -168,6 +168,11 @@ impl ObjectStore for MemoryStore {
         self.delete_now(stat)
     }
 
+    async fn tag(&self, stat: &ObjectStat, _: &str, _: &str) -> Result<(), StoreError> {
+        let source = "a store in memory has no tags".into();
+        Err(StoreError::Denied { operation: "tag", uri: stat.uri.clone(), source })
+    }
+
     async fn sweep_unfinished(&self, _: &ObjectUri, _: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
     }

@@ -7,13 +7,13 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lakehand_domain::clock::Clock;
 use lakehand_domain::id::{MessageId, ReceiptHandle};
-use lakehand_domain::message::Message;
-use lakehand_domain::port::queue::{Queue, QueueDepth, QueueError, ReceiptOutcome};
+use lakehand_domain::message::{Attributes, Message};
+use lakehand_domain::port::queue::{
+    LONGEST_DELAY, LONGEST_MESSAGE, LONGEST_VISIBILITY, Queue, QueueDepth, QueueError, ReceiptOutcome, message_bytes,
+};
 use lakehand_domain::timestamp::Timestamp;
 use tokio::sync::watch;
 
-/// SQS counts a message's longest visibility from its receipt.
-const LONGEST: Duration = Duration::from_hours(12);
 /// SQS gives ten messages at most.
 const MOST: usize = 10;
 /// A receive that waits looks again this often for what became visible by the passing of time.
@@ -39,6 +39,7 @@ struct Held {
 struct Kept {
     id: MessageId,
     body: String,
+    attributes: Attributes,
     sent_at: Timestamp,
     visible_at: Timestamp,
     /// When its newest delivery was, and its receipt.
@@ -86,13 +87,14 @@ impl MemoryQueue {
             }
             held.made += 1;
             kept.delivery_count += 1;
-            kept.visible_at = now.plus(visibility.min(LONGEST));
+            kept.visible_at = now.plus(visibility.min(LONGEST_VISIBILITY));
             let receipt = ReceiptHandle::new(format!("{}/{number}/{}", self.name, held.made));
             kept.delivered = Some((now, receipt.clone()));
             received.push(Message {
                 id: kept.id.clone(),
                 receipt,
                 body: kept.body.clone(),
+                attributes: kept.attributes.clone(),
                 sent_at: kept.sent_at,
                 received_at: now,
                 delivery_count: kept.delivery_count,
@@ -118,7 +120,7 @@ impl MemoryQueue {
             let Some(kept) = held.messages.values_mut().find(|kept| kept.is_held_by(receipt)) else {
                 return ReceiptOutcome::Lost;
             };
-            let longest = kept.delivered.as_ref().map_or(now, |(at, _)| at.plus(LONGEST));
+            let longest = kept.delivered.as_ref().map_or(now, |(at, _)| at.plus(LONGEST_VISIBILITY));
             kept.visible_at = now.plus(visibility).min(longest);
             ReceiptOutcome::Done
         };
@@ -142,7 +144,7 @@ impl MemoryQueue {
     }
 
     /// Sends a message, visible after `delay`.
-    pub fn send_now(&self, body: &str, delay: Duration) -> MessageId {
+    pub fn send_now(&self, body: &str, attributes: &Attributes, delay: Duration) -> MessageId {
         let now = self.clock.now();
         let mut held = self.held();
         held.made += 1;
@@ -151,8 +153,9 @@ impl MemoryQueue {
         let kept = Kept {
             id: id.clone(),
             body: body.to_owned(),
+            attributes: attributes.clone(),
             sent_at: now,
-            visible_at: now.plus(delay),
+            visible_at: now.plus(delay.min(LONGEST_DELAY)),
             delivered: None,
             delivery_count: 0,
         };
@@ -235,7 +238,15 @@ impl Queue for MemoryQueue {
     }
 
     async fn send(&self, body: &str, delay: Duration) -> Result<MessageId, QueueError> {
-        Ok(self.send_now(body, delay))
+        self.send_with(body, &Attributes::new(), delay).await
+    }
+
+    async fn send_with(&self, body: &str, attributes: &Attributes, delay: Duration) -> Result<MessageId, QueueError> {
+        let bytes = message_bytes(body, attributes);
+        if bytes > LONGEST_MESSAGE {
+            return Err(QueueError::TooLong { operation: "send", bytes, most: LONGEST_MESSAGE });
+        }
+        Ok(self.send_now(body, attributes, delay))
     }
 
     async fn depth(&self) -> Result<QueueDepth, QueueError> {
