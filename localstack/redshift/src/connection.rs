@@ -172,13 +172,19 @@ impl Connection {
         Ok(())
     }
 
+    /// Takes the write lock of a table. It comes before the snapshot: who waited for it sees what was committed meanwhile.
     /// A view cannot be written to, though PostgreSQL would pass it on to the table behind.
-    async fn refuse_view(&self, table: &ObjectName) -> Result<(), Trouble> {
-        let found = format!("to_regclass({})", quote_text(&table.quoted()));
-        if self.holds(&format!("SELECT relkind = 'v' FROM pg_class WHERE oid = {found}::oid")).await? {
+    async fn write_lock(&mut self, table: &ObjectName, plan: &Plan) -> Result<(), Trouble> {
+        let name = table.quoted();
+        // The second statement is not looked at before the first has its lock.
+        let sql = format!(
+            "LOCK TABLE {name} IN EXCLUSIVE MODE; SELECT relkind = 'v' FROM pg_class WHERE oid = to_regclass({})::oid",
+            quote_text(&name)
+        );
+        if self.holds(&sql).await? {
             return Err(Refusal::new(format!("cannot write to the view \"{}\"", table.told())).into());
         }
-        Ok(())
+        self.look(plan).await
     }
 
     /// Whether the one value of a query is true. One way there and back: nothing is prepared.

@@ -90,6 +90,8 @@ pub enum Fault {
         /// By so many milliseconds.
         millis: u64,
     },
+    /// The connection is cut before the call is looked at; it does nothing.
+    LoseRequest,
     /// The call is done, and the connection is cut before a byte of the answer.
     LoseAnswer,
     /// The statement is held up before its transaction is committed, its locks held.

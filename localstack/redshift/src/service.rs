@@ -91,6 +91,9 @@ impl Service {
     pub(crate) async fn call(self: &Arc<Self>, operation: &str, body: &[u8]) -> Outcome {
         let told = Told::of(body);
         let event = Event { operation, name: told.name.as_deref(), sqls: &told.sqls };
+        if self.faults.strike(event, |fault| matches!(fault, Fault::LoseRequest)).is_some() {
+            return Outcome { answer: Ok(Value::Null), lost: true };
+        }
         let answer = self.answer(operation, body, event).await;
         if let Some(Fault::SlowAnswer { millis }) =
             self.faults.strike(event, |fault| matches!(fault, Fault::SlowAnswer { .. }))

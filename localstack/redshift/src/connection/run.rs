@@ -8,7 +8,6 @@ use tokio_postgres::SimpleQueryMessage;
 use super::{Around, Connection, Done, Transaction};
 use crate::copy::load::{self, Loading};
 use crate::result::{Column, ResultSet};
-use crate::sql::cursor::ObjectName;
 use crate::sql::plan::Plan;
 use crate::sql::refusal::Refusal;
 use crate::trouble::Trouble;
@@ -73,13 +72,6 @@ impl Connection {
                 Err(Refusal::stand_in(told).into())
             }
         }
-    }
-
-    /// The lock comes before the snapshot: who waited for it sees what was committed meanwhile.
-    async fn write_lock(&mut self, table: &ObjectName, plan: &Plan) -> Result<(), Trouble> {
-        self.lock(&[table], "EXCLUSIVE").await?;
-        self.look(plan).await?;
-        self.refuse_view(table).await
     }
 
     async fn query(&self, sql: &str, around: &Around) -> Result<Done, Trouble> {

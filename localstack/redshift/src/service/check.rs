@@ -30,18 +30,41 @@ pub(super) fn target(told: Whereabouts<'_>) -> Result<Target, ApiError> {
             if db_user.is_some() {
                 return Err(ApiError::validation("DbUser cannot be specified with WorkgroupName"));
             }
+            workgroup_name(&workgroup)?;
             Warehouse::Workgroup(workgroup)
         }
         (None, Some(cluster)) => {
             if db_user.is_some() && secret_arn.is_some() {
                 return Err(ApiError::validation("DbUser and SecretArn cannot both be specified"));
             }
+            cluster_name(&cluster)?;
             Warehouse::Cluster(cluster)
         }
     };
     let database =
         database.filter(|name| !name.is_empty()).ok_or_else(|| ApiError::validation("Database must be specified"))?;
     Ok(Target { warehouse, database })
+}
+
+fn workgroup_name(name: &str) -> Result<(), ApiError> {
+    let arn = name.starts_with("arn:aws") && name.contains(":redshift-serverless:") && name.contains(":workgroup/");
+    let letters = name.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-');
+    if (3..=128).contains(&name.len()) && (arn || letters && name.len() <= 63) {
+        return Ok(());
+    }
+    Err(ApiError::validation(format!(
+        "WorkgroupName {name:?} is neither a name of 3 to 63 characters of a-z, 0-9 and - nor an ARN"
+    )))
+}
+
+fn cluster_name(name: &str) -> Result<(), ApiError> {
+    let parts = name.split('-').all(|part| {
+        !part.is_empty() && part.chars().all(|letter| letter.is_ascii_lowercase() || letter.is_ascii_digit())
+    });
+    if parts && name.len() <= 63 && name.starts_with(|letter: char| letter.is_ascii_lowercase()) {
+        return Ok(());
+    }
+    Err(ApiError::validation(format!("ClusterIdentifier {name:?} is no name of a cluster")))
 }
 
 /// Each statement by itself.
@@ -82,6 +105,9 @@ pub(super) fn parameters(parameters: Option<Vec<Parameter>>, sqls: &[String]) ->
         .collect();
     let mut values = Parameters::new();
     for Parameter { name, value } in parameters {
+        if value.is_empty() {
+            return Err(ApiError::validation(format!("Parameter {name:?} has an empty value")));
+        }
         if !used.contains(&name) {
             return Err(ApiError::validation(format!("Parameter {name:?} is not referenced by any SQL statement")));
         }
@@ -95,7 +121,9 @@ pub(super) fn parameters(parameters: Option<Vec<Parameter>>, sqls: &[String]) ->
 /// The name of a statement.
 pub(super) fn name(name: Option<String>) -> Result<Option<String>, ApiError> {
     match name {
-        Some(name) if name.len() > 500 => Err(ApiError::validation("StatementName has more than 500 characters")),
+        Some(name) if name.chars().count() > 2_048 => {
+            Err(ApiError::validation("StatementName has more than 2048 characters"))
+        }
         name => Ok(name),
     }
 }
@@ -122,8 +150,8 @@ pub(super) fn format(format: Option<&str>) -> Result<String, ApiError> {
 pub(super) fn wait(seconds: Option<i64>) -> Result<Option<Duration>, ApiError> {
     match seconds {
         None => Ok(None),
-        Some(seconds) if (0..=LONGEST_WAIT).contains(&seconds) => Ok(Some(Duration::from_secs(seconds.unsigned_abs()))),
-        Some(_) => Err(ApiError::validation(format!("WaitTimeSeconds must be between 0 and {LONGEST_WAIT}"))),
+        Some(seconds) if (1..=LONGEST_WAIT).contains(&seconds) => Ok(Some(Duration::from_secs(seconds.unsigned_abs()))),
+        Some(_) => Err(ApiError::validation(format!("WaitTimeSeconds must be between 1 and {LONGEST_WAIT}"))),
     }
 }
 

@@ -17,9 +17,10 @@ pub(super) fn list(service: &Service, request: &ListStatements) -> Result<Value,
     if request.cluster_identifier.is_some() && request.workgroup_name.is_some() {
         return Err(ApiError::validation("WorkgroupName and ClusterIdentifier cannot both be specified"));
     }
-    let size = request.max_results.unwrap_or(LARGEST_PAGE);
+    // Zero is as good as nothing.
+    let size = request.max_results.filter(|size| *size != 0).unwrap_or(LARGEST_PAGE);
     let size = usize::try_from(size).ok().filter(|_| (1..=LARGEST_PAGE).contains(&size));
-    let size = size.ok_or_else(|| ApiError::validation(format!("MaxResults must be between 1 and {LARGEST_PAGE}")))?;
+    let size = size.ok_or_else(|| ApiError::validation(format!("MaxResults must be between 0 and {LARGEST_PAGE}")))?;
     let before = match request.next_token.as_deref() {
         None => u64::MAX,
         Some(token) => token.parse().map_err(|_| ApiError::validation("Invalid NextToken"))?,

@@ -4,6 +4,7 @@ use aws_sdk_redshiftdata::types::ExecutionMode::Transaction;
 use aws_sdk_redshiftdata::types::StatusString;
 use bytes::Bytes;
 use lakehand_redshift_standin::fixture::{Codec, Column, Values, parquet};
+use lakehand_testkit::services;
 
 use super::world::World;
 
@@ -109,8 +110,14 @@ async fn one_bad_file_in_a_manifest_of_many_fails_them_all() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn keys_of_any_kind_are_read() {
-    let world = world().await;
+async fn keys_of_any_kind_are_read_from_any_s3() {
+    for emulator in services::EMULATORS {
+        any_keys(World::at(emulator).await).await;
+    }
+}
+
+async fn any_keys(world: World) {
+    world.done("CREATE TABLE t (a INT)").await;
     let keys = ["k/a b+é.parquet", "k/p=1%2F2/x", "k/it's \"quoted\"", "k/blank at the end "];
     let files: Vec<(&str, Bytes)> = keys.iter().map(|key| (*key, file(1))).collect();
     world.put_with_manifest("k.json", &files).await;

@@ -55,6 +55,18 @@ async fn an_answer_is_lost_and_the_statement_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn a_request_is_lost_and_nothing_runs() {
+    let world = world().await;
+    world.standin.faults().set(vec![Rule::new(Fault::LoseRequest).of("ExecuteStatement").times(1)]);
+    let call = world.client.execute_statement().workgroup_name(WORKGROUP).database(DATABASE);
+    let lost = call.sql("INSERT INTO t VALUES (1)").send().await.unwrap_err();
+    assert!(matches!(lost, SdkError::DispatchFailure(_)), "{lost:?}");
+    assert_eq!(world.value("SELECT count(*) FROM t").await, "0");
+    assert!(!world.standin.ran().iter().any(|one| one.sqls[0].starts_with("INSERT")));
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn whether_a_failed_statement_was_committed_cannot_be_told() {
     let world = world().await;
     let mut errors = Vec::new();

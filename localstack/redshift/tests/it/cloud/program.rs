@@ -53,7 +53,7 @@ async fn it_finds_its_databases_again_and_ends_on_sigterm() {
     let (child, address, _log) = started(&instance).await;
     let asked = client(&address);
     let run = |client: aws_sdk_redshiftdata::Client, sql: &'static str| async move {
-        let call = client.execute_statement().workgroup_name("w").database("dev").sql(sql).wait_time_seconds(20);
+        let call = client.execute_statement().workgroup_name("www").database("dev").sql(sql).wait_time_seconds(20);
         let accepted = call.send().await.expect("accepted");
         assert_eq!(accepted.status().map(StatementStatusString::as_str), Some("FINISHED"), "{sql}");
         accepted.id.expect("an id")

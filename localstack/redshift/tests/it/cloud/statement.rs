@@ -93,8 +93,10 @@ async fn a_call_may_wait_for_its_statement() {
     assert_eq!(at_once.status(), Some(&StatementStatusString::Finished));
     assert_eq!((at_once.has_result_set(), at_once.workgroup_name()), (Some(true), Some(WORKGROUP)));
     assert_eq!(call().send().await.unwrap().status(), None);
-    let too_long = call().wait_time_seconds(31).send().await.unwrap_err();
-    assert_eq!(too_long.code(), Some("ValidationException"));
+    for wrong in [0, 31] {
+        let refused = call().wait_time_seconds(wrong).send().await.unwrap_err();
+        assert_eq!(refused.code(), Some("ValidationException"), "{wrong}");
+    }
     // It waits no longer than the statement runs, and tells how far it is if the time is over before.
     world.standin.faults().set(vec![Rule::new(Fault::SlowCommit { millis: 2_500 }).matching("SELECT 2")]);
     let early = call().sql("SELECT 2").wait_time_seconds(1).send().await.unwrap();
@@ -163,16 +165,20 @@ async fn a_statement_says_where_it_runs() {
     let call = || world.client.execute_statement().sql("SELECT 1");
     for wrong in [
         call().database(DATABASE),
-        call().database(DATABASE).workgroup_name("w").cluster_identifier("c"),
-        call().workgroup_name("w"),
-        call().workgroup_name("w").database(DATABASE).db_user("u"),
+        call().database(DATABASE).workgroup_name("www").cluster_identifier("c"),
+        call().workgroup_name("www"),
+        call().workgroup_name("ww").database(DATABASE),
+        call().workgroup_name("Www").database(DATABASE),
+        call().cluster_identifier("1c").database(DATABASE),
+        call().cluster_identifier("a--b").database(DATABASE),
+        call().workgroup_name("www").database(DATABASE).db_user("u"),
         call().cluster_identifier("c").database(DATABASE).db_user("u").secret_arn("arn:aws:secretsmanager:x"),
     ] {
         assert!(wrong.send().await.unwrap_err().into_service_error().is_validation_exception());
     }
     for right in [
-        call().workgroup_name("w").database(DATABASE),
-        call().workgroup_name("w").database(DATABASE).secret_arn("arn:aws:secretsmanager:x"),
+        call().workgroup_name("www").database(DATABASE),
+        call().workgroup_name("www").database(DATABASE).secret_arn("arn:aws:secretsmanager:x"),
         call().cluster_identifier("c").database(DATABASE).db_user("u"),
         call().cluster_identifier("c").database(DATABASE).secret_arn("arn:aws:secretsmanager:x"),
         call().cluster_identifier("c").database(DATABASE),

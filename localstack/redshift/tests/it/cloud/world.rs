@@ -53,7 +53,16 @@ impl World {
 
     /// With options changed.
     pub(crate) async fn with(change: impl FnOnce(&mut StandinOptions)) -> Self {
-        let endpoint = services::emulator("ROTO");
+        Self::of("ROTO", change).await
+    }
+
+    /// With the S3 of this emulator.
+    pub(crate) async fn at(emulator: &str) -> Self {
+        Self::of(emulator, |_| {}).await
+    }
+
+    async fn of(emulator: &str, change: impl FnOnce(&mut StandinOptions)) -> Self {
+        let endpoint = services::emulator(emulator);
         let postgres = services::postgres().parse().expect("LAKEHAND_TEST_POSTGRES is a configuration");
         let name = format!("standin{}", services::suffix());
         let clock = Arc::new(ShiftedClock::default());
