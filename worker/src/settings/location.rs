@@ -104,11 +104,6 @@ impl Location {
             Self::S3(_) | Self::Sqs(_) | Self::DynamoDb(_) | Self::Redshift { .. } => None,
         }
     }
-
-    /// Whether AWS is asked for it.
-    pub(crate) fn is_aws(&self) -> bool {
-        self.path().is_none()
-    }
 }
 
 impl fmt::Display for Location {
@@ -243,7 +238,7 @@ mod tests {
             (Role::Warehouse, "redshift://group/dev"),
         ] {
             let location = Location::parse(role, text, base).unwrap();
-            assert_eq!((location.to_string().as_str(), location.is_aws()), (text, true));
+            assert_eq!((location.to_string().as_str(), location.path()), (text, None));
         }
         assert_eq!(Location::parse(Role::Lake, "s3://lake/", base).unwrap().to_string(), "s3://lake");
     }

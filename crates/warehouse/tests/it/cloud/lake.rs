@@ -86,6 +86,10 @@ impl ObjectStore for BucketLake {
         Ok(DeleteOutcome::Deleted)
     }
 
+    async fn tag(&self, stat: &ObjectStat, _: &str, _: &str) -> Result<(), StoreError> {
+        Err(StoreError::Denied { operation: "tag", uri: stat.uri.clone(), source: "nobody tags here".into() })
+    }
+
     async fn sweep_unfinished(&self, prefix: &ObjectUri, _: Timestamp) -> Result<u64, StoreError> {
         foreign(prefix)
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use lakehand_domain::fault::{Effect, Fault as _, chain};
 use lakehand_domain::id::Nonce;
 use lakehand_domain::port::row_reader::PartError;
-use lakehand_domain::port::warehouse::{Warehouse, WarehouseError};
+use lakehand_domain::port::warehouse::WarehouseError;
 use lakehand_domain::shape::Contest;
 use lakehand_domain::value::ColumnValues;
 use lakehand_redshift_standin::{Fault, Rule};
