@@ -109,7 +109,7 @@ fn batch_tables(
 
 async fn run(warehouse: &RedshiftWarehouse, plan: &mut Plan<'_>) -> Result<(), Trouble> {
     let prepare = plan.prepare()?;
-    let rivals_at = plan.has_contested_objects().then(|| prepare.len());
+    let rivals_at = plan.has_contested_objects().then_some(prepare.len());
     let mut sqls = prepare;
     sqls.extend(rivals_at.map(|_| plan.count_rivals()));
     let mut first = 0;

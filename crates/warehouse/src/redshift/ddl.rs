@@ -37,11 +37,11 @@ pub(crate) fn create_rows(name: &str, columns: &[RowsColumn], layout: &TableLayo
 
 /// What stands behind the columns of `CREATE TABLE`.
 fn laid_out(layout: &TableLayout) -> String {
-    let mut text = distributed(&layout.distribution);
-    if !layout.sort_key.is_empty() {
-        text.push_str(&format!("\nCOMPOUND SORTKEY ({})", quoted_list("", &layout.sort_key)));
-    }
-    text
+    let sorted = match layout.sort_key.as_slice() {
+        [] => String::new(),
+        columns => format!("\nCOMPOUND SORTKEY ({})", quoted_list("", columns)),
+    };
+    distributed(&layout.distribution) + &sorted
 }
 
 fn distributed(distribution: &Distribution) -> String {

@@ -39,7 +39,7 @@ impl RowsColumn {
     }
 
     /// A staged value as this column keeps it.
-    pub(crate) fn from_staged(&self, prefix: &str) -> String {
+    pub(crate) fn of_staged(&self, prefix: &str) -> String {
         let name = format!("{prefix}{}", quote(&self.name));
         match self.column_type {
             ColumnType::Timestamptz => format!("{name} AT TIME ZONE 'UTC'"),
@@ -128,10 +128,10 @@ mod tests {
         ] {
             let column = column(text, false);
             assert_eq!((column.declared().as_str(), staged_type(column.column_type).as_str()), (declared, staged));
-            assert_eq!(column.from_staged("s."), moved);
+            assert_eq!(column.of_staged("s."), moved);
         }
         let parsed = column("json", true);
-        assert_eq!((parsed.declared().as_str(), parsed.from_staged("").as_str()), ("SUPER", "JSON_PARSE(\"c\")"));
+        assert_eq!((parsed.declared().as_str(), parsed.of_staged("").as_str()), ("SUPER", "JSON_PARSE(\"c\")"));
     }
 
     #[test]

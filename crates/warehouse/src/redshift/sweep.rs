@@ -21,17 +21,12 @@ const DROPPED_AT_ONCE: usize = 100;
 
 /// Drops everything that has this nonce in its name.
 pub(crate) async fn drop_staging(warehouse: &RedshiftWarehouse, name: &Nonce) -> Result<(), Trouble> {
-    let tables = match warehouse.remembered_staging(name) {
-        Some(tables) => tables,
-        None => {
-            let named = |staging: &StagingName| staging.nonce() == name;
-            find(warehouse, None)
-                .await?
-                .iter()
-                .filter(|one| named(one))
-                .map(|one| warehouse.names.staging(one))
-                .collect()
-        }
+    let tables = if let Some(tables) = warehouse.remembered_staging(name) {
+        tables
+    } else {
+        let mut there = find(warehouse, None).await?;
+        there.retain(|staging| staging.nonce() == name);
+        there.iter().map(|staging| warehouse.names.staging(staging)).collect()
     };
     drop_tables(warehouse, &format!("lakehand/drop/{name}"), &tables).await?;
     for list in lists(warehouse, &warehouse.copy_prefix.join(name.as_str())).await? {

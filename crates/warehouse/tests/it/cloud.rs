@@ -1,6 +1,9 @@
 //! Redshift, on the stand-in, with parts in a bucket.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
 mod conformance;
+mod cost;
 mod faults;
 mod killed;
 mod lake;

@@ -2,7 +2,7 @@
 
 use aws_sdk_redshiftdata::operation::describe_statement::DescribeStatementOutput;
 use aws_sdk_redshiftdata::operation::get_statement_result::GetStatementResultOutput;
-use aws_sdk_redshiftdata::types::{ExecutionMode, Field};
+use aws_sdk_redshiftdata::types::{ExecutionMode, Field, StatementStatusString, StatusString};
 use lakehand_aws::{Failure, classify};
 
 use super::{Client, LONGEST_NAME, Script};
@@ -49,12 +49,12 @@ pub(super) struct Part {
 pub(super) fn described(answer: &DescribeStatementOutput) -> Described {
     let number = |id: i64| Some(id).filter(|id| *id > 0);
     let parts = answer.sub_statements().iter().map(|part| Part {
-        state: State::of(part.status().map(|status| status.as_str())),
+        state: State::of(part.status().map(StatementStatusString::as_str)),
         error: part.error().map(str::to_owned),
         query_id: number(part.redshift_query_id()),
     });
     Described {
-        state: State::of(answer.status().map(|status| status.as_str())),
+        state: State::of(answer.status().map(StatusString::as_str)),
         error: answer.error().map(str::to_owned),
         query_id: number(answer.redshift_query_id()),
         parts: parts.collect(),
@@ -95,7 +95,7 @@ pub(super) async fn submit(
             .set_wait_time_seconds(wait)
             .sql(sql);
         let answer = request.send().await.map_err(classify)?;
-        let state = State::of(answer.status().map(|status| status.as_str()));
+        let state = State::of(answer.status().map(StatementStatusString::as_str));
         return Ok((answer.id().map(str::to_owned), state));
     }
     let request = client
@@ -112,7 +112,7 @@ pub(super) async fn submit(
         .execution_mode(mode)
         .set_sqls(Some(script.sqls.clone()));
     let answer = request.send().await.map_err(classify)?;
-    let state = State::of(answer.status().map(|status| status.as_str()));
+    let state = State::of(answer.status().map(StatementStatusString::as_str));
     Ok((answer.id().map(str::to_owned), state))
 }
 
@@ -142,7 +142,9 @@ fn text(field: Field) -> Value {
         Field::LongValue(value) => Some(value.to_string()),
         Field::BooleanValue(value) => Some(value.to_string()),
         Field::DoubleValue(value) => Some(crate::number_text::double(value)),
-        Field::BlobValue(bytes) => Some(bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()),
+        Field::BlobValue(bytes) => {
+            Some(bytes.as_ref().iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat())
+        }
         _ => None,
     }
 }

@@ -15,7 +15,9 @@ pub(super) fn rows_column(table: &BatchTable) -> String {
 /// The statements that make the list and fill it.
 pub(super) fn statements(plan: &Plan<'_>) -> Result<Vec<String>, Trouble> {
     let list = plan.list();
-    let counts: String = plan.tables.iter().map(|table| format!(", {} BIGINT NOT NULL", rows_column(table))).collect();
+    let counts: Vec<String> =
+        plan.tables.iter().map(|table| format!(", {} BIGINT NOT NULL", rows_column(table))).collect();
+    let counts = counts.concat();
     let create = format!(
         "CREATE TABLE {list} (\"load_id\" VARCHAR(64) NOT NULL, \"staging\" VARCHAR(64) NOT NULL, \
          \"replaces\" VARCHAR(64), \"entry\" VARCHAR(64) NOT NULL, \"object\" VARCHAR(2048) NOT NULL, \

@@ -50,6 +50,12 @@ impl BatchTable {
         described.map_or(0, |described| described.rows)
     }
 
+    /// A staged value as its column of the rows keeps it; `s` is the staged row.
+    fn staged_value(&self, name: &str) -> String {
+        let column = self.registered.columns.iter().find(|column| column.name == name);
+        column.map_or_else(|| format!("s.{}", quote(name)), |column| column.of_staged("s."))
+    }
+
     fn key(&self) -> Option<&[String]> {
         match &self.registered.shape.contest {
             Contest::Upsert { key, .. } => Some(key),
@@ -147,7 +153,7 @@ impl<'a> Plan<'a> {
         let (key, shape) = (table.key()?, &table.registered.shape);
         let mut selects = Vec::new();
         if self.adds(table) {
-            let staged = |name: &str| self.staged_value(table, name);
+            let staged = |name: &str| table.staged_value(name);
             selects.push(format!(
                 "SELECT {} FROM {}",
                 contest::touched_columns(shape, key, staged),
@@ -179,11 +185,6 @@ impl<'a> Plan<'a> {
             union(&table.stagings, "*"),
             self.list()
         )
-    }
-
-    fn staged_value(&self, table: &BatchTable, name: &str) -> String {
-        let column = table.registered.columns.iter().find(|column| column.name == name);
-        column.map_or_else(|| format!("s.{}", quote(name)), |column| column.from_staged("s."))
     }
 
     /// The statements of the transaction, in their order.
@@ -230,7 +231,7 @@ impl<'a> Plan<'a> {
     fn add(&self, table: &BatchTable) -> String {
         let shape = &table.registered.shape;
         let columns: Vec<String> = shape.part_columns().into_iter().map(|column| column.name).collect();
-        let values: Vec<String> = columns.iter().map(|name| self.staged_value(table, name)).collect();
+        let values: Vec<String> = columns.iter().map(|name| table.staged_value(name)).collect();
         format!(
             "INSERT INTO {} ({}, {}) SELECT {}, {} FROM {}",
             self.names.rows(shape),

@@ -78,15 +78,12 @@ pub(super) async fn explain(
         Ok(Some(part)) => return Trouble::Part(part),
         Err(error) => return Trouble::Store(error),
     }
-    let mut message = notes.join("; ");
-    if !is_of_data(&failed, &message) {
+    let notes = notes.join("; ");
+    if !is_of_data(&failed, &notes) {
         return Trouble::Failed(failed);
     }
-    if !message.is_empty() {
-        message.push_str("; ");
-    }
-    message.push_str(&format!("COPY into {}: {}", told(table), failed.message.trim()));
-    Trouble::Data(message)
+    let words = format!("COPY into {}: {}", told(table), failed.message.trim());
+    Trouble::Data(if notes.is_empty() { words } else { format!("{notes}; {words}") })
 }
 
 /// Whether a failure is about what files hold: it has noted errors in them, or says so in words that are known.

@@ -101,12 +101,12 @@ async fn four_loaders_of_two_families(isolation: Isolation) {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loaders_take_turns_under_snapshot_isolation() {
-    four_loaders_of_two_families(Isolation::Snapshot).await;
+    Box::pin(four_loaders_of_two_families(Isolation::Snapshot)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn loaders_take_turns_under_serializable_isolation() {
-    four_loaders_of_two_families(Isolation::Serializable).await;
+    Box::pin(four_loaders_of_two_families(Isolation::Serializable)).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

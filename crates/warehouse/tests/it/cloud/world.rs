@@ -90,10 +90,14 @@ impl World {
         self.place.warehouse_trying(worker, max_attempts, change).await
     }
 
+    /// The Data API, as an operator has it.
+    pub(crate) async fn api(&self) -> aws_sdk_redshiftdata::Client {
+        aws_sdk_redshiftdata::Client::new(&connect(&self.place.options(3).of(Service::RedshiftData)).await)
+    }
+
     /// Runs a statement as an operator would, beside lakehand; it must succeed.
     pub(crate) async fn operate(&self, sql: &str) {
-        let config = connect(&self.place.options(3).of(Service::RedshiftData)).await;
-        let api = aws_sdk_redshiftdata::Client::new(&config);
+        let api = self.api().await;
         let sent = api.execute_statement().workgroup_name(WORKGROUP).database(DATABASE).sql(sql).wait_time_seconds(20);
         let sent = sent.send().await.unwrap();
         let told = api.describe_statement().id(sent.id().unwrap()).wait_time_seconds(20).send().await.unwrap();
