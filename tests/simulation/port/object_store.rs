@@ -92,6 +92,10 @@ impl ObjectStore for WiredStore {
         self.ask("store.delete", &stat.uri, move |store| store.delete_now(&wanted)).await
     }
 
+    async fn tag(&self, stat: &ObjectStat, _: &str, _: &str) -> Result<(), StoreError> {
+        Err(StoreError::Denied { operation: "tag", uri: stat.uri.clone(), source: "no world tags".into() })
+    }
+
     async fn sweep_unfinished(&self, _: &ObjectUri, _: Timestamp) -> Result<u64, StoreError> {
         Ok(0)
     }

@@ -3,6 +3,7 @@
 use lakehand_domain::dead_letter::{DeadLetter, OriginalMessage};
 use lakehand_domain::entry::{SetAsideKind, SetAsideReason};
 use lakehand_domain::id::MessageId;
+use lakehand_domain::message::Attributes;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::timestamp::Timestamp;
 
@@ -15,7 +16,13 @@ fn event(uri: &str, cause: Cause) -> ObjectEvent {
 fn letter(object: Option<&str>, original: Option<&str>) -> DeadLetter {
     let reason = SetAsideReason { kind: SetAsideKind::NoDataset, message: "r".to_owned() };
     let at = Timestamp::parse("2026-11-21T08:00:00Z").unwrap();
-    let of = |body: &str| OriginalMessage { id: MessageId::new("m"), body: body.to_owned(), sent_at: at };
+    let of = |body: &str| OriginalMessage {
+        id: MessageId::new("m"),
+        body: body.to_owned(),
+        sent_at: at,
+        attributes: Attributes::new(),
+        full_bytes: None,
+    };
     let object = object.map(|uri| ObjectUri::parse(uri).unwrap());
     DeadLetter { original: original.map(of), ..DeadLetter::of_message(reason, at, object, of("")) }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lakehand_domain::id::{LedgerId, Nonce};
-use lakehand_domain::port::warehouse::{CommitOutcome, TakeOutcome, Warehouse};
+use lakehand_domain::port::warehouse::{CommitOutcome, TakeOutcome};
 use lakehand_domain::shape::{Contest, OnRewrite};
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::warehousing::{CommitRequest, StagedLoad};
