@@ -209,7 +209,7 @@ impl Upload for MemoryUpload {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::conformance::object_store::{StoreUnderTest, object_store_suite};
+    use crate::conformance::object_store::{Service, StoreUnderTest, object_store_suite};
     use crate::manual_clock::ManualClock;
 
     #[tokio::test]
@@ -223,6 +223,7 @@ mod tests {
                     second: store,
                     prefix: ObjectUri::parse("s3://bucket/of/the/test").unwrap(),
                     foreign: ObjectUri::parse("file:///elsewhere/a").unwrap(),
+                    service: Service::FILES,
                 }
             })
             .await;
