@@ -61,6 +61,7 @@ image: ## the worker's container image
 
 simulate: ## so many simulated worlds (SEEDS=100000 FROM=0), or one of them again with what is left of it (SEED=7)
 	$(CARGO) test --package lakehand-simulation --profile simulation -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM))
+	$(if $(SEED),,$(CARGO) test --package lakehand-simulation --profile simulation -- --sweep)
 
 mutants: ## deliberate bugs, one by one, each of which the simulation has to catch within 10,000 worlds
 	SEEDS=10000 tests/simulation/mutants/run.sh

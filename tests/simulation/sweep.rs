@@ -1,14 +1,28 @@
 //! The crash sweep: a fixed story, in which a process dies before and after each single call, one run a point.
 
+use std::sync::Mutex;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
 use lakehand_testkit::memory::warehouse::Isolation;
 
 use crate::plan::{Body, DatasetPlan, Line, Mode, Plan, Revision, Step, Style};
 use crate::wire::{Fate, Faults};
 use crate::world::{Watch, run};
 
-/// What may happen to one call.
-const FATES: [Fate; 6] =
-    [Fate::DiesBefore, Fate::DiesAfter, Fate::FailsBefore, Fate::FailsAfter, Fate::Late, Fate::FreezesAfter];
+/// A process dies at the call.
+pub(crate) const DEATHS: &[Fate] = &[Fate::DiesBefore, Fate::DiesAfter];
+/// All that may happen to one call.
+pub(crate) const ALL: &[Fate] = &[
+    Fate::DiesBefore,
+    Fate::DiesAfter,
+    Fate::FailsBefore,
+    Fate::FailsUnknown,
+    Fate::FailsAfter,
+    Fate::Late,
+    Fate::Slow,
+    Fate::FreezesBefore,
+    Fate::FreezesAfter,
+];
 
 /// Two replicas; files that load, are rewritten, are set aside; a replay; letters that come back; a new definition.
 fn story() -> Plan {
@@ -68,19 +82,21 @@ fn story() -> Plan {
     }
 }
 
-/// Runs the sweep. Gives how many points there were, and what failed.
-pub(crate) fn sweep() -> (u64, Vec<String>) {
+/// Runs the sweep, by all processors. Gives how many points there were, and what failed.
+pub(crate) fn sweep(fates: &[Fate]) -> (usize, Vec<String>) {
     let plan = story();
     let calm = run(&plan, Watch { is_named: true, ..Watch::default() });
     if let Some(failure) = calm.failure {
         return (0, vec![format!("the calm run fails: {failure}")]);
     }
-    let mut failures = Vec::new();
-    let mut points = 0;
-    for (number, name) in (1..).zip(&calm.names) {
-        for fate in FATES {
-            points += 1;
-            let ending = run(&plan, Watch { forced: Some((number, fate)), ..Watch::default() });
+    let calls = (1_u64..).zip(&calm.names);
+    let points: Vec<(u64, &str, Fate)> =
+        calls.flat_map(|(number, name)| fates.iter().map(move |fate| (number, *name, *fate))).collect();
+    let failures = Mutex::new(Vec::new());
+    let next = AtomicUsize::new(0);
+    parallel(|| {
+        while let Some((number, name, fate)) = points.get(next.fetch_add(1, Ordering::Relaxed)) {
+            let ending = run(&plan, Watch { forced: Some((*number, *fate)), ..Watch::default() });
             let told = match ending.failure {
                 Some(failure) => failure,
                 None if ending.visible != calm.visible => {
@@ -88,8 +104,21 @@ pub(crate) fn sweep() -> (u64, Vec<String>) {
                 }
                 None => continue,
             };
-            failures.push(format!("call {number}, {name}, {fate:?}: {told}"));
+            let failure = format!("call {number}, {name}, {fate:?}: {told}");
+            failures.lock().expect("no panic under the lock").push(failure);
         }
-    }
-    (points, failures)
+    });
+    let mut failures = failures.into_inner().expect("no panic under the lock");
+    failures.sort();
+    (points.len(), failures)
+}
+
+/// Lets every processor do some of the work.
+pub(crate) fn parallel(work: impl Fn() + Sync) {
+    let threads = std::thread::available_parallelism().map_or(1, usize::from);
+    std::thread::scope(|scope| {
+        for _ in 0..threads {
+            scope.spawn(&work);
+        }
+    });
 }

@@ -157,12 +157,17 @@ fn loaded_twice_is_loaded_once_and_another_load_is_refused() {
 }
 
 #[test]
-fn a_marker_outweighs_a_refusal_and_no_other_setting_aside() {
-    let entry = written();
-    let reason = SetAsideReason { kind: SetAsideKind::RefusedByWarehouse, message: "22003".to_owned() };
-    let refused = entry.refused(&entry.load_id, reason, at(2)).unwrap();
-    assert_eq!(refused.loaded(&entry.load_id, "b1", at(3)).unwrap().unwrap().state_name(), StateName::Loaded);
-    assert!(refused.loaded(&LoadId::new("other"), "b1", at(3)).is_err());
+fn a_marker_outweighs_whatever_a_written_entry_was_set_aside_for() {
+    let mut entry = written();
+    if let EntryState::Written { summary, .. } = &mut entry.state {
+        summary.manifest = ObjectUri::parse("s3://lake/m.json").ok();
+    }
+    for kind in [SetAsideKind::RefusedByWarehouse, SetAsideKind::Gone, SetAsideKind::Replaced] {
+        let reason = SetAsideReason { kind, message: "22003".to_owned() };
+        let refused = entry.refused(&entry.load_id, reason, at(2)).unwrap();
+        assert_eq!(refused.loaded(&entry.load_id, "b1", at(3)).unwrap().unwrap().state_name(), StateName::Loaded);
+        assert!(refused.loaded(&LoadId::new("other"), "b1", at(3)).is_err());
+    }
     assert!(aside().loaded(&aside().load_id, "b1", at(3)).is_err());
 }
 

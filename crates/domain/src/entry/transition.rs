@@ -104,7 +104,8 @@ impl Entry {
     pub fn loaded(&self, load_id: &LoadId, batch: &str, now: Timestamp) -> Result<Option<Self>, Refusal> {
         match &self.state {
             EntryState::Written { summary, .. } | EntryState::SetAside { summary: Some(summary), .. }
-                if self.load_id == *load_id && summary.manifest.is_some() =>
+                if self.load_id == *load_id
+                    && (summary.manifest.is_some() || self.state_name() == StateName::Written) =>
             {
                 let live = LiveLoad {
                     load_id: load_id.clone(),
