@@ -20,7 +20,7 @@ use lakehand_domain::timestamp::Timestamp;
 use super::budget::Budget;
 use super::limits::{MOST_BYTES, MOST_STATEMENTS};
 use super::options::{RedshiftOptions, Target};
-use super::trouble::{Failed, Meaning, Trouble};
+use super::trouble::{Failed, Trouble};
 use request::{Described, State, described, read_page};
 pub(crate) use request::{Rows, Value};
 
@@ -258,9 +258,7 @@ fn failed(script: &Script, described: Described) -> Failed {
     let name = script.name.clone();
     if of == 1 {
         let (query_id, message) = (described.query_id, described.error.unwrap_or_default());
-        // It commits by itself: where the service lost the warehouse, it may have lost it after that.
-        let at = (Meaning::of(&message) != Meaning::Unavailable).then_some(0);
-        return Failed { name, at, of, query_id, message };
+        return Failed { name, at: Some(0), of, query_id, message };
     }
     let at = described.parts.iter().position(|part| part.state == State::Failed);
     let part = at.and_then(|at| described.parts.get(at));

@@ -11,6 +11,7 @@ pub(crate) mod plan;
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{EntryId, LoadId, Nonce, digest};
 use lakehand_domain::port::warehouse::CommitOutcome;
 use lakehand_domain::shape::{Contest, FamilyShape, OnRewrite};
@@ -52,7 +53,10 @@ pub(crate) async fn commit(
         Err(trouble) => outcome(warehouse, &plan, trouble).await,
     };
     // What is in doubt may go on, and is left to the sweeper.
-    let is_known = !matches!(committed, Err(Trouble::Doubt { .. } | Trouble::Call { .. }));
+    let is_known = match &committed {
+        Err(Trouble::Failed(failed)) => failed.effect() == Effect::NotApplied,
+        other => !matches!(other, Err(Trouble::Doubt { .. } | Trouble::Call { .. })),
+    };
     if is_known && let Err(error) = sweep::drop_tables(warehouse, &plan.name_of("clear"), &plan.work_tables()).await {
         tracing::debug!(batch = %request.batch, error = &error as &dyn std::error::Error, "tables of a batch are left to the sweeper");
     }
@@ -139,7 +143,7 @@ async fn run(warehouse: &RedshiftWarehouse, plan: &mut Plan<'_>) -> Result<(), T
 /// What a failure of the batch means: nothing of it is there, or nobody knows.
 async fn outcome(warehouse: &RedshiftWarehouse, plan: &Plan<'_>, trouble: Trouble) -> Result<CommitOutcome, Trouble> {
     let Trouble::Failed(failed) = trouble else { return Err(trouble) };
-    if matches!(failed.meaning(), Meaning::Conflict | Meaning::Unavailable) || failed.at.is_none() {
+    if matches!(failed.meaning(), Meaning::Conflict | Meaning::Unavailable) || failed.effect() == Effect::Unknown {
         return Err(Trouble::Failed(failed));
     }
     let is_batch = failed.name == plan.name_of("batch");

@@ -255,7 +255,8 @@ fn widen_column(rows: &str, column: &RowsColumn) -> String {
 
 fn is_that_wide(words: &str) -> bool {
     let words = words.to_ascii_lowercase();
-    ["same size", "is the same", "already", "different size"].iter().any(|said| words.contains(said))
+    // "target column size should be different".
+    ["should be different", "same size", "already"].iter().any(|said| words.contains(said))
 }
 
 /// Makes every text of the dataset's tables as wide as the register says, and says whether any was asked for. A process

@@ -10,10 +10,11 @@ mod refusal;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
+use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{FamilyId, LoadId, Nonce};
 use lakehand_domain::manifest::{Manifest, Part, TableManifest};
 use lakehand_domain::port::row_reader::PartError;
-use lakehand_domain::shape::{FamilyShape, TableShape};
+use lakehand_domain::shape::{ColumnType, FamilyShape, TableShape};
 use lakehand_domain::warehousing::Staging;
 
 use super::RedshiftWarehouse;
@@ -22,7 +23,7 @@ use super::limits::MOST_STATEMENTS;
 use super::names::{self, StagingName};
 use super::record::Record;
 use super::sweep;
-use super::trouble::Trouble;
+use super::trouble::{Meaning, Trouble};
 use super::{ddl, sql};
 use crate::fit::{check_manifest, find_table, told};
 use copy::Copied;
@@ -66,9 +67,11 @@ pub(crate) async fn stage(
     let result = stage_tables(warehouse, shape, name, &tables).await;
     if let Err(trouble) = result {
         // What is in doubt may go on writing, and a name that was taken names the tables of somebody else.
-        if !matches!(trouble, Trouble::Doubt { .. } | Trouble::Call { .. } | Trouble::Refused(_))
-            && let Err(error) = sweep::drop_staging(warehouse, name).await
-        {
+        let is_known = match &trouble {
+            Trouble::Failed(failed) => failed.effect() == Effect::NotApplied,
+            other => !matches!(other, Trouble::Doubt { .. } | Trouble::Call { .. } | Trouble::Refused(_)),
+        };
+        if is_known && let Err(error) = sweep::drop_staging(warehouse, name).await {
             tracing::warn!(staging.name = %name, error = &error as &dyn std::error::Error, "staging tables are left to the sweeper");
         }
         return Err(trouble);
@@ -191,7 +194,7 @@ async fn stage_some(
             steps.push(Step::Copy(table, copied));
         }
         if !table.copies.is_empty() {
-            sqls.push(count(&table.name));
+            sqls.push(count(&table.name, table.table));
             steps.push(Step::Count(table));
         }
     }
@@ -203,6 +206,10 @@ async fn stage_some(
                 Some(Step::Copy(table, copied)) => refusal::explain(warehouse, table.table, copied, failed).await,
                 Some(Step::Create) if failed.message.to_ascii_lowercase().contains("already exists") => {
                     Trouble::Refused(format!("staging {name} is there already: stage under a new name"))
+                }
+                Some(Step::Count(table)) if failed.meaning() == Meaning::Unclear => {
+                    let (of, words) = (told(table.table), failed.message.trim());
+                    Trouble::Data(format!("a json column of {of} holds what cannot be taken apart: {words}"))
                 }
                 _ => Trouble::Failed(failed),
             });
@@ -217,10 +224,19 @@ async fn stage_some(
     Ok(())
 }
 
-fn count(staging: &str) -> String {
+/// Counts what was copied, load by load. Texts that the rows hold taken apart are taken apart once here, where what is no
+/// JSON fails the staging of its file, and not the commit of all.
+fn count(staging: &str, table: &TableShape) -> String {
+    let parsed: Vec<String> = table
+        .columns
+        .iter()
+        .filter(|column| table.layout.parsed_json && column.column_type == ColumnType::Json)
+        .map(|column| format!(", COUNT(JSON_PARSE({}))", sql::quote(&column.name)))
+        .collect();
     format!(
-        "SELECT \"_load_id\", COUNT(*), MIN(\"_object\"), MAX(\"_object\"), MIN(\"_order\"), MAX(\"_order\") \
-         FROM {staging} GROUP BY \"_load_id\""
+        "SELECT \"_load_id\", COUNT(*), MIN(\"_object\"), MAX(\"_object\"), MIN(\"_order\"), MAX(\"_order\"){} \
+         FROM {staging} GROUP BY \"_load_id\"",
+        parsed.concat()
     )
 }
 

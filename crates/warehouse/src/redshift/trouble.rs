@@ -76,6 +76,15 @@ impl Failed {
     pub(crate) fn meaning(&self) -> Meaning {
         Meaning::of(&self.message)
     }
+
+    /// Whether what the script does may have happened. A statement that fails takes those before it back. Where none is
+    /// told to have failed, or the last one, it may have been the commit, of which nobody knows what became when the
+    /// service lost the warehouse meanwhile.
+    pub(crate) fn effect(&self) -> Effect {
+        let is_before_the_end = self.at.is_some_and(|at| at + 1 < self.of);
+        let is_refusal = matches!(self.meaning(), Meaning::Conflict | Meaning::Denied) && self.at.is_some();
+        if is_before_the_end || is_refusal { Effect::NotApplied } else { Effect::Unknown }
+    }
 }
 
 /// What the warehouse's words for a failed statement mean.
@@ -201,10 +210,10 @@ impl Trouble {
                 Kind::Condition | Kind::Throttled | Kind::Unavailable => unavailable(effect, Box::new(self)),
             },
             Self::Failed(failed) => {
-                let effect = if failed.at.is_some() { Effect::NotApplied } else { Effect::Unknown };
+                let effect = failed.effect();
                 match failed.meaning() {
                     Meaning::Conflict => WarehouseError::Conflict { operation, source: Box::new(failed) },
-                    Meaning::Denied if failed.at.is_some() => {
+                    Meaning::Denied if effect == Effect::NotApplied => {
                         WarehouseError::Denied { operation, source: Box::new(failed) }
                     }
                     _ => unavailable(effect, Box::new(failed)),
@@ -259,6 +268,9 @@ mod tests {
         // No statement failed, so that it was the commit.
         assert_eq!(failed(None, "what is this").effect(), Effect::Unknown);
         assert_eq!(failed(None, "permission denied").effect(), Effect::Unknown);
+        // The last one may stand for it.
+        assert_eq!(failed(Some(2), "the connection was lost").effect(), Effect::Unknown);
+        assert_eq!(failed(Some(2), "permission denied").effect(), Effect::NotApplied);
         let call = |kind, effect, text: &str| {
             Trouble::submit("n", Failure { kind, effect, code: None, status: None, cause: text.into() }).of("commit")
         };

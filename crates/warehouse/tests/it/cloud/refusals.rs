@@ -93,3 +93,20 @@ async fn a_copy_that_fails_for_no_fault_of_its_files_blames_none() {
     }
     world.end().await;
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn nothing_is_copied_twice() {
+    let world = World::new().await;
+    let site = site(&world).await;
+    let manifest = site.manifest(&load(1));
+    // A load that is named twice is one load.
+    let twice = [Arc::clone(&manifest), Arc::clone(&manifest)];
+    site.tested.warehouse.stage(&site.shape, &Nonce::new("load"), &twice).await.unwrap();
+    // A part that two loads name would be loaded twice: COPY does as its list says.
+    let mut other = site.manifest(&load(2));
+    Arc::make_mut(&mut other).tables[0].parts.clone_from(&manifest.tables[0].parts);
+    let error = site.tested.warehouse.stage(&site.shape, &Nonce::new("part"), &[manifest, other]).await.unwrap_err();
+    assert!(matches!(error, WarehouseError::Part(PartError::Mismatch { .. })), "{error:?}");
+    assert_eq!(site.tested.warehouse.stagings(&site.shape.family).await.unwrap(), vec![Nonce::new("load")]);
+    world.end().await;
+}

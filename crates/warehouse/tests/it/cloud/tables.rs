@@ -113,9 +113,7 @@ async fn a_text_that_was_made_narrower_is_made_wide_again() {
     let world = World::new().await;
     let site = site(&world, "narrow").await;
     site.put_in_force().await;
-    // As a process leaves it that was frozen in the middle of an older migration, and went on. The stand-in makes no text
-    // narrower, which Redshift does where the rows allow it.
-    world.operate("DROP VIEW narrow.flats").await;
+    // As a process leaves it that was frozen in the middle of an older migration, and went on.
     world.operate("DROP TABLE narrow.flats__rows").await;
     let mut narrow = site.shape.clone();
     narrow.tables[0].columns[2].column_type = ColumnType::parse("varchar(3)").unwrap();
@@ -132,6 +130,33 @@ async fn a_text_that_was_made_narrower_is_made_wide_again() {
     assert!(matches!(error, WarehouseError::Conflict { .. }), "{}", chain(&error));
     let outcome = site.tested.warehouse.commit(&site.shape, &request(site.take().await)).await.unwrap();
     assert_eq!(outcome, CommitOutcome::Committed { batches: 1 });
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_text_that_cannot_grow_in_place_is_copied() {
+    let world = World::new().await;
+    let mut site = site(&world, "fixed").await;
+    site.put_in_force().await;
+    // As Redshift's own choice of encodings, or an operator's, leaves it.
+    world.operate("DROP TABLE fixed.flats__rows").await;
+    let create = site.tested.warehouse.ddl(&site.shape)[1].replace("VARCHAR(20)", "VARCHAR(20) ENCODE TEXT255");
+    world.operate(&create).await;
+    site.deliver(&[load(1)]).await;
+    site.shape.tables[0].columns[2].column_type = ColumnType::parse("varchar(40)").unwrap();
+    site.shape.definitions[0].fingerprint = lakehand_domain::id::Fingerprint::new("second");
+    assert_eq!(migrate(&site).await, MigrateOutcome::InForce);
+    let api = world.api().await;
+    let migrated = api.list_statements().statement_name("lakehand/migrate/fixed/").send().await.unwrap();
+    let mut copied = 0;
+    for statement in migrated.statements() {
+        let told = api.describe_statement().id(statement.id()).send().await.unwrap();
+        let copies = |sql: &str| sql.starts_with("INSERT INTO \"fixed\".\"_rebuilt_flats\"");
+        copied += told.sub_statements().iter().filter(|part| part.query_string().is_some_and(copies)).count();
+    }
+    assert_eq!(copied, 1);
+    site.deliver(&[load(2)]).await;
+    site.assert_is(&expected_rows(&site, &upsert(), &[load(1), load(2)])).await;
     world.end().await;
 }
 

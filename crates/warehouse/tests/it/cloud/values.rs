@@ -180,6 +180,10 @@ async fn json_may_be_taken_apart() {
     let text = found[0][0].as_deref().unwrap().replace(' ', "");
     assert!(text.contains("\"b\":[1,2]") && text.contains(r#""a":"\\'""#), "{text}");
     assert_eq!(found[1][0], None);
+    // What is no JSON is refused while it stands alone, not when the batch is committed.
+    let values = vec![ColumnValues::Text(vec![Some("{ \"b\"".to_owned())])];
+    let error = typed.load("broken", typed.manifest(3, values, None)).await.unwrap_err();
+    assert!(matches!(&error, WarehouseError::Data { message } if message.contains("typed.flats")), "{error:?}");
     // A worker whose definition is not of that mind yet has the same fingerprint, and loads into the same column.
     let mut shape = typed.shape.clone();
     shape.tables[0].layout.parsed_json = false;
