@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use lakehand_domain::clock::Clock;
+use lakehand_domain::fault::Effect;
 use lakehand_domain::id::digest;
 use lakehand_domain::object::{ObjectStat, ObjectUri, ObjectVersion};
 use lakehand_domain::port::object_store::{
@@ -153,7 +154,7 @@ impl ObjectStore for MemoryStore {
 
     async fn begin_upload(&self, uri: &ObjectUri) -> Result<Box<dyn Upload>, StoreError> {
         ours(uri)?;
-        Ok(Box::new(MemoryUpload { store: self.clone(), uri: uri.clone(), bytes: BytesMut::new() }))
+        Ok(Box::new(MemoryUpload { store: self.clone(), uri: uri.clone(), bytes: BytesMut::new(), sealed: false }))
     }
 
     async fn list(&self, prefix: &ObjectUri, after: Option<&str>, limit: usize) -> Result<ListPage, StoreError> {
@@ -183,17 +184,23 @@ struct MemoryUpload {
     store: MemoryStore,
     uri: ObjectUri,
     bytes: BytesMut,
+    sealed: bool,
 }
 
 #[async_trait]
 #[deny(clippy::missing_trait_methods)]
 impl Upload for MemoryUpload {
     async fn write(&mut self, bytes: Bytes) -> Result<(), StoreError> {
+        if self.sealed {
+            let (uri, source) = (self.uri.clone(), "nothing comes after the seal".into());
+            return Err(StoreError::Unavailable { operation: "write", uri, effect: Effect::NotApplied, source });
+        }
         self.bytes.extend_from_slice(&bytes);
         Ok(())
     }
 
     async fn seal(&mut self) -> Result<(), StoreError> {
+        self.sealed = true;
         Ok(())
     }
 
