@@ -105,7 +105,7 @@ impl LoadingTask {
         self.board.family(&self.dataset.id, |family| family.state = FamilyState::Stopped);
     }
 
-    /// One pass under the dataset's lease, which is prolonged while the pass lasts.
+    /// One pass under the lease of the dataset's definition, which is prolonged while the pass lasts.
     async fn pass(&self, started: Timestamp, memory: &mut Memory) -> Pass {
         match why_paused(&self.ports, &self.windows, &self.dataset.id).await {
             Ok(None) => self.board.family(&self.dataset.id, |family| family.paused = None),
@@ -159,8 +159,10 @@ impl LoadingTask {
         });
     }
 
+    /// Of one definition: a replica with a newer one must not wait until those with the older one have ended, or what it
+    /// writes meanwhile would be loaded by nobody. Which of them may load is the fence's to say.
     fn lease_name(&self) -> String {
-        format!("loading/{}", self.dataset.family())
+        format!("loading/{}/{}", self.dataset.family(), self.dataset.fingerprint)
     }
 
     async fn hold(&self) -> bool {

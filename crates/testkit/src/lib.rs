@@ -8,6 +8,7 @@
 pub mod conformance;
 pub mod faulty;
 pub mod manual_clock;
+pub mod meddler;
 pub mod memory;
 pub mod microburst;
 pub mod real_clock;

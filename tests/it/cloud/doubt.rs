@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use lakehand_redshift_standin::{Fault, Rule};
+use lakehand_testkit::meddler::Meddler;
 use lakehand_testkit::microburst::Microburst;
 use serde_json::json;
 
@@ -20,17 +21,16 @@ async fn lost_answers_lose_nothing_and_double_nothing() {
     let rules = json!([
             lost("dynamodb", "PutItem", 0.08),
             lost("dynamodb", "UpdateItem", 0.08),
-            lost("s3", "PutObject", 0.08),
-            lost("s3", "CompleteMultipartUpload", 0.2),
             lost("sqs", "DeleteMessageBatch", 0.1),
             lost("sqs", "SendMessage", 0.1),
             lost("sqs", "ReceiveMessage", 0.05),
             {"service": "dynamodb", "probability": 0.03, "error": {"code": "ProvisionedThroughputExceededException"}},
-            {"service": "s3", "probability": 0.03, "error": {"code": "SlowDown", "status": 503}},
-            {"service": "s3", "operation": "GetObject", "probability": 0.05, "response": {"abort_frac": 0.5}},
             {"service": "sqs", "probability": 0.03, "reset": true}
     ]);
     proxy.rules(&rules.to_string()).await;
+    // microburst drops what HeadObject says of the size, and cannot lose an answer that has no body.
+    let meddler = Meddler::before(&world.endpoints.s3).await;
+    meddler.fail_at_random(7);
     world.standin.faults().set(vec![
         Rule::new(Fault::Throttle).share(0.05),
         Rule::new(Fault::LoseAnswer).share(0.1),
@@ -39,7 +39,7 @@ async fn lost_answers_lose_nothing_and_double_nothing() {
         Rule::new(Fault::Expire).share(0.02),
     ]);
     let endpoints = Endpoints {
-        s3: proxy.url(),
+        s3: meddler.url.clone(),
         sqs: proxy.url(),
         dynamodb: proxy.url(),
         redshift: world.endpoints.redshift.clone(),
@@ -48,11 +48,14 @@ async fn lost_answers_lose_nothing_and_double_nothing() {
     land(&world, 0..FILES, "doubt").await;
     world.until_settled(FILES, Duration::from_secs(300)).await;
     let fired = serde_json::from_str::<serde_json::Value>(&proxy.fired().await).expect("a list");
-    let fired = (fired.as_array().map_or(0, Vec::len), world.standin.faults().total());
+    let fired = (fired.as_array().map_or(0, Vec::len), meddler.chanced(), world.standin.faults().total());
     world.standin.faults().clear();
-    assert_all_is_in(&world, FILES).await;
+    assert_all_is_in(&world, FILES, 0).await;
     assert_letters(&world, FILES).await;
-    assert!(fired.0 > 20 && fired.1 > 3, "too few faults fired to say anything: {fired:?}");
-    println!("{FILES} files, faults fired: {} at AWS, {} at the warehouse", fired.0, fired.1);
+    assert!(fired.0 > 20 && fired.1 > 20 && fired.2 > 3, "too few faults fired to say anything: {fired:?}");
+    println!(
+        "{FILES} files, faults fired: {} at queue and ledger, {} at S3, {} at the warehouse",
+        fired.0, fired.1, fired.2
+    );
     drop(workers);
 }

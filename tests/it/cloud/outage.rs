@@ -25,7 +25,7 @@ async fn while_the_warehouse_is_away_the_queue_empties_into_the_lake() {
     assert_eq!(world.states().get("loaded"), None, "nothing is loaded");
     world.resume_warehouse();
     world.until_settled(FILES, Duration::from_secs(180)).await;
-    assert_all_is_in(&world, FILES).await;
+    assert_all_is_in(&world, FILES, 0).await;
     let batches = world.number("SELECT count(DISTINCT batch) FROM lakehand.markers").await;
     assert!(batches <= 6, "{good} files in few large batches, not in {batches}");
     worker.stop();
@@ -59,7 +59,7 @@ async fn what_a_restored_warehouse_lacks_is_loaded_again_once() {
         pause(Duration::from_millis(500)).await;
     }
     world.until_settled(FILES, Duration::from_secs(60)).await;
-    assert_all_is_in(&world, FILES).await;
+    assert_all_is_in(&world, FILES, 0).await;
     worker.stop();
 }
 
