@@ -1,6 +1,7 @@
 //! The ledger behind a wire.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lakehand_domain::entry::Entry;
@@ -97,5 +98,9 @@ impl Ledger for WiredLedger {
     async fn reset(&self, name: &str, value: i64) -> Result<(), LedgerError> {
         let number = name.to_owned();
         self.ask("ledger.reset", || format!("{name} {value}"), move |ledger| ledger.reset_now(&number, value)).await
+    }
+
+    fn lag(&self) -> Duration {
+        self.ledger.lag()
     }
 }

@@ -31,7 +31,7 @@ pub async fn provision_bucket(config: &SdkConfig, bucket: &str, mode: Mode) -> R
     if mode == Mode::DryRun {
         return Ok(Finding::new(named, State::Missing));
     }
-    let region = config.region().map(AsRef::as_ref).unwrap_or(UNNAMED_REGION);
+    let region = config.region().map_or(UNNAMED_REGION, AsRef::as_ref);
     let place = (region != UNNAMED_REGION).then(|| {
         CreateBucketConfiguration::builder().location_constraint(BucketLocationConstraint::from(region)).build()
     });

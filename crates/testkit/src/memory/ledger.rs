@@ -248,6 +248,11 @@ impl Ledger for MemoryLedger {
         self.reset_now(name, value);
         Ok(())
     }
+
+    /// How long the index lags is drawn anew for each change; who drains by it asks [`Ledger::get`].
+    fn lag(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 #[cfg(test)]
