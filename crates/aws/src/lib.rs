@@ -7,6 +7,7 @@
 //!   itself, only a refusal is sure not to have happened.
 
 pub mod failure;
+pub mod provision;
 pub mod sdk_config;
 
 pub use aws_config::SdkConfig;

@@ -53,6 +53,8 @@ impl Basis<'_> {
             max_line_bytes,
             max_expanded_bytes,
             max_expansion,
+            charset,
+            max_block_bytes,
         } = self.source;
         // How a warehouse lays a table out decides neither bytes nor standing.
         let tables: Vec<Table> =
@@ -68,6 +70,8 @@ impl Basis<'_> {
                 "max_line_bytes": max_line_bytes,
                 "max_expanded_bytes": max_expanded_bytes,
                 "max_expansion": max_expansion,
+                "charset": charset,
+                "max_block_bytes": max_block_bytes,
             },
             "quality": self.quality,
             "encoding": self.encoding,

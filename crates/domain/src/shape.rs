@@ -247,6 +247,9 @@ pub struct TableShape {
     /// How a warehouse lays it out, where it has a say.
     #[serde(default, skip_serializing_if = "is_usual")]
     pub layout: TableLayout,
+    /// The columns whose values say whose data a row is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<String>,
 }
 
 fn is_usual(layout: &TableLayout) -> bool {

@@ -60,12 +60,13 @@ pub async fn transform<'a>(intake: &Intake<'_>, fetched: Fetched<'a>) -> Result<
     let transformer = Arc::clone(&intake.ports.transformer);
     let room = claimed.room();
     let into = sink.clone();
+    let is_instant = transformer.is_instant();
     let run = move || {
         // Room and turn are given back when the bytes are really let go, not when somebody stops waiting for them.
         let _lent = (room, turn);
         transformer.transform(&input, &into, &|| stop.is_cancelled())
     };
-    let outcome = tokio::task::spawn_blocking(run).await;
+    let outcome = if is_instant { Ok(run()) } else { tokio::task::spawn_blocking(run).await };
     drop(stopper.disarm());
     let outcome = match outcome {
         Ok(Ok(report)) => Ok(Made::Report(Box::new(report))),

@@ -13,6 +13,9 @@ use crate::nearest::nearest;
 use crate::path::FieldPath;
 use crate::problem::Report;
 
+/// A ledger entry counts rows by table, and must stay small.
+const MOST_TABLES: usize = 100;
+
 /// What the check of one column must know of all others.
 #[derive(Debug)]
 pub(super) struct TableOutline<'d> {
@@ -90,6 +93,10 @@ pub(super) fn check_all(
     if entries.is_empty() {
         report.add(given.at, "tables", "there are no tables");
     }
+    if entries.len() > MOST_TABLES {
+        let told = format!("there are {} tables; at most {MOST_TABLES} are allowed", entries.len());
+        report.add(given.at, "tables", told);
+    }
     let outlines: Vec<_> = entries.iter().map(|(name, table)| TableOutline::of(name, &table.value)).collect();
     let mut tables = Some(Vec::with_capacity(entries.len()));
     for (at, (table_name, table)) in entries.iter().enumerate() {
@@ -153,6 +160,8 @@ impl TableCheck<'_> {
         }
         let rows = rows?;
         let filter = filter?;
+        let named = shapes.iter().zip(&columns).filter(|(_, column)| column.rules.subject);
+        let subjects = named.map(|(shape, _)| shape.name.clone()).collect();
         Some(Table {
             shape: TableShape {
                 dataset: DatasetId::new(dataset?.value.as_str()),
@@ -162,6 +171,7 @@ impl TableCheck<'_> {
                 has_where: filter.is_some(),
                 exploded: rows.is_some(),
                 layout: layout?,
+                subjects,
             },
             rows,
             columns,
@@ -172,8 +182,8 @@ impl TableCheck<'_> {
     }
 
     fn check_rows(&self, rows: &At<String>, report: &mut Report<'_>) -> Option<FieldPath> {
-        if self.source.format == Some(FormatName::Csv) {
-            report.add(rows.at, self.path("rows"), "is only for jsonl: a csv line has no lists");
+        if matches!(self.source.format, Some(FormatName::Csv | FormatName::Tsv)) {
+            report.add(rows.at, self.path("rows"), "is not for csv: its lines have no lists");
             return None;
         }
         let Some(list) = rows.value.strip_suffix("[]") else {

@@ -211,6 +211,7 @@ mod tests {
             contest: Contest::Append { on_rewrite: lakehand_domain::shape::OnRewrite::Replace },
             has_where: false,
             exploded: false,
+            subjects: Vec::new(),
             layout: TableLayout::default(),
         }
     }

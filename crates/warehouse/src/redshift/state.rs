@@ -173,6 +173,7 @@ mod tests {
             contest: Contest::Append { on_rewrite: OnRewrite::Replace },
             has_where: false,
             exploded: false,
+            subjects: Vec::new(),
             layout: TableLayout::default(),
         };
         let columns = super::super::ddl::rows_columns(&shape);

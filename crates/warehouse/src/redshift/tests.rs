@@ -38,6 +38,7 @@ fn flats() -> TableShape {
         contest: Contest::Upsert { key: vec!["listing_id".to_owned()], version: Some("seen".to_owned()) },
         has_where: true,
         exploded: false,
+        subjects: Vec::new(),
         layout: TableLayout {
             distribution: Distribution::Key("listing_id".to_owned()),
             sort_key: vec!["seen".to_owned()],
@@ -53,6 +54,7 @@ fn cores() -> TableShape {
         contest: Contest::Append { on_rewrite: OnRewrite::Replace },
         has_where: false,
         exploded: true,
+        subjects: Vec::new(),
         layout: TableLayout::default(),
         ..flats()
     }

@@ -51,6 +51,7 @@ fn table(dataset: &str, name: &str, columns: Vec<ColumnShape>) -> TableShape {
         has_where: false,
         exploded: false,
         layout: TableLayout::default(),
+        subjects: Vec::new(),
     }
 }
 

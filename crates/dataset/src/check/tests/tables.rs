@@ -1,6 +1,16 @@
 //! Names, keys, versions and partitions of tables.
 
-use super::assert_changes;
+use super::{GOOD, assert_changes, problems_of};
+
+#[test]
+fn a_hundred_tables_are_enough() {
+    let more = |tables: usize| {
+        let table = |n: usize| format!("[tables.more_{n}]\nmode = \"append\"\ncolumns.id = {{ type = \"bigint\" }}\n");
+        problems_of(&format!("{GOOD}{}", (0..tables).map(table).collect::<String>()))
+    };
+    assert_eq!(more(98), "");
+    assert_eq!(more(99), "5: tables: there are 101 tables; at most 100 are allowed");
+}
 
 #[test]
 fn names_are_small_and_free() {
@@ -161,11 +171,7 @@ fn rows_are_one_list_of_the_record() {
             r#""$.a[]""#,
             "21: tables.cores.rows: must be the path of one list in the record, such as cores[] or a.b[]",
         ),
-        (
-            r#"format = "jsonl""#,
-            r#"format = "csv""#,
-            "21: tables.cores.rows: is only for jsonl: a csv line has no lists",
-        ),
+        (r#"format = "jsonl""#, r#"format = "csv""#, "21: tables.cores.rows: is not for csv: its lines have no lists"),
     ]);
 }
 

@@ -42,6 +42,11 @@ impl MemoryParts {
         let held = Held { columns: columns.to_vec(), batches };
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).insert(uri.clone(), held);
     }
+
+    /// Forgets a part.
+    pub fn remove(&self, uri: &ObjectUri) {
+        self.parts.lock().unwrap_or_else(PoisonError::into_inner).remove(uri);
+    }
 }
 
 impl SampleParts for MemoryParts {
@@ -55,7 +60,7 @@ impl SampleParts for MemoryParts {
     }
 
     fn lose(&self, uri: &ObjectUri) {
-        self.parts.lock().unwrap_or_else(PoisonError::into_inner).remove(uri);
+        self.remove(uri);
     }
 }
 

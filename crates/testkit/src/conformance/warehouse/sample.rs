@@ -112,6 +112,7 @@ impl Site {
             has_where: true,
             exploded: false,
             layout: TableLayout::default(),
+            subjects: Vec::new(),
         };
         let shape = FamilyShape {
             family: FamilyId::new(dataset.as_str()),
