@@ -56,7 +56,7 @@ fn a_wrong_command_line_is_told_apart_from_wrong_settings() {
         (&["loads", "--since", "soon"], 2),
         (&["check", "--set", "intake.concurrency=none"], 64),
         (&["run", "--config", "nowhere.toml"], 64),
-        (&["loads", "--set", "lake.url=s3://bucket/lake"], 64),
+        (&["loads", "--set", "lake.url=gs://bucket/lake"], 64),
         (&["--help"], 0),
         (&["check"], 0),
     ] {
