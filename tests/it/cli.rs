@@ -338,3 +338,23 @@ fn the_demo_runs_where_it_is_called_and_tells_what_it_did() {
     }
     assert_eq!(site.run(&["demo", "--folder", "datasets"]).status.code(), Some(70), "a folder of others is left alone");
 }
+
+#[test]
+fn check_refuses_what_redshift_would_not_take_in_one_transaction() {
+    let tables: String = (0..30)
+        .map(|at| {
+            format!(
+                "[tables.t{at}]\nmode = \"upsert\"\nkey = [\"id\"]\n[tables.t{at}.columns]\nid = {{ type = \"bigint\", required = true }}\n"
+            )
+        })
+        .collect();
+    let site =
+        Site::new(&[&format!("name = \"wide\"\n[source]\nobjects = [\"*.jsonl\"]\nformat = \"jsonl\"\n{tables}")]);
+    let mut command = site.command(&["check", "--set", "lake.url=s3://lake", "--set", "aws.region=eu-central-1"]);
+    // Nobody listens there: what the definitions are is told all the same.
+    command.args(["--set", "warehouse.url=redshift://group/dev", "--set", "aws.endpoint_url=http://127.0.0.1:1"]);
+    command.env("AWS_ACCESS_KEY_ID", "none").env("AWS_SECRET_ACCESS_KEY", "none");
+    let output = command.output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(64), "{}", text(&output));
+    assert!(text(&output).contains("a batch of dataset wide would be"), "{}", text(&output));
+}

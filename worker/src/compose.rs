@@ -205,6 +205,11 @@ async fn existing(settings: &Settings) -> anyhow::Result<Option<warehouse::Opene
     warehouse::open(settings, lake, &worker).await.map(Some)
 }
 
+/// What the worst batch of each dataset would cost beyond what the warehouse takes in one transaction, with what to do.
+pub(crate) fn beyond_limits(settings: &Settings, catalog: &Catalog) -> Vec<String> {
+    warehouse::beyond_limits(settings, catalog)
+}
+
 /// A worker's name that no other process has, before or after.
 fn worker_id() -> WorkerId {
     let host = std::fs::read_to_string("/proc/sys/kernel/hostname").unwrap_or_default();
