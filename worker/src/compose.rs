@@ -108,6 +108,9 @@ pub(crate) async fn ports(settings: &Settings, catalog: Catalog) -> anyhow::Resu
         make_folder(lake).context("lake.url")?;
     }
     make_folder(&settings.daemon.intake.spool).context("spool.folder")?;
+    for concern in queue::concerns(settings).await? {
+        tracing::warn!("{concern}");
+    }
     let worker = worker_id();
     let lake = store::lake(settings, &worker).await?;
     Ok(Ports {
