@@ -341,13 +341,13 @@ fn the_demo_runs_where_it_is_called_and_tells_what_it_did() {
 
 #[test]
 fn check_refuses_what_redshift_would_not_take_in_one_transaction() {
-    let tables: String = (0..30)
-        .map(|at| {
-            format!(
-                "[tables.t{at}]\nmode = \"upsert\"\nkey = [\"id\"]\n[tables.t{at}.columns]\nid = {{ type = \"bigint\", required = true }}\n"
-            )
-        })
-        .collect();
+    let table = |at: u32| {
+        format!(
+            "[tables.t{at}]\nmode = \"upsert\"\nkey = [\"id\"]\n[tables.t{at}.columns]\n\
+             id = {{ type = \"bigint\", required = true }}\n"
+        )
+    };
+    let tables = (0..30).map(table).collect::<Vec<_>>().join("");
     let site =
         Site::new(&[&format!("name = \"wide\"\n[source]\nobjects = [\"*.jsonl\"]\nformat = \"jsonl\"\n{tables}")]);
     let mut command = site.command(&["check", "--set", "lake.url=s3://lake", "--set", "aws.region=eu-central-1"]);
