@@ -347,7 +347,7 @@ fn check_refuses_what_redshift_would_not_take_in_one_transaction() {
              id = {{ type = \"bigint\", required = true }}\n"
         )
     };
-    let tables = (0..30).map(table).collect::<Vec<_>>().join("");
+    let tables = (0..30).map(table).collect::<String>();
     let site =
         Site::new(&[&format!("name = \"wide\"\n[source]\nobjects = [\"*.jsonl\"]\nformat = \"jsonl\"\n{tables}")]);
     let mut command = site.command(&["check", "--set", "lake.url=s3://lake", "--set", "aws.region=eu-central-1"]);
