@@ -1,7 +1,7 @@
 //! What is held is kept as long as work goes on, and work goes on only as long as it is kept.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -155,6 +155,8 @@ async fn a_prolongation_that_fails_is_tried_again() {
 struct Forgetful {
     inner: Arc<dyn Queue>,
     forgets: Arc<AtomicBool>,
+    /// Prolongations that were answered, and not only asked for.
+    answered: Arc<AtomicUsize>,
 }
 
 #[async_trait]
@@ -171,7 +173,9 @@ impl Queue for Forgetful {
         if self.forgets.swap(false, Ordering::SeqCst) {
             return Ok(receipts.iter().map(|_| ReceiptOutcome::Failed).collect());
         }
-        self.inner.extend(receipts, visibility).await
+        let outcomes = self.inner.extend(receipts, visibility).await;
+        self.answered.fetch_add(1, Ordering::SeqCst);
+        outcomes
     }
 
     async fn delete(&self, receipts: &[ReceiptHandle]) -> Result<Vec<ReceiptOutcome>, QueueError> {
@@ -190,19 +194,36 @@ impl Queue for Forgetful {
 #[tokio::test]
 async fn a_receipt_that_failed_for_itself_is_tried_again() {
     let forgets = Arc::new(AtomicBool::new(true));
-    let held = held(World::new(), |world| {
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut held = held(World::new(), |world| {
         let inner = Arc::clone(&world.ports.queue);
-        world.ports.queue = Arc::new(Forgetful { inner, forgets: Arc::clone(&forgets) });
+        world.ports.queue =
+            Arc::new(Forgetful { inner, forgets: Arc::clone(&forgets), answered: Arc::clone(&answered) });
     })
     .await;
     held.world.clock.advance(STEP);
     eventually("it is asked for", async || !forgets.load(Ordering::SeqCst)).await;
-    let is_prolonged = || held.world.plan.names().contains(&"queue.extend");
+    let is_asked_for = || held.world.plan.names().contains(&"queue.extend");
     for _ in 0..5 {
         held.world.clock.advance(Duration::from_secs(1));
-        reaction(is_prolonged).await;
+        reaction(is_asked_for).await;
     }
-    assert!(is_prolonged(), "it is asked for again, soon");
+    assert!(is_asked_for(), "it is asked for again, soon");
+    // A call that is under way while the clock goes on runs out of time, rightly: each is waited for.
+    eventually("the visibility is prolonged", async || answered.load(Ordering::SeqCst) > 0).await;
+    let before = answered.load(Ordering::SeqCst);
+    held.world.clock.advance(STEP);
+    eventually("the visibility is prolonged once more", async || answered.load(Ordering::SeqCst) > before).await;
+    eventually("the lease is prolonged", async || {
+        let at_least = held.world.clock.now().plus(Duration::from_secs(59));
+        held.entry().await.lease().is_some_and(|lease| lease.expires_at >= at_least)
+    })
+    .await;
+    held.world.clock.advance(Duration::from_secs(16));
+    assert!(!held.cancel.is_cancelled());
+    assert!(held.world.receive().await.is_none(), "nobody else sees the message");
+    held.gate.open();
+    assert!(matches!(held.settled().await.records[0].fate, Fate::Written { .. }));
 }
 
 #[tokio::test]
