@@ -101,6 +101,7 @@ impl Site {
     pub(crate) fn drain(&self) -> i32 {
         let output = self.run(&["run", "--drain"]);
         let code = output.status.code().unwrap_or(-1);
+        println!("{}", text(&output));
         assert!(code == 0 || code == 1, "drain exited with {code}: {}", text(&output));
         code
     }

@@ -4,6 +4,8 @@
 mod ledger;
 mod queue;
 mod store;
+#[cfg(test)]
+mod tests;
 mod warehouse;
 
 use std::future::Future;

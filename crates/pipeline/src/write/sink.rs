@@ -116,7 +116,9 @@ impl Inner {
                 answer = work => Some(answer),
             }
         });
-        // What is ready at once, as most writes to a buffer are, needs no runtime.
+        // What is ready at once, as most writes to a buffer are, is not parked for; but it may begin a timer, and the
+        // transform's own threads are not the runtime's.
+        let _entered = self.runtime.enter();
         let answer = match answer.as_mut().now_or_never() {
             Some(answer) => answer,
             None => self.runtime.block_on(answer),
