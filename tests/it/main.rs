@@ -6,6 +6,7 @@ mod cloud;
 mod errors;
 mod harness;
 mod letters;
+mod masks;
 mod pause;
 mod rejects;
 mod torture;
