@@ -2,8 +2,14 @@
 SHELL := /bin/bash
 CARGO ?= cargo
 ROUNDS ?= 50
+SEEDS ?= 100000
+FROM ?= 0
+SEED ?=
 
-.PHONY: help demo test test-offline check fmt lint bench torture-local release clean-demo
+COMPOSE ?= docker-compose
+COMPOSE_FILES ?= -f localstack/docker-compose.yaml
+
+.PHONY: help demo test test-offline check fmt lint bench bench-aws torture-local simulate mutants release clean-demo up up-nodocker down image
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -31,11 +37,34 @@ check: lint test ## all that CI runs
 release: ## the optimised binary
 	$(CARGO) build --release --package lakehand
 
-bench: ## MB/s, CPU seconds and memory beside DuckDB, polars and pandas, in one run (BENCH_MB=1000)
+bench: ## MB/s, CPU seconds and memory beside DuckDB, polars, pandas and dlt, in one run (BENCH_MB=1000)
 	tests/bench/run.sh
+
+bench-aws: ## files a second and CPU a file on the local cloud, beside a loop of boto3 and pandas (BENCH_FILES=2000)
+	tests/bench/aws.sh
 
 torture-local: ## two daemons, doubled messages, kill -9 at random moments, ROUNDS times; then compare with a calm run
 	LAKEHAND_TORTURE_ROUNDS=$(ROUNDS) $(CARGO) test --package lakehand --test it torture -- --nocapture
+
+up: ## the local cloud in Docker: LocalStack, PostgreSQL, the Redshift stand-in, two workers, Prometheus
+	$(COMPOSE) $(COMPOSE_FILES) up --build --detach
+
+up-nodocker: ## the same without Docker: emulators in a venv, PostgreSQL from Debian, everything on loopback
+	localstack/cloud.sh up
+
+down: ## stop the local cloud and remove its data
+	localstack/cloud.sh down
+	if command -v $(COMPOSE) >/dev/null; then $(COMPOSE) $(COMPOSE_FILES) down --volumes; fi
+
+image: ## the worker's container image
+	DOCKER_BUILDKIT=1 docker build --file deploy/Dockerfile --target worker --tag lakehand .
+
+simulate: ## so many simulated worlds (SEEDS=100000 FROM=0), or one of them again with what is left of it (SEED=7)
+	$(CARGO) test --package lakehand-simulation --profile simulation -- $(if $(SEED),--seed $(SEED),--seeds $(SEEDS) --from $(FROM))
+	$(if $(SEED),,$(CARGO) test --package lakehand-simulation --profile simulation -- --sweep)
+
+mutants: ## deliberate bugs, one by one, each of which the simulation has to catch within 10,000 worlds
+	SEEDS=10000 tests/simulation/mutants/run.sh
 
 clean-demo: ## remove what the demo left
 	rm -rf lakehand-demo

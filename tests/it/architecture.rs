@@ -64,6 +64,7 @@ fn arrows_point_inward() {
         ("lakehand-warehouse", &["domain", "sqlite", "aws"]),
         ("lakehand-redshift-standin", &[]),
         ("lakehand-testkit", &["domain"]),
+        ("lakehand-simulation", &[]),
     ]);
     let crates = dependencies();
     for (name, uses) in &crates {

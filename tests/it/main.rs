@@ -2,6 +2,10 @@
 
 mod architecture;
 mod cli;
+mod cloud;
 mod errors;
 mod harness;
+mod letters;
+mod pause;
+mod rejects;
 mod torture;

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 const EXIT_CODES: &str = "\
 Exit codes:
   0   all is well
-  1   some files failed (run --drain, preview, infer), or nothing is known (explain)
+  1   some files failed (run --drain, run --replay-dead-letters, preview, infer), or nothing is known (explain)
   2   the command line is wrong
   64  settings or definitions are wrong
   70  something outside failed (a folder, a database, the disk), or it was stopped at once by a second signal";
@@ -81,8 +81,18 @@ pub(crate) enum Command {
     Loads(LoadsArgs),
     /// Say why a file was loaded, or why not, and account for each of its records.
     Explain(ExplainArgs),
+    /// Show which records were rejected, by which rule, where, and what they held.
+    Rejects(RejectsArgs),
     /// Process files again: after a fix, or under a new definition. What is loaded of them is replaced.
     Replay(ReplayArgs),
+    /// Pause loading, on all replicas: files go on becoming Parquet in the lake, and wait there.
+    Pause(PauseArgs),
+    /// Resume loading.
+    Resume(ResumeArgs),
+    /// Make what the settings name in AWS: queues, notifications, the ledger's table. What is there stays as it is.
+    Provision(ProvisionArgs),
+    /// Ask the worker of this machine whether it is well, for health checks: 0 it is, 1 it says what is wrong.
+    Ready,
     /// Print the JSON Schema of dataset definitions, for editors.
     Schema,
     /// Write sample files of the demo's kind, for trying and measuring.
@@ -110,6 +120,47 @@ pub(crate) struct RunArgs {
     /// Work until the queue is empty and everything written is loaded, then stop.
     #[arg(long)]
     pub(crate) drain: bool,
+    /// Replay dead letters instead: each file that was set aside is begun again, then stop. What has gone on since stays
+    /// as it is.
+    #[arg(long, conflicts_with = "drain")]
+    pub(crate) replay_dead_letters: bool,
+    /// Which of them.
+    #[command(flatten)]
+    pub(crate) letters: LetterArgs,
+    /// Have the queue's service move all dead letters back to the queue, where it can, and wait until it has.
+    #[arg(long, conflicts_with_all = ["drain", "replay_dead_letters"])]
+    pub(crate) redrive_all: bool,
+}
+
+impl RunArgs {
+    /// Whether it goes on until it is stopped.
+    pub(crate) fn is_endless(&self) -> bool {
+        !(self.drain || self.replay_dead_letters || self.redrive_all)
+    }
+}
+
+/// Which dead letters `run --replay-dead-letters` replays.
+#[derive(Debug, Args)]
+#[command(next_help_heading = "With --replay-dead-letters")]
+pub(crate) struct LetterArgs {
+    /// Only files of this dataset.
+    #[arg(long, short, value_name = "NAME", requires = "replay_dead_letters")]
+    pub(crate) dataset: Option<String>,
+    /// Only what was set aside since: a duration such as 24h, or an instant such as 2026-11-21T08:00:00Z.
+    #[arg(long, value_name = "WHEN", requires = "replay_dead_letters")]
+    pub(crate) since: Option<String>,
+    /// Only what was set aside before.
+    #[arg(long, value_name = "WHEN", requires = "replay_dead_letters")]
+    pub(crate) until: Option<String>,
+    /// Only what was set aside for this reason, such as too_many_rejects; raw: what the queue itself gave up.
+    #[arg(long, value_name = "KIND", requires = "replay_dead_letters")]
+    pub(crate) reason: Option<String>,
+    /// At most this many letters.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 10_000, requires = "replay_dead_letters", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    /// Show what would be replayed and change nothing.
+    #[arg(long, requires = "replay_dead_letters")]
+    pub(crate) dry_run: bool,
 }
 
 /// Arguments of `preview`.
@@ -166,12 +217,80 @@ pub(crate) enum State {
     SetAside,
 }
 
+/// Arguments of `rejects`.
+#[derive(Debug, Args)]
+pub(crate) struct RejectsArgs {
+    /// Only of this object: a URI, a local path, or a path below the landing.
+    pub(crate) object: Option<String>,
+    /// Only of this dataset.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
+    /// Only of files that changed since: a duration such as 24h, or an instant such as 2026-11-21T08:00:00Z.
+    #[arg(long, value_name = "WHEN")]
+    pub(crate) since: Option<String>,
+    /// Only what broke this rule: type, required, syntax, …
+    #[arg(long, value_name = "RULE")]
+    pub(crate) rule: Option<String>,
+    /// Only what is wrong in this column, as `column` or `table.column`.
+    #[arg(long, value_name = "COLUMN")]
+    pub(crate) column: Option<String>,
+    /// One by one, with the raw records, instead of counts.
+    #[arg(long)]
+    pub(crate) list: bool,
+    /// At most this many of them.
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    pub(crate) limit: u32,
+    /// All of them into this file, a JSON document a line.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) export: Option<PathBuf>,
+}
+
 /// Arguments of `replay`.
 #[derive(Debug, Args)]
 pub(crate) struct ReplayArgs {
     /// The objects: URIs, local paths, or paths below the landing.
-    #[arg(required = true)]
+    #[arg(required_unless_present_any = ["dataset", "with_rejects", "set_aside", "older_definition"])]
     pub(crate) objects: Vec<String>,
+    /// Files of this dataset.
+    #[arg(long, short, value_name = "NAME", conflicts_with = "objects")]
+    pub(crate) dataset: Option<String>,
+    /// Only files with rejected records.
+    #[arg(long, conflicts_with = "objects")]
+    pub(crate) with_rejects: bool,
+    /// Only files that are set aside.
+    #[arg(long, conflicts_with = "objects")]
+    pub(crate) set_aside: bool,
+    /// Only files of another definition than the one in the datasets folder.
+    #[arg(long, conflicts_with = "objects")]
+    pub(crate) older_definition: bool,
+    /// Only files that changed since: a duration such as 24h, or an instant such as 2026-11-21T08:00:00Z.
+    #[arg(long, value_name = "WHEN", conflicts_with = "objects")]
+    pub(crate) since: Option<String>,
+    /// Only files that changed before.
+    #[arg(long, value_name = "WHEN", conflicts_with = "objects")]
+    pub(crate) until: Option<String>,
+    /// Only say which.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
+/// Arguments of `pause`.
+#[derive(Debug, Args)]
+pub(crate) struct PauseArgs {
+    /// Only of this dataset. Default: of all.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
+    /// For how long, such as 2h. Default: until it is resumed.
+    #[arg(long = "for", value_name = "DURATION")]
+    pub(crate) length: Option<String>,
+}
+
+/// Arguments of `resume`.
+#[derive(Debug, Args)]
+pub(crate) struct ResumeArgs {
+    /// Only of this dataset. Default: the pause of all.
+    #[arg(long, short, value_name = "NAME")]
+    pub(crate) dataset: Option<String>,
 }
 
 /// Arguments of `explain`.
@@ -181,12 +300,26 @@ pub(crate) struct ExplainArgs {
     pub(crate) object: String,
 }
 
+/// Arguments of `provision`.
+#[derive(Debug, Args)]
+pub(crate) struct ProvisionArgs {
+    /// Make the buckets too, where they are missing.
+    #[arg(long)]
+    pub(crate) create_buckets: bool,
+    /// Only say what is missing or different.
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+}
+
 /// Arguments of `sample`.
 #[derive(Debug, Args)]
 pub(crate) struct SampleArgs {
     /// Where hourly zips are written.
     #[arg(long, value_name = "FOLDER", default_value = ".")]
     pub(crate) folder: PathBuf,
+    /// Into the landing of the settings instead of a folder.
+    #[arg(long, conflicts_with_all = ["folder", "jsonl"])]
+    pub(crate) land: bool,
     /// How many hourly zips.
     #[arg(long, value_name = "N", default_value_t = 1)]
     pub(crate) files: u32,

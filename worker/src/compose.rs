@@ -1,6 +1,7 @@
 //! From settings to ports: the only place that names backends, one file a port.
 
 mod ledger;
+mod provision;
 mod queue;
 mod reach;
 mod store;
@@ -24,13 +25,15 @@ use lakehand_domain::port::landing_watch::LandingWatch;
 use lakehand_domain::port::ledger::Ledger;
 use lakehand_domain::port::object_store::{ObjectBody, ObjectStore};
 use lakehand_domain::port::queue::Queue;
+use lakehand_domain::port::redrive::RedriveAll;
 use lakehand_domain::port::warehouse::{QueryWarehouse, Warehouse};
 use lakehand_pipeline::ports::{Identity, LakeRoot, Ports};
 use lakehand_store::file::{Durability, FileStore};
 use lakehand_store::watch::FolderWatch;
-use lakehand_transform::{Engine, Preview};
+use lakehand_transform::{Engine, MaskKeys, Preview};
 use lakehand_warehouse::sqlite::ddl::sqlite_ddl;
 
+pub(crate) use self::provision::provision;
 pub(crate) use self::reach::{Reached, reach};
 use crate::settings::Settings;
 use crate::settings::location::Location;
@@ -65,7 +68,8 @@ pub(crate) async fn local_object(path: &Path) -> anyhow::Result<(ObjectStat, Con
 
 /// What one object would become. Blocks while it works.
 pub(crate) fn preview(input: &TransformInput, rows: usize) -> Result<Preview, TransformError> {
-    lakehand_transform::preview(&Engine::new(), input, rows)
+    // Masks are shown for what they are; the secrets behind them are no matter of a preview.
+    lakehand_transform::preview(&Engine::new().with_mask_keys(MaskKeys::made_up()), input, rows)
 }
 
 /// A first definition from a sample. Blocks while it works.
@@ -80,7 +84,7 @@ pub(crate) fn ddl(dataset: &Dataset) -> Vec<String> {
 
 /// The engine for commands that need no settings.
 pub(crate) fn plain_transformer() -> Arc<dyn Transformer> {
-    Arc::new(Engine::new())
+    Arc::new(Engine::new().with_mask_keys(MaskKeys::made_up()))
 }
 
 /// Where files land, as a prefix.
@@ -104,20 +108,20 @@ pub(crate) async fn ports(settings: &Settings, catalog: Catalog) -> anyhow::Resu
         make_folder(lake).context("lake.url")?;
     }
     make_folder(&settings.daemon.intake.spool).context("spool.folder")?;
-    let clock = clock();
-    let lake = store::open(settings, &settings.lake).await;
+    let worker = worker_id();
+    let lake = store::lake(settings, &worker).await?;
     Ok(Ports {
         queue: queue::open(settings).await?,
         dead_letters: queue::open_dead_letters(settings).await?,
-        ledger: ledger::open(settings).await?,
-        landing: store::open(settings, &settings.landing).await,
+        ledger: ledger::open(settings, &worker).await?,
+        landing: store::landing(settings, &worker).await?,
         transformer: transformer(settings),
-        warehouse: warehouse::open(settings, Arc::clone(&lake)).await?.warehouse,
+        warehouse: warehouse::open(settings, Arc::clone(&lake), &worker).await?.warehouse,
         lake,
         catalog: Arc::new(catalog),
         lake_root: LakeRoot(lake_uri(settings)?),
-        identity: Arc::new(Identity::new(worker_id())),
-        clock,
+        identity: Arc::new(Identity::new(worker)),
+        clock: clock(),
     })
 }
 
@@ -158,8 +162,13 @@ pub(crate) async fn watch(settings: &Settings, catalog: &Catalog) -> anyhow::Res
 }
 
 /// The store of files that land.
-pub(crate) async fn landing(settings: &Settings) -> Arc<dyn ObjectStore> {
-    store::open(settings, &settings.landing).await
+pub(crate) async fn landing(settings: &Settings) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    store::landing(settings, &worker_id()).await
+}
+
+/// The store of the lake.
+pub(crate) async fn lake(settings: &Settings) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    store::lake(settings, &worker_id()).await
 }
 
 /// The queue that messages come from; an embedded one is made where it is missing.
@@ -169,7 +178,7 @@ pub(crate) async fn queue(settings: &Settings) -> anyhow::Result<Arc<dyn Queue>>
 
 /// The ledger, where there is one already: looking makes nothing.
 pub(crate) async fn existing_ledger(settings: &Settings) -> anyhow::Result<Option<Arc<dyn Ledger>>> {
-    if is_there(&settings.ledger)? { Ok(Some(ledger::open(settings).await?)) } else { Ok(None) }
+    if is_there(&settings.ledger)? { Ok(Some(ledger::open(settings, &worker_id()).await?)) } else { Ok(None) }
 }
 
 /// The warehouse, where there is one already: looking makes nothing.
@@ -182,12 +191,18 @@ pub(crate) async fn existing_query(settings: &Settings) -> anyhow::Result<Option
     Ok(existing(settings).await?.map(|opened| opened.query))
 }
 
+/// The move of all dead letters by the queue's service; `None` where there is no such service.
+pub(crate) async fn redrive_all(settings: &Settings) -> anyhow::Result<Option<Arc<dyn RedriveAll>>> {
+    queue::redrive_all(settings).await
+}
+
 async fn existing(settings: &Settings) -> anyhow::Result<Option<warehouse::Opened>> {
     if !is_there(&settings.warehouse)? {
         return Ok(None);
     }
-    let lake = store::open(settings, &settings.lake).await;
-    warehouse::open(settings, lake).await.map(Some)
+    let worker = worker_id();
+    let lake = store::lake(settings, &worker).await?;
+    warehouse::open(settings, lake, &worker).await.map(Some)
 }
 
 /// A worker's name that no other process has, before or after.

@@ -49,7 +49,7 @@ fn run(cli: Cli) -> Result<Ending, Failure> {
 /// A daemon says what it does. Where a person watches a drain's progress, only what is wrong breaks in.
 fn default_level(command: &Command) -> &'static str {
     match command {
-        Command::Run(args) if !(args.drain && io::stderr().is_terminal()) => "info",
+        Command::Run(args) if args.is_endless() || !io::stderr().is_terminal() => "info",
         _ => "warn",
     }
 }
@@ -62,9 +62,14 @@ async fn dispatch(context: &Context, command: Command) -> Result<Ending, Failure
         Command::Preview(args) => command::preview::run(context, args).await,
         Command::Infer(args) => command::infer::run(context, args).await,
         Command::Loads(args) => Box::pin(command::loads::run(context, args)).await,
+        Command::Rejects(args) => Box::pin(command::rejects::run(context, args)).await,
         Command::Replay(args) => Box::pin(command::replay::run(context, args)).await,
         Command::Explain(args) => Box::pin(command::explain::run(context, args)).await,
+        Command::Pause(args) => Box::pin(command::pause::pause(context, args)).await,
+        Command::Resume(args) => Box::pin(command::pause::resume(context, args)).await,
+        Command::Provision(args) => Box::pin(command::provision::run(context, args)).await,
+        Command::Ready => command::ready::run(context).await,
         Command::Schema => command::schema::run(context),
-        Command::Sample(args) => command::sample::run(context, &args),
+        Command::Sample(args) => command::sample::run(context, &args).await,
     }
 }

@@ -13,7 +13,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lakehand_daemon::{DaemonSettings, LandingSettings, SweeperSettings};
+use lakehand_daemon::{DaemonSettings, LandingSettings, Reach, SweeperSettings};
 use lakehand_domain::backoff::Backoff;
 use lakehand_pipeline::intake::IntakeSettings;
 use lakehand_pipeline::loading::LoadingSettings;
@@ -82,7 +82,8 @@ impl Settings {
         let datasets = reader.folder("datasets.folder", Path::new("datasets"));
         let spool = reader.folder("spool.folder", &state.join("spool"));
 
-        let daemon = daemon(&mut reader, spool);
+        let place = landing.as_ref().map(Location::to_string).unwrap_or_default();
+        let daemon = daemon(&mut reader, spool, place.split_once("://").map_or("file", |(scheme, _)| scheme));
         let transform_threads = reader.count("transform.threads", 1..=256, default_threads());
 
         let http_listen = reader.text("http.listen", |text| {
@@ -132,22 +133,50 @@ fn lie_within_each_other(landing: &Location, lake: &Location) -> bool {
     }
 }
 
-fn daemon(reader: &mut Reader, spool: PathBuf) -> DaemonSettings {
+/// How the landing is listed: a folder for all that lies in it, since nothing else may tell of it; a landing whose
+/// service sends events rarely, and for what they missed.
+fn listing(reader: &mut Reader, scheme: &str) -> LandingSettings {
+    let usual = if scheme == "file" { LandingSettings::default() } else { LandingSettings::with_events() };
+    let (overlap, history) = match usual.reach {
+        Reach::New { overlap, history } => (overlap, history),
+        Reach::All => (DAY, false),
+    };
+    let words = [("all", true), ("new", false)];
+    let all = reader.choice("listing.reach", &words, if usual.reach == Reach::All { "all" } else { "new" });
+    let overlap = reader.duration("listing.overlap", Duration::ZERO..=365 * DAY, overlap);
+    let history = reader.boolean("listing.history", history);
+    let reach = if all { Reach::All } else { Reach::New { overlap, history } };
+    LandingSettings {
+        listed: reader.boolean("listing.enabled", true),
+        reach,
+        interval: reader.duration("listing.interval", 100 * MILLISECOND..=DAY, usual.interval),
+        settle: reader.duration("listing.settle_time", Duration::ZERO..=DAY, usual.settle),
+        max_pages: reader.count("listing.max_pages", 1..=10_000_000, usual.max_pages),
+        pages_per_second: reader.count("listing.pages_per_second", 1..=1000, usual.pages_per_second),
+        ..usual
+    }
+}
+
+fn daemon(reader: &mut Reader, spool: PathBuf, landing_scheme: &str) -> DaemonSettings {
     let usual = DaemonSettings::default();
     let mut settings = DaemonSettings {
         intake: intake(reader, spool),
         loading: loading(reader),
-        landing: LandingSettings {
-            interval: reader.duration("listing.interval", 100 * MILLISECOND..=DAY, usual.landing.interval),
-            settle: reader.duration("listing.settle_time", Duration::ZERO..=DAY, usual.landing.settle),
-            ..usual.landing
-        },
+        pause: reader.windows("loading.pause"),
+        landing: listing(reader, landing_scheme),
         sweeper: sweeper(reader),
         drain_deadline: reader.duration("shutdown.deadline", SECOND..=DAY, usual.drain_deadline),
         drain_patience: reader.duration("shutdown.drain_patience", SECOND..=DAY, usual.drain_patience),
         deadlines: usual.deadlines,
     };
     settings.sweeper.skew = settings.intake.skew;
+    if let Reach::New { overlap, .. } = settings.landing.reach
+        && overlap <= settings.landing.settle
+    {
+        let message = "it must be longer than listing.settle_time, or what was too recent for one listing would be too \
+                       old for the next";
+        reader.refuse("listing.overlap", message);
+    }
     check_across(reader, &settings);
     settings
 }

@@ -56,7 +56,10 @@ impl Failure {
 }
 
 /// Codes by which services say that they want less; the SDK knows them too, and has waited before.
-const THROTTLED: [&str; 12] = [
+const THROTTLED: [&str; 15] = [
+    "ActiveSessionsExceededException",
+    "ActiveStatementsExceededException",
+    "ActiveWaitingRequestsExceededException",
     "Throttling",
     "ThrottlingException",
     "ThrottledException",
@@ -72,16 +75,11 @@ const THROTTLED: [&str; 12] = [
 ];
 
 /// Codes of status 400 by which services say that a request did not reach them whole or in time, which no rewording cures.
-const BROKEN: [&str; 5] = [
-    "BadDigest",
-    "IncompleteBody",
-    "RequestTimeout",
-    "RequestTimeoutException",
-    "XAmzContentSHA256Mismatch",
-];
+const BROKEN: [&str; 5] =
+    ["BadDigest", "IncompleteBody", "RequestTimeout", "RequestTimeoutException", "XAmzContentSHA256Mismatch"];
 
 /// Codes by which services say that somebody has to act.
-const DENIED: [&str; 16] = [
+const DENIED: [&str; 14] = [
     "AccessDenied",
     "AccessDeniedException",
     "AllAccessDisabled",
@@ -92,13 +90,14 @@ const DENIED: [&str; 16] = [
     "InvalidAccessKeyId",
     "InvalidClientTokenId",
     "InvalidSecurity",
-    "KmsAccessDenied",
-    "KMS.AccessDeniedException",
     "NotAuthorized",
     "SignatureDoesNotMatch",
     "UnauthorizedOperation",
     "UnrecognizedClientException",
 ];
+
+/// Parts of codes by which services say that there is nothing of this name.
+const NAMELESS: [&str; 4] = ["NotFound", "NonExistent", "DoesNotExist", "NoSuch"];
 
 /// Says what a failed call means.
 pub fn classify<E>(error: SdkError<E, HttpResponse>) -> Failure
@@ -126,11 +125,18 @@ where
 /// A refusal is sure not to have happened. A throttled or failed attempt, or one whose condition does not hold, may follow
 /// one whose answer was lost.
 fn of_answer(code: Option<&str>, status: u16) -> (Kind, Effect) {
+    // Of the older protocol of SQS some codes still have their first name.
     let code = code.unwrap_or_default();
+    let code = code.strip_prefix("AWS.SimpleQueueService.").unwrap_or(code);
     if THROTTLED.contains(&code) || status == 429 {
         return (Kind::Throttled, Effect::Unknown);
     }
-    if DENIED.contains(&code) || status == 401 || status == 403 {
+    if code.starts_with("KMS.Throttling") || code == "KmsThrottled" {
+        return (Kind::Throttled, Effect::Unknown);
+    }
+    // The key is disabled, gone, of the wrong kind, or not for us.
+    let key = code.starts_with("KMS.") || code.starts_with("Kms");
+    if key || DENIED.contains(&code) || status == 401 || status == 403 {
         return (Kind::Denied, Effect::NotApplied);
     }
     if BROKEN.contains(&code) || status == 408 {
@@ -139,13 +145,11 @@ fn of_answer(code: Option<&str>, status: u16) -> (Kind, Effect) {
     match status {
         404 => (Kind::NotFound, Effect::NotApplied),
         409 | 412 => (Kind::Condition, Effect::Unknown),
-        400..=499 if code.contains("NotFound") || code.contains("NonExistent") || code.starts_with("NoSuch") => {
-            (Kind::NotFound, Effect::NotApplied)
-        }
+        400..=499 if NAMELESS.iter().any(|part| code.contains(part)) => (Kind::NotFound, Effect::NotApplied),
         400..=499 if code.contains("ConditionalCheckFailed") || code == "PreconditionFailed" => {
             (Kind::Condition, Effect::Unknown)
         }
-        400..=499 => (Kind::Invalid, Effect::NotApplied),
+        400..=499 | 501 => (Kind::Invalid, Effect::NotApplied),
         _ => (Kind::Unavailable, Effect::Unknown),
     }
 }
@@ -161,10 +165,16 @@ mod tests {
             ("UnrecognizedClientException", 400, Kind::Denied, Effect::NotApplied),
             ("ThrottlingException", 400, Kind::Throttled, Effect::Unknown),
             ("SlowDown", 503, Kind::Throttled, Effect::Unknown),
+            ("ActiveStatementsExceededException", 400, Kind::Throttled, Effect::Unknown),
             ("ConditionalCheckFailedException", 400, Kind::Condition, Effect::Unknown),
             ("PreconditionFailed", 412, Kind::Condition, Effect::Unknown),
             ("ResourceNotFoundException", 400, Kind::NotFound, Effect::NotApplied),
             ("AWS.SimpleQueueService.NonExistentQueue", 400, Kind::NotFound, Effect::NotApplied),
+            ("AWS.SimpleQueueService.RequestThrottled", 400, Kind::Throttled, Effect::Unknown),
+            ("QueueDoesNotExist", 400, Kind::NotFound, Effect::NotApplied),
+            ("KmsDisabled", 400, Kind::Denied, Effect::NotApplied),
+            ("KmsThrottled", 400, Kind::Throttled, Effect::Unknown),
+            ("NotImplemented", 501, Kind::Invalid, Effect::NotApplied),
             ("NoSuchKey", 404, Kind::NotFound, Effect::NotApplied),
             ("ValidationException", 400, Kind::Invalid, Effect::NotApplied),
             ("InternalServerError", 500, Kind::Unavailable, Effect::Unknown),

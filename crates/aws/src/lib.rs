@@ -7,8 +7,9 @@
 //!   itself, only a refusal is sure not to have happened.
 
 pub mod failure;
+pub mod provision;
 pub mod sdk_config;
 
-pub use failure::{Failure, Kind, classify};
 pub use aws_config::SdkConfig;
+pub use failure::{Failure, Kind, classify};
 pub use sdk_config::{AwsOptions, Service, connect};

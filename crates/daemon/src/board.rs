@@ -15,8 +15,9 @@ use lakehand_pipeline::settle::Fate;
 use tokio::sync::{Notify, watch};
 
 use crate::in_flight::FileNow;
+use crate::landing::{ListingObserver, SweepReport};
 use crate::report::Tally;
-use crate::snapshot::{FamilyHealth, FamilyState, Phase, Snapshot, WorkingFile};
+use crate::snapshot::{FamilyHealth, FamilyState, IntakeHealth, ListingHealth, Phase, Snapshot, WorkingFile};
 
 /// Looks on at intake and loading, and publishes what it sees.
 #[derive(Debug)]
@@ -127,8 +128,11 @@ impl Observer for Board {
     }
 
     fn record_ended(&self, _: &MessageId, _: Option<FileInWork<'_>>, fate: &Fate) {
+        if matches!(fate, Fate::Written { .. } | Fate::SetAside { .. } | Fate::Done { .. }) {
+            self.snapshot.send_if_modified(|state| std::mem::take(&mut state.intake) != IntakeHealth::default());
+        }
         match fate {
-            Fate::Ignored => self.tally(true, |tally| tally.ignored += 1),
+            Fate::Ignored { what } => self.tally(true, |tally| tally.ignore(what)),
             Fate::Written { dataset, summary, .. } => {
                 self.tally(true, |tally| {
                     tally.written += 1;
@@ -146,6 +150,15 @@ impl Observer for Board {
         }
     }
 
+    fn outside_failed(&self, error: &str) {
+        let now = self.clock.now();
+        self.snapshot.send_modify(|state| {
+            state.intake.failures = state.intake.failures.saturating_add(1);
+            state.intake.last_error = Some(error.to_owned());
+            state.intake.failing_since.get_or_insert(now);
+        });
+    }
+
     fn queue_answered(&self, error: Option<&str>) {
         self.snapshot.send_if_modified(|state| {
             let changed = state.queue_error.as_deref() != error;
@@ -153,6 +166,19 @@ impl Observer for Board {
                 state.queue_error = error.map(str::to_owned);
             }
             changed
+        });
+    }
+}
+
+impl ListingObserver for Board {
+    fn listed(&self, told: Result<&SweepReport, &str>) {
+        let at = self.clock.now();
+        self.snapshot.send_modify(|state| {
+            let before = state.listing.take().unwrap_or_default();
+            state.listing = Some(match told {
+                Ok(report) => ListingHealth { at, error: None, report: *report },
+                Err(error) => ListingHealth { at, error: Some(error.to_owned()), ..before },
+            });
         });
     }
 }

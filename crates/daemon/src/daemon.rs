@@ -22,6 +22,7 @@ use crate::intake::{self, Until};
 use crate::landing::{self, LandingSettings};
 use crate::letters;
 use crate::loading::LoadingTask;
+use crate::loading::pause::PauseWindows;
 use crate::report::RunReport;
 use crate::shutdown::{Signals, shut_down};
 use crate::snapshot::{Phase, Snapshot};
@@ -43,6 +44,8 @@ pub struct DaemonSettings {
     pub landing: LandingSettings,
     /// From the lake to the warehouse.
     pub loading: LoadingSettings,
+    /// When nothing is loaded, by the clock.
+    pub pause: PauseWindows,
     /// Finding what was abandoned, and deleting what is dead.
     pub sweeper: SweeperSettings,
     /// How long calls may take.
@@ -59,6 +62,7 @@ impl Default for DaemonSettings {
             intake: IntakeSettings::default(),
             landing: LandingSettings::default(),
             loading: LoadingSettings::default(),
+            pause: PauseWindows::default(),
             sweeper: SweeperSettings::default(),
             deadlines: Deadlines::default(),
             drain_deadline: Duration::from_secs(30),
@@ -112,12 +116,18 @@ impl Daemon {
         self.snapshot.subscribe()
     }
 
-    /// Runs until `shutdown` is cancelled, or in [`Mode::Drain`] until there is nothing left to do. Then takes nothing
-    /// new, lets what is in work come to its end within the deadline, gives back the rest, and reports.
-    pub async fn run(self, mode: Mode, shutdown: CancellationToken) -> Result<RunReport, DaemonError> {
-        let Self { ports, settings, watch, snapshot } = self;
+    /// What a run is made of.
+    pub(crate) fn apart(self) -> (Ports, DaemonSettings, Arc<Board>) {
+        let Self { ports, settings, snapshot, .. } = self;
         let datasets = ports.catalog.iter().map(|dataset| &dataset.id);
         let board = Arc::new(Board::new(Arc::clone(&ports.clock), snapshot, datasets));
+        (ports, settings, board)
+    }
+
+    /// Runs until `shutdown` is cancelled, or in [`Mode::Drain`] until there is nothing left to do. Then takes nothing
+    /// new, lets what is in work come to its end within the deadline, gives back the rest, and reports.
+    pub async fn run(mut self, mode: Mode, shutdown: CancellationToken) -> Result<RunReport, DaemonError> {
+        let (watch, (ports, settings, board)) = (self.watch.take(), self.apart());
         let in_flight = Arc::new(InFlight::new(Arc::clone(&ports.clock), Arc::clone(&board) as Arc<dyn Observer>));
         let run = Run { ports, settings, board, in_flight };
         let signals = Signals::default();
@@ -141,7 +151,7 @@ impl Daemon {
     }
 }
 
-fn unasked(ended: Result<TaskKind, DaemonError>) -> DaemonError {
+pub(crate) fn unasked(ended: Result<TaskKind, DaemonError>) -> DaemonError {
     let error = match ended {
         Ok(kind) => DaemonError::Task { task: kind.to_string(), message: "it returned".to_owned() },
         Err(error) => error,
@@ -192,12 +202,12 @@ impl Run {
         self.keep_alive(tasks, TaskKind::Landing, signals, move || {
             // Begun anew after a panic it goes without its watch: listings find what lands.
             let (run, stop, watch) = (run.clone(), stop.clone(), watch.take());
-            async move { landing::run(&run.ports, &run.settings.landing, watch, &stop).await }
+            async move { landing::run(&run.ports, &run.settings.landing, watch, run.board.as_ref(), &stop).await }
         });
         drained
     }
 
-    fn start_loading(&self, tasks: &mut Tasks, signals: &Signals, dataset: &Arc<Dataset>, mode: Mode) {
+    pub(crate) fn start_loading(&self, tasks: &mut Tasks, signals: &Signals, dataset: &Arc<Dataset>, mode: Mode) {
         let mut settings = self.settings.loading.clone();
         if mode == Mode::Drain {
             settings.linger = Duration::ZERO;
@@ -208,6 +218,7 @@ impl Run {
             let task = LoadingTask {
                 ports: run.ports.clone(),
                 settings: settings.clone(),
+                windows: run.settings.pause.clone(),
                 dataset: Arc::clone(&dataset),
                 board: Arc::clone(&run.board),
                 stop: signals.stop.clone(),
@@ -253,7 +264,7 @@ async fn take_in(run: Run, signals: Signals, mode: Mode, empty: watch::Sender<u6
 }
 
 /// Publishes what nobody tells of by itself: which files are in work, and how many messages there are.
-async fn publish(run: Run, over: CancellationToken) {
+pub(crate) async fn publish(run: Run, over: CancellationToken) {
     let mut looks = 0_u32;
     loop {
         run.board.working(run.in_flight.files());

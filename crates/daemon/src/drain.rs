@@ -20,7 +20,7 @@ use crate::sweeper::{Asked, SweepError, ask_for_lapsed};
 const LOOK: Duration = Duration::from_millis(200);
 
 /// So many looks in a row must find nothing: what moves from one place to another between two questions is seen by the
-/// next look.
+/// next look. They are more where the ledger's lists lag.
 const CALM: u32 = 2;
 
 /// A family that failed this often in a row is not waited for.
@@ -67,14 +67,15 @@ pub(crate) async fn until_done(run: &Run, mut drained: watch::Receiver<u64>) -> 
         run.ports.clock.sleep(run.settings.landing.retry).await;
     };
     let mut asked = Asked::default();
-    let mut calm = 0;
+    let looks = CALM.saturating_add(looks_in(run.ports.ledger.lag()));
+    let mut calm = 0_u32;
     let mut empty_before = *drained.borrow_and_update();
     loop {
         run.ports.clock.sleep(LOOK).await;
         match look(run, &mut asked).await {
             Ok(seen) if seen.moving.is_empty() => {
                 calm += 1;
-                if calm >= CALM && *drained.borrow_and_update() > empty_before {
+                if calm >= looks && *drained.borrow_and_update() > empty_before {
                     let written_to =
                         (fresh > 0).then(|| moving(None, fresh, "files in the landing are still written to"));
                     return seen.stuck.into_iter().chain(written_to).collect();
@@ -96,6 +97,11 @@ pub(crate) async fn until_done(run: &Run, mut drained: watch::Receiver<u64>) -> 
             }
         }
     }
+}
+
+/// How many looks it takes to see nothing for so long.
+fn looks_in(lag: Duration) -> u32 {
+    u32::try_from(lag.as_millis().div_ceil(LOOK.as_millis())).unwrap_or(u32::MAX)
 }
 
 /// Looks in the order in which files move, so that what moves on meanwhile is seen further on; and at the queue once
@@ -125,7 +131,9 @@ async fn look(run: &Run, asked: &mut Asked) -> Result<Seen, LookError> {
             }
         }
     }
-    for count in run.ports.ledger.counts().await? {
+    // Counting everything is dear: it is for the last looks alone.
+    let counts = if seen.moving.is_empty() { run.ports.ledger.counts().await? } else { Vec::new() };
+    for count in counts {
         let waits = matches!(count.state, StateName::Claimed | StateName::Written);
         if waits && run.ports.catalog.get(&count.dataset).is_none() {
             let message = format!("files are {}, and no definition of their dataset is there any more", count.state);
@@ -170,7 +178,7 @@ async fn count(run: &Run, dataset: &Dataset, state: StateName) -> Result<u64, Lo
 }
 
 /// What is written and goes on, as a drain says that runs out of patience.
-fn why_not_yet(health: &FamilyHealth) -> String {
+pub(crate) fn why_not_yet(health: &FamilyHealth) -> String {
     match &health.last_error {
         Some(error) => format!("files are written and wait to be loaded, which failed last: {error}"),
         None if health.state == FamilyState::Elsewhere => {
@@ -181,7 +189,10 @@ fn why_not_yet(health: &FamilyHealth) -> String {
 }
 
 /// Why what is written will not be loaded soon.
-fn why_stuck(health: &FamilyHealth) -> Option<String> {
+pub(crate) fn why_stuck(health: &FamilyHealth) -> Option<String> {
+    if let Some(why) = &health.paused {
+        return Some(format!("files are written, and loading is paused {why}"));
+    }
     let error = health.last_error.as_deref().unwrap_or("no reason was given");
     if health.state == FamilyState::StandingAside {
         return Some(format!("files are written and left to workers of the newer definition: {error}"));

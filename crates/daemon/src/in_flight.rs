@@ -101,6 +101,10 @@ impl Observer for InFlight {
         self.next.message_settled(message, settlement);
     }
 
+    fn outside_failed(&self, error: &str) {
+        self.next.outside_failed(error);
+    }
+
     fn queue_answered(&self, error: Option<&str>) {
         self.next.queue_answered(error);
     }

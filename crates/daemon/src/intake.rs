@@ -73,6 +73,7 @@ pub async fn run(
     let keeper = Arc::clone(&loop_.keeper);
     // What is in work is kept until the last of it has ended.
     tokio::select! {
+        biased;
         report = loop_.receive_and_finish(until) => report,
         () = keeper.run() => IntakeReport::default(),
     }

@@ -103,6 +103,7 @@ impl Keeper {
             match next {
                 Some(due) if due <= now => self.round(now).await,
                 Some(due) => tokio::select! {
+                    biased;
                     () = news => {}
                     () = self.ports.clock.sleep(due.since(now)) => {}
                 },
@@ -225,6 +226,7 @@ impl Keeper {
                 .map(|answer| match answer {
                     ReceiptOutcome::Done => Outcome::Until(until),
                     ReceiptOutcome::Lost => Outcome::Lost("the message was delivered again, or is gone".to_owned()),
+                    ReceiptOutcome::Failed => Outcome::Failed("the queue did not prolong this one".to_owned()),
                 })
                 .collect(),
             Err(error) => batch.iter().map(|_| Outcome::Failed(chain(&error))).collect(),

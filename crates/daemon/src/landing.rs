@@ -1,23 +1,23 @@
 //! Finds objects where no service sends events: takes what the watch names, and lists the landing for what it missed.
 //! Both only send messages; the ledger decides what is done.
 
-use std::collections::BTreeMap;
-use std::collections::HashSet;
+use std::fmt::Debug;
 use std::time::Duration;
 
-use lakehand_dataset::dataset::Dataset;
 use lakehand_domain::fault::chain;
-use lakehand_domain::id::EntryId;
-use lakehand_domain::object::{ObjectStat, ObjectUri};
+use lakehand_domain::object::ObjectUri;
 use lakehand_domain::object_event::{Cause, ObjectEvent, OwnMessage};
 use lakehand_domain::port::landing_watch::LandingWatch;
-use lakehand_domain::port::ledger::{EntryQuery, LedgerError};
+use lakehand_domain::port::ledger::LedgerError;
 use lakehand_domain::port::object_store::StoreError;
 use lakehand_domain::port::queue::QueueError;
-use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::ports::Ports;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
+
+mod sweep;
+
+use sweep::Sweep;
 
 /// The name of the lease under which one replica lists.
 const LISTING: &str = "listing";
@@ -28,6 +28,10 @@ const DRAIN_ROUNDS: u32 = 30;
 /// How the landing is watched.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LandingSettings {
+    /// Whether the landing is listed at all. Without it only events and the watch find objects.
+    pub listed: bool,
+    /// Which of the listed objects are looked up in the ledger.
+    pub reach: Reach,
     /// How long after a listing the next one begins.
     pub interval: Duration,
     /// An object that was modified more recently than this is left to the next listing: it may still be being written.
@@ -36,6 +40,11 @@ pub struct LandingSettings {
     pub page: usize,
     /// At most this many pages a second.
     pub pages_per_second: u32,
+    /// At most this many pages in one listing; the next one goes on there.
+    pub max_pages: usize,
+    /// While more messages than this are in the queue, a listing of a landing that has events waits: what is queued
+    /// cannot be told from what no event announced.
+    pub busy: u64,
     /// At most this many objects in a message. Objects of one message are worked on one after the other.
     pub objects_per_message: usize,
     /// How many objects to remember, so that they are not looked up, and not sent again, at every listing.
@@ -46,13 +55,50 @@ pub struct LandingSettings {
     pub retry: Duration,
 }
 
+/// Which of the listed objects are looked up in the ledger.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Reach {
+    /// All, at each listing: for a landing without events.
+    All,
+    /// Those that were modified since the last complete listing: for a landing whose events may be lost and are rarely.
+    New {
+        /// Or so long before it. An object may be dated long before it can be seen: S3 dates a multipart upload by its
+        /// beginning.
+        overlap: Duration,
+        /// Whether the first listing of a dataset reaches back to its beginning; otherwise history is backfill's.
+        history: bool,
+    },
+}
+
+impl LandingSettings {
+    fn has_events(&self) -> bool {
+        self.reach != Reach::All
+    }
+
+    /// The usual ones of a landing that a service sends events for: it is listed once an hour, for what they missed.
+    #[must_use]
+    pub fn with_events() -> Self {
+        Self {
+            reach: Reach::New { overlap: Duration::from_hours(24), history: false },
+            interval: Duration::from_hours(1),
+            // As a rule an event comes within seconds, at times after more than a minute.
+            settle: Duration::from_mins(15),
+            ..Self::default()
+        }
+    }
+}
+
 impl Default for LandingSettings {
     fn default() -> Self {
         Self {
+            listed: true,
+            reach: Reach::All,
             interval: Duration::from_mins(1),
             settle: Duration::from_secs(2),
             page: 1000,
             pages_per_second: 10,
+            max_pages: 100_000,
+            busy: 1_000,
             objects_per_message: 8,
             remembered: 500_000,
             remember: Duration::from_hours(1),
@@ -70,8 +116,25 @@ pub struct SweepReport {
     pub unclaimed: u64,
     /// Objects that were modified too recently to be touched.
     pub fresh: u64,
+    /// Objects that were there at the last complete listing already.
+    pub old: u64,
     /// Objects that the ledger did not know, sent to the queue.
     pub sent: u64,
+    /// Pages asked for.
+    pub pages: u64,
+    /// Whether the listing came to its end, so that the next one begins anew.
+    pub complete: bool,
+}
+
+/// Learns how listings go.
+pub trait ListingObserver: Debug + Send + Sync {
+    /// A listing ended, or did not: why.
+    fn listed(&self, told: Result<&SweepReport, &str>);
+}
+
+/// Nobody looks on.
+impl ListingObserver for () {
+    fn listed(&self, _: Result<&SweepReport, &str>) {}
 }
 
 /// Why a listing did not come to its end.
@@ -94,11 +157,12 @@ pub async fn run(
     ports: &Ports,
     settings: &LandingSettings,
     watch: Option<Box<dyn LandingWatch>>,
+    observer: &dyn ListingObserver,
     stop: &CancellationToken,
 ) {
     let listing_due = Notify::new();
     let both = async {
-        tokio::join!(watching(ports, settings, watch, &listing_due), listing(ports, settings, &listing_due));
+        tokio::join!(watching(ports, settings, watch, &listing_due), listing(ports, settings, observer, &listing_due));
     };
     tokio::select! {
         biased;
@@ -113,17 +177,25 @@ pub async fn run(
 /// Lists the whole landing once and sends what the ledger does not know. Takes no lease: two at once send twice, which
 /// is harmless.
 pub async fn sweep_once(ports: &Ports, settings: &LandingSettings) -> Result<SweepReport, LandingError> {
-    sweep(ports, settings, &mut Remembered::default(), false).await.map(Option::unwrap_or_default)
+    let whole = LandingSettings { max_pages: usize::MAX, ..settings.clone() };
+    Sweep::default().round(ports, &whole, false).await.map(Option::unwrap_or_default)
 }
 
 /// Lists until nothing is too recent any more, or has been so for a minute: for a drain that is to end with everything
-/// that lay in the landing when it began.
+/// that lay in the landing when it began. Where events announce what is recent, once is enough.
 pub async fn sweep_settled(ports: &Ports, settings: &LandingSettings) -> Result<SweepReport, LandingError> {
-    let mut remembered = Remembered::default();
     let mut report = SweepReport::default();
+    if !settings.listed {
+        return Ok(report);
+    }
+    let whole = LandingSettings { max_pages: usize::MAX, ..settings.clone() };
+    let mut sweep = Sweep::default();
     for _ in 0..DRAIN_ROUNDS {
-        let round = sweep(ports, settings, &mut remembered, false).await?.unwrap_or_default();
+        let round = sweep.round(ports, &whole, false).await?.unwrap_or_default();
         report = SweepReport { sent: report.sent + round.sent, ..round };
+        if settings.has_events() {
+            return Ok(SweepReport { fresh: 0, ..report });
+        }
         if round.fresh == 0 {
             break;
         }
@@ -157,155 +229,54 @@ async fn watching(
     }
 }
 
-async fn listing(ports: &Ports, settings: &LandingSettings, listing_due: &Notify) {
-    let mut remembered = Remembered::default();
+async fn listing(ports: &Ports, settings: &LandingSettings, observer: &dyn ListingObserver, listing_due: &Notify) {
+    if !settings.listed {
+        return;
+    }
+    let mut sweep = Sweep::default();
     loop {
-        let wait = match sweep(ports, settings, &mut remembered, true).await {
-            Ok(Some(report)) => {
-                if report.sent > 0 {
-                    tracing::info!(objects = report.objects, sent = report.sent, "a listing found objects");
+        let wait = match is_busy(ports, settings).await {
+            Some(messages) => {
+                tracing::info!(messages, "the listing waits until the queue is shorter");
+                settings.interval / 10
+            }
+            None => match sweep.round(ports, settings, true).await {
+                Ok(Some(report)) => {
+                    observer.listed(Ok(&report));
+                    if report.sent > 0 {
+                        let SweepReport { objects, sent, pages, .. } = report;
+                        tracing::info!(objects, sent, pages, "a listing found objects");
+                    }
+                    // What was too recent is looked at sooner, and yet the landing is not listed all the time.
+                    let soon = report.fresh > 0 && !settings.has_events();
+                    if soon { settings.settle.max(settings.interval / 10) } else { settings.interval }
                 }
-                // What was too recent is looked at sooner, and yet the landing is not listed all the time.
-                if report.fresh > 0 { settings.settle.max(settings.interval / 10) } else { settings.interval }
-            }
-            Ok(None) => settings.interval,
-            Err(error) => {
-                tracing::warn!(error = chain(&error), "the listing stopped, to be tried again");
-                settings.retry
-            }
+                Ok(None) => settings.interval,
+                Err(error) => {
+                    let error = chain(&error);
+                    tracing::warn!(error, "the listing stopped, to be tried again");
+                    observer.listed(Err(&error));
+                    settings.retry
+                }
+            },
         };
         tokio::select! {
+            biased;
             () = ports.clock.sleep(wait) => {}
             () = listing_due.notified() => {}
         }
     }
 }
 
-/// What was looked up or sent lately.
-#[derive(Debug, Default)]
-struct Remembered {
-    entries: HashSet<EntryId>,
-    since: Option<Timestamp>,
-    /// How many objects nobody claims, as was said last.
-    unclaimed: u64,
-}
-
-impl Remembered {
-    fn refresh(&mut self, now: Timestamp, settings: &LandingSettings) {
-        let stale = self.since.is_none_or(|since| now >= since.plus(settings.remember));
-        if stale || self.entries.len() >= settings.remembered {
-            self.entries.clear();
-            self.since = Some(now);
-        }
+/// How many messages there are, where that is too many for a listing.
+async fn is_busy(ports: &Ports, settings: &LandingSettings) -> Option<u64> {
+    if !settings.has_events() {
+        return None;
     }
-}
-
-/// `None`: another replica lists.
-async fn sweep(
-    ports: &Ports,
-    settings: &LandingSettings,
-    remembered: &mut Remembered,
-    alone: bool,
-) -> Result<Option<SweepReport>, LandingError> {
-    let mut report = SweepReport::default();
-    let mut example = None;
-    let pause = Duration::from_secs(1) / settings.pages_per_second.max(1);
-    for prefix in ports.catalog.prefixes() {
-        let mut after: Option<String> = None;
-        loop {
-            let now = ports.clock.now();
-            // Longer than a page can take, and until the next listing is due, so that the others do not list in turn.
-            let until = now.plus(settings.interval * 2);
-            if alone && !ports.ledger.hold(LISTING, ports.identity.worker(), now, until).await? {
-                return Ok(None);
-            }
-            let page = ports.landing.list(&prefix, after.as_deref(), settings.page).await?;
-            remembered.refresh(now, settings);
-            take(ports, settings, remembered, &page.objects, &mut report, &mut example).await?;
-            match page.next {
-                Some(next) => after = Some(next),
-                None => break,
-            }
-            ports.clock.sleep(pause).await;
-        }
-    }
-    if report.unclaimed != remembered.unclaimed {
-        remembered.unclaimed = report.unclaimed;
-        if let Some(example) = example {
-            tracing::warn!(
-                objects = report.unclaimed,
-                "no dataset claims some objects of the landing, {example} for one"
-            );
-        }
-    }
-    Ok(Some(report))
-}
-
-async fn take(
-    ports: &Ports,
-    settings: &LandingSettings,
-    remembered: &mut Remembered,
-    objects: &[ObjectStat],
-    report: &mut SweepReport,
-    example: &mut Option<ObjectUri>,
-) -> Result<(), LandingError> {
-    let now = ports.clock.now();
-    let mut unknown = BTreeMap::new();
-    for object in objects {
-        report.objects += 1;
-        let Some(route) = ports.catalog.route(&object.uri) else {
-            report.unclaimed += 1;
-            example.get_or_insert_with(|| object.uri.clone());
-            continue;
-        };
-        if object.uri.is_unfinished() {
-            continue;
-        }
-        // A time in the future says nothing of whether the file is still written to, and would never come of age.
-        if object.last_modified.plus(settings.settle) > now && object.last_modified <= now.plus(settings.settle) {
-            report.fresh += 1;
-            continue;
-        }
-        let id = EntryId::of(&route.dataset.id, &object.uri, &object.version);
-        if remembered.entries.contains(&id) {
-            continue;
-        }
-        if is_known(ports, &route.dataset, object, &id).await? {
-            remembered.entries.insert(id);
-        } else {
-            unknown.insert(object.uri.clone(), id);
-        }
-    }
-    report.sent += unknown.len() as u64;
-    let (uris, ids): (Vec<_>, Vec<_>) = unknown.into_iter().unzip();
-    send(ports, settings, uris).await?;
-    // Only once they are sent: otherwise a failure would hide them until they are forgotten.
-    remembered.entries.extend(ids);
-    Ok(())
-}
-
-/// Whether the ledger has this version. A listing may name versions otherwise than stat does, so that an entry of the
-/// same size, time and eTag is the same version too.
-async fn is_known(ports: &Ports, dataset: &Dataset, object: &ObjectStat, id: &EntryId) -> Result<bool, LedgerError> {
-    if let Some(entry) = ports.ledger.get(id).await? {
-        // A version that is there again is told of again.
-        return Ok(!entry.is_set_aside_unseen());
-    }
-    let mut query =
-        EntryQuery { dataset: Some(dataset.id.clone()), object: Some(object.uri.clone()), ..EntryQuery::default() };
-    loop {
-        let page = ports.ledger.list(&query).await?;
-        let same = |seen: &ObjectStat| {
-            (seen.size, seen.last_modified, &seen.etag) == (object.size, object.last_modified, &object.etag)
-        };
-        if page.entries.iter().any(|entry| same(&entry.object)) {
-            return Ok(true);
-        }
-        match page.next {
-            Some(next) => query.after = Some(next),
-            None => return Ok(false),
-        }
-    }
+    // A queue that does not answer is no reason not to look: sending fails soon enough.
+    let depth = ports.queue.depth().await.ok()?;
+    let waiting = depth.visible + depth.delayed;
+    (waiting > settings.busy).then_some(waiting)
 }
 
 async fn send(ports: &Ports, settings: &LandingSettings, objects: Vec<ObjectUri>) -> Result<(), QueueError> {

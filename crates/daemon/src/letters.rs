@@ -8,6 +8,7 @@ use lakehand_domain::fault::chain;
 use lakehand_domain::port::ledger::{EntryQuery, LedgerError};
 use lakehand_domain::port::queue::QueueError;
 use lakehand_pipeline::change::{Changed, change};
+use lakehand_pipeline::dead_letters;
 use lakehand_pipeline::ports::Ports;
 use tokio_util::sync::CancellationToken;
 
@@ -53,7 +54,7 @@ pub async fn tell_all_once(ports: &Ports) -> Result<u64, LettersError> {
             // What an index shows may lag.
             let Some(entry) = ports.ledger.get(&listed.id).await? else { continue };
             let Some(letter) = letter(&entry) else { continue };
-            ports.dead_letters.send(&letter.body(), Duration::ZERO).await?;
+            dead_letters::send(ports.dead_letters.as_ref(), &letter).await?;
             let now = ports.clock.now();
             let generation = entry.generation;
             // If it was begun anew since, the letter speaks of a generation that is over, and a replay ignores it.

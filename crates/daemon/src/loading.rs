@@ -5,18 +5,27 @@ use std::time::Duration;
 
 use lakehand_dataset::dataset::Dataset;
 use lakehand_domain::fault::chain;
-use lakehand_pipeline::loading::{LoadError, LoadOutcome, Loader, LoadingSettings, Memory, Standing, load};
+use lakehand_domain::shape::DefinitionInForce;
+use lakehand_domain::timestamp::Timestamp;
+use lakehand_pipeline::error::Stage;
+use lakehand_pipeline::loading::{
+    LoadError, LoadOutcome, Loader, LoadingSettings, Memory, Standing, load, remember_definition,
+};
 use lakehand_pipeline::ports::Ports;
 use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
+use crate::loading::pause::{PauseWindows, why_paused};
 use crate::snapshot::FamilyState;
+
+pub(crate) mod pause;
 
 /// The task of one dataset.
 #[derive(Debug)]
 pub(crate) struct LoadingTask {
     pub(crate) ports: Ports,
     pub(crate) settings: LoadingSettings,
+    pub(crate) windows: PauseWindows,
     pub(crate) dataset: Arc<Dataset>,
     pub(crate) board: Arc<Board>,
     /// No new pass begins.
@@ -27,6 +36,8 @@ pub(crate) struct LoadingTask {
 
 /// How one pass ended.
 enum Pass {
+    /// None was begun, for this reason.
+    Paused(String),
     Done(Result<LoadOutcome, LoadError>),
     Elsewhere,
     Aborted,
@@ -35,6 +46,7 @@ enum Pass {
 impl LoadingTask {
     /// Loads until it is stopped.
     pub(crate) async fn run(self) {
+        let started = self.ports.clock.now();
         let mut memory = Memory::default();
         let mut failures = 0_u32;
         let mut idle_turns = 0_u32;
@@ -42,8 +54,13 @@ impl LoadingTask {
         while !self.stop.is_cancelled() {
             // Registered before the look, so that what is written meanwhile is not slept over.
             let written = wake.notified();
-            let pause = match self.pass(&mut memory).await {
+            let pause = match self.pass(started, &mut memory).await {
                 Pass::Aborted => break,
+                Pass::Paused(why) => {
+                    self.paused(why);
+                    self.wait(self.settings.poll).await;
+                    continue;
+                }
                 Pass::Elsewhere => {
                     self.board.family(&self.dataset.id, |family| family.state = FamilyState::Elsewhere);
                     Some(self.settings.lease / 3)
@@ -76,6 +93,7 @@ impl LoadingTask {
             };
             if let Some(pause) = pause {
                 tokio::select! {
+                    biased;
                     () = written => {}
                     () = self.wait(pause) => {}
                 }
@@ -87,13 +105,25 @@ impl LoadingTask {
         self.board.family(&self.dataset.id, |family| family.state = FamilyState::Stopped);
     }
 
-    /// One pass under the dataset's lease, which is prolonged while the pass lasts.
-    async fn pass(&self, memory: &mut Memory) -> Pass {
+    /// One pass under the lease of the dataset's definition, which is prolonged while the pass lasts.
+    async fn pass(&self, started: Timestamp, memory: &mut Memory) -> Pass {
+        match why_paused(&self.ports, &self.windows, &self.dataset.id).await {
+            Ok(None) => self.board.family(&self.dataset.id, |family| family.paused = None),
+            Ok(Some(why)) => return Pass::Paused(why),
+            // Whether somebody wants it paused is not known: better late than against their will.
+            Err(source) => return Pass::Done(Err(LoadError::Ledger { stage: Stage::Gather, source })),
+        }
+        // Also where others load: what counts is since when there is a worker with our definition.
+        let definition =
+            DefinitionInForce { dataset: self.dataset.id.clone(), fingerprint: self.dataset.fingerprint.clone() };
+        if let Err(source) = remember_definition(&self.ports, &definition, started, memory).await {
+            return Pass::Done(Err(LoadError::Ledger { stage: Stage::Gather, source }));
+        }
         if !self.hold().await {
             return Pass::Elsewhere;
         }
         self.board.family(&self.dataset.id, |family| {
-            if family.state != FamilyState::Waiting && family.state != FamilyState::StandingAside {
+            if !matches!(family.state, FamilyState::Waiting | FamilyState::StandingAside) {
                 family.state = FamilyState::Loading;
             }
         });
@@ -116,8 +146,23 @@ impl LoadingTask {
         }
     }
 
+    /// The warehouse is somebody else's meanwhile: what failed there before says nothing of how it is now.
+    fn paused(&self, why: String) {
+        self.board.family(&self.dataset.id, |family| {
+            if family.paused.as_ref() != Some(&why) {
+                tracing::info!(dataset.id = %self.dataset.id, "loading is paused {why}");
+            }
+            family.state = FamilyState::Paused;
+            (family.unhealthy_since, family.last_error) = (None, None);
+            (family.failures, family.needs_operator) = (0, false);
+            family.paused = Some(why);
+        });
+    }
+
+    /// Of one definition: a replica with a newer one must not wait until those with the older one have ended, or what it
+    /// writes meanwhile would be loaded by nobody. Which of them may load is the fence's to say.
     fn lease_name(&self) -> String {
-        format!("loading/{}", self.dataset.family())
+        format!("loading/{}/{}", self.dataset.family(), self.dataset.fingerprint)
     }
 
     async fn hold(&self) -> bool {
@@ -136,6 +181,7 @@ impl LoadingTask {
 
     async fn wait(&self, duration: Duration) {
         tokio::select! {
+            biased;
             () = self.stop.cancelled() => {}
             () = self.ports.clock.sleep(duration) => {}
         }

@@ -35,9 +35,11 @@ impl Permits {
         }
     }
 
-    /// Waits until a message may be received; then as many as may be, ten at most.
+    /// Waits until a message may be received; then as many as may be, ten at most. While files wait for room none may:
+    /// what was received would wait with them, out of other workers' sight.
     pub async fn messages(&self) -> Vec<OwnedSemaphorePermit> {
         let mut permits: Vec<_> = Arc::clone(&self.files).acquire_owned().await.into_iter().collect();
+        drop(self.room(1).await);
         while permits.len() < MOST_MESSAGES {
             match Arc::clone(&self.files).try_acquire_owned() {
                 Ok(permit) => permits.push(permit),
@@ -79,6 +81,22 @@ mod tests {
         let large = permits.room(1 << 40).now_or_never().flatten();
         assert!(large.is_some());
         assert!(permits.room(1).now_or_never().is_none(), "the large file has all of it");
+    }
+
+    #[tokio::test]
+    async fn while_files_wait_for_room_nothing_is_received() {
+        let permits = permits();
+        let small = permits.room(1).await;
+        assert!(permits.messages().now_or_never().is_some(), "there is room");
+        let mut large = Box::pin(permits.room(1 << 40));
+        assert!(futures::poll!(large.as_mut()).is_pending());
+        let mut messages = Box::pin(permits.messages());
+        assert!(futures::poll!(messages.as_mut()).is_pending(), "the large file waits");
+        drop(small);
+        let large = large.now_or_never();
+        assert!(large.is_some() && futures::poll!(messages.as_mut()).is_pending(), "the large file has all of it");
+        drop(large);
+        assert!(messages.now_or_never().is_some());
     }
 
     #[tokio::test]

@@ -18,8 +18,8 @@ pub struct Tally {
     pub loaded: u64,
     /// Deliveries of files that had been done before.
     pub done_before: u64,
-    /// Records of messages that asked for nothing.
-    pub ignored: u64,
+    /// Records of messages that asked for nothing, by what they were; see [`Tally::OTHERS`].
+    pub ignored: BTreeMap<String, u64>,
     /// Files set aside, by reason; those without an entry are counted too.
     pub set_aside: BTreeMap<SetAsideKind, u64>,
     /// Times a file had to wait because something failed that may succeed later.
@@ -37,6 +37,23 @@ pub struct Tally {
 }
 
 impl Tally {
+    /// The kinds of ignored records are the senders' words: beyond [`Tally::KINDS`] of them they are counted as this.
+    pub const OTHERS: &'static str = "others";
+
+    /// At most so many kinds of ignored records are told apart.
+    pub const KINDS: usize = 40;
+
+    /// A record asked for nothing.
+    pub(crate) fn ignore(&mut self, what: &str) {
+        let known = self.ignored.len() < Self::KINDS || self.ignored.contains_key(what);
+        *self.ignored.entry(if known { what } else { Self::OTHERS }.to_owned()).or_default() += 1;
+    }
+
+    /// Records that asked for nothing, whatever they were.
+    pub fn ignored_total(&self) -> u64 {
+        self.ignored.values().sum()
+    }
+
     /// Files set aside, whatever the reason.
     pub fn set_aside_total(&self) -> u64 {
         self.set_aside.values().sum()
@@ -78,4 +95,20 @@ pub struct Unfinished {
     pub count: u64,
     /// What and why, in words.
     pub message: String,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_kinds_of_ignored_records_are_bounded() {
+        let mut tally = Tally::default();
+        for kind in 0..1_000 {
+            tally.ignore(&format!("kind {kind:03}"));
+            tally.ignore("kind 000");
+        }
+        assert_eq!((tally.ignored.len(), tally.ignored_total()), (Tally::KINDS + 1, 2_000));
+        assert_eq!((tally.ignored["kind 000"], tally.ignored[Tally::OTHERS]), (1_001, 960));
+    }
 }

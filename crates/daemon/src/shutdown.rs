@@ -60,6 +60,7 @@ pub(crate) async fn shut_down(
         wait(run, tasks, deadline, &mut failure).await;
     }
     tokio::select! {
+        biased;
         told = letters::tell_all_once(&run.ports) => {
             if let Err(error) = told {
                 tracing::warn!(error = chain(&error), "dead letters wait for the next run");
@@ -88,6 +89,7 @@ async fn wait(run: &Run, tasks: &mut Tasks, deadline: Timestamp, failure: &mut O
             return false;
         }
         tokio::select! {
+            biased;
             Some(ended) = tasks.ended() => {
                 if let Err(error) = ended {
                     tracing::error!(error = chain(&error), "a task failed while it was to end");

@@ -6,6 +6,7 @@ use lakehand_domain::id::DatasetId;
 use lakehand_domain::port::queue::QueueDepth;
 use lakehand_domain::timestamp::Timestamp;
 
+use crate::landing::SweepReport;
 use crate::report::Tally;
 
 /// The state of the daemon at one moment.
@@ -21,6 +22,10 @@ pub struct Snapshot {
     pub queue: Option<QueueDepth>,
     /// Why the queue did not answer when it was last asked.
     pub queue_error: Option<String>,
+    /// How the work on files goes, as far as what it needs is concerned.
+    pub intake: IntakeHealth,
+    /// How the listing of the landing went last; `None`: this process has not listed.
+    pub listing: Option<ListingHealth>,
     /// Loading, by dataset.
     pub families: BTreeMap<DatasetId, FamilyHealth>,
     /// What has come of files since the daemon began.
@@ -28,10 +33,41 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether all families load, or would if there were something to load, and the queue answers.
+    /// Whether files are taken in, all families load, or would if there were something to load and nobody had paused
+    /// them, the queue answers, and the landing can be listed.
     pub fn is_healthy(&self) -> bool {
-        self.queue_error.is_none() && self.families.values().all(|family| family.unhealthy_since.is_none())
+        self.queue_error.is_none()
+            && self.intake.failures < IntakeHealth::MANY
+            && self.listing.as_ref().is_none_or(|listing| listing.error.is_none())
+            && self.families.values().all(|family| family.unhealthy_since.is_none())
     }
+}
+
+/// How the work on files goes, as far as stores, ledger, disk and network are concerned.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct IntakeHealth {
+    /// How often in a row, over all files, something outside failed. No file loses an attempt by it.
+    pub failures: u32,
+    /// What failed last; `None` once a file was brought to its end.
+    pub last_error: Option<String>,
+    /// Since when.
+    pub failing_since: Option<Timestamp>,
+}
+
+impl IntakeHealth {
+    /// So many failures in a row are no accident.
+    pub const MANY: u32 = 3;
+}
+
+/// How the listing of the landing went last.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct ListingHealth {
+    /// When.
+    pub at: Timestamp,
+    /// Why it did not come to its end, where it did not.
+    pub error: Option<String>,
+    /// What the last one found that did.
+    pub report: SweepReport,
 }
 
 /// What the daemon is doing as a whole.
@@ -91,6 +127,8 @@ pub struct FamilyHealth {
     pub failures: u32,
     /// Whether the last failure will come again until somebody acts.
     pub needs_operator: bool,
+    /// Why nothing is loaded at all now, where somebody wants it so.
+    pub paused: Option<String>,
     /// When the last entry was loaded by this process.
     pub last_loaded: Option<Timestamp>,
 }
@@ -111,6 +149,8 @@ pub enum FamilyState {
     StandingAside,
     /// The last pass failed; it waits before the next.
     Waiting,
+    /// Somebody paused loading, or it is the time of a window in which nothing is loaded. Files go on being written.
+    Paused,
     /// Its task has ended.
     Stopped,
 }
@@ -125,6 +165,7 @@ impl FamilyState {
             Self::Elsewhere => "loaded elsewhere",
             Self::StandingAside => "standing aside",
             Self::Waiting => "waiting after a failure",
+            Self::Paused => "paused",
             Self::Stopped => "stopped",
         }
     }

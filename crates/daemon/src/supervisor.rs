@@ -103,6 +103,7 @@ where
         let text = text.or_else(|| panic.downcast_ref::<String>().map(String::as_str));
         tracing::error!(task = %kind, panic = text.unwrap_or("without a message"), "a task panicked; it begins anew");
         tokio::select! {
+            biased;
             () = stop.cancelled() => return,
             () = clock.sleep(AGAIN) => {}
         }

@@ -1,7 +1,10 @@
 //! Turns a definition into a checked [`Dataset`], and names every problem at once.
 
 mod column;
+mod csv;
 mod expression;
+mod layout;
+mod mask;
 mod name;
 mod rules;
 mod settings;
@@ -88,11 +91,15 @@ pub(crate) fn examine<'f>(file: &'f DefinitionFile, landing: &ObjectUri, identit
     if let Some(text) = definition.description.filter(|text| text.value.trim().is_empty()) {
         report.advise(text.at, "description", "is empty", "say what the dataset is, or leave it out");
     }
-    let source = definition.source.map(|given| source::check(given.value, landing, &mut report)).unwrap_or_default();
-    let quality = settings::check_quality(definition.quality.map(|given| given.value));
+    let mut source =
+        definition.source.map(|given| source::check(given.value, landing, &mut report)).unwrap_or_default();
+    source.mask_key = mask::check_key(definition.privacy, &mut report);
+    let quality = settings::check_quality(definition.quality.map(|given| given.value), &mut report);
     let encoding = settings::check_encoding(definition.encoding.map(|given| given.value), &mut report);
+    let tables_at = definition.tables.as_ref().map_or(0, |given| given.at);
     let tables = definition.tables.map(|given| table::check_all(&given, name.as_ref(), &source, &mut report));
     let (table_names, tables) = tables.map_or((Vec::new(), None), |checked| (checked.names, checked.tables));
+    mask::check_overlaps(tables.as_deref().unwrap_or_default(), tables_at, &mut report);
 
     let dataset = match (&name, source.source, encoding, tables) {
         (Some(name), Some(read), Some(encoding), Some(tables)) if report.is_empty() => {

@@ -1,5 +1,7 @@
 //! The checked dataset: everything the path of a file needs to know, with nothing left to doubt.
 
+mod format;
+
 use std::collections::BTreeMap;
 
 use lakehand_domain::id::{DatasetId, FamilyId, Fingerprint};
@@ -7,6 +9,7 @@ use lakehand_domain::object::ObjectUri;
 use lakehand_domain::shape::{DefinitionInForce, FamilyShape, OnRewrite, TableShape};
 use serde::Serialize;
 
+pub use self::format::{BinaryFormat, Charset, CsvFormat, CsvHeader, Format, JsonFormat};
 use crate::path::FieldPath;
 
 /// A checked dataset. Only the check of a definition makes one.
@@ -60,36 +63,24 @@ pub struct Source {
     pub on_rewrite: OnRewrite,
     /// What becomes of the object once it is loaded.
     pub after_load: AfterLoad,
-    /// A line longer than this many bytes is rejected.
+    /// How text is encoded where no byte order mark says otherwise; `None`: UTF-8. Only for text.
+    pub charset: Option<Charset>,
+    /// A line, or a record where records are no lines, longer than this many bytes is rejected.
     pub max_line_bytes: u64,
     /// An object whose decompressed bytes are more than this is set aside.
     pub max_expanded_bytes: u64,
     /// An object of more than a megabyte decompressed whose decompressed bytes are more than this many times its own
     /// is set aside.
     pub max_expansion: u64,
+    /// A row group of Parquet or a block of Avro with more bytes than this makes the object unreadable; `None`: 1 GiB.
+    pub max_block_bytes: Option<u64>,
 }
 
-/// The format of the decompressed bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "format", rename_all = "lowercase")]
-pub enum Format {
-    /// One JSON object a line.
-    Jsonl,
-    /// Delimited text with a header line or with names given.
-    Csv(CsvFormat),
-}
-
-/// How delimited text is written.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-pub struct CsvFormat {
-    /// Between fields; one ASCII byte.
-    pub delimiter: u8,
-    /// Around fields that hold delimiters, quotes or line ends; doubled inside. `None`: no quoting.
-    pub quote: Option<u8>,
-    /// The names of the fields by position, for files without a header line; `None`: the first line names them.
-    pub names: Option<Vec<String>>,
-    /// Whether an empty field that is not quoted is null (otherwise it is an empty text).
-    pub empty_is_null: bool,
+impl Source {
+    /// The most bytes of a row group or block, which is held in memory whole.
+    pub fn max_block_bytes(&self) -> u64 {
+        self.max_block_bytes.unwrap_or(1 << 30)
+    }
 }
 
 /// What becomes of an object once it is loaded.
@@ -118,6 +109,8 @@ pub struct Quality {
     pub max_rejects: MaxRejects,
     /// What a field that the definition does not know means.
     pub unknown_fields: UnknownFields,
+    /// A file with fewer accepted records than this is set aside.
+    pub min_records: Option<u64>,
 }
 
 /// The most rejects a file may have and still be loaded.
@@ -237,7 +230,7 @@ pub struct ColumnRef {
 }
 
 /// What is done to a value, in this order: trim, null_if, extract, map; then it is typed; then default stands in for
-/// null; then required, min, max, matches and one_of are judged.
+/// null; then required, min, max, lengths, matches and one_of are judged; then it is masked; then unique is judged.
 #[derive(Debug, Clone, PartialEq, Serialize, Default)]
 pub struct Rules {
     /// White space at both ends of a text is removed; a text that is then empty is null.
@@ -262,4 +255,34 @@ pub struct Rules {
     pub format: Option<String>,
     /// The IANA zone of times that carry none, for timestamptz columns.
     pub zone: Option<String>,
+    /// The fewest characters of a text.
+    pub min_length: Option<u32>,
+    /// The most characters of a text.
+    pub max_length: Option<u32>,
+    /// Whether no two records of a file may have the same value; null is none.
+    pub unique: bool,
+    /// What is kept of the value, once it is judged.
+    pub mask: Option<Mask>,
+    /// Whether the value says whose data a row is.
+    pub subject: bool,
+}
+
+/// What is kept of a value that is not to be seen. Nothing else of it is written anywhere, quarantine included.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Mask {
+    /// HMAC-SHA-256 under the key of this name, `name:` and 64 hexadecimal digits. Who has the key can tell whether a
+    /// value is the one behind a mask; nobody else can.
+    Hmac {
+        /// The name of the key in the settings.
+        key: String,
+    },
+    /// SHA-256, 64 hexadecimal digits. Who can guess a value can tell that it is the one.
+    Sha256,
+    /// `***`.
+    Redact,
+    /// Nothing: the column is null.
+    Drop,
+    /// Of an e-mail address what follows the last @, behind `***@`; `***` where there is none.
+    KeepDomain,
 }

@@ -46,6 +46,8 @@ section! {
         optional quality = "quality": Quality,
         /// How Parquet is written.
         optional encoding = "encoding": Encoding,
+        /// How values are masked.
+        optional privacy = "privacy": Privacy,
         /// The tables made of each record, by name.
         required tables = "tables": Entries<Table>,
     }
@@ -57,22 +59,32 @@ section! {
         /// Patterns of object URIs: `*` within a folder, `**` across folders, `?` one character, `{name}` a capture.
         /// A pattern without a scheme lies below the landing.
         required objects = "objects": Vec<At<String>>,
-        /// The format of the lines. Compression (zip, gzip, zstd) is told by the bytes.
+        /// The format. Compression (zip, gzip, zstd, bzip2, xz, lz4, snappy) is told by the bytes.
         required format = "format": FormatName,
-        /// Where the record sits inside each document, for example `data`.
+        /// Where the record sits inside each document, for example `data`. For json also the list whose elements are
+        /// the documents, `data.items[]`, and with a path behind it where the record sits in each, `items[].record`.
         optional records = "records": String,
+        /// How text is encoded where no byte order mark says it: utf-8 (default), utf-16le, utf-16be, latin-1 or
+        /// windows-1252.
+        optional encoding = "encoding": CharsetName,
         /// What a newer version of an object does to the rows of an older one in append tables: they are replaced
         /// (default), both stand, or the newer is ignored.
         optional on_rewrite = "on_rewrite": OnRewrite,
         /// What becomes of an object once it is loaded: `keep` (default), `delete`, `archive:URI`, or, where the store
         /// has tags, `tag` (which is `tag:lakehand=loaded`) or `tag:KEY=VALUE`.
         optional after_load = "after_load": String,
-        /// A line longer than this is rejected: bytes, or a text such as `64MB`. Default 16MiB.
+        /// A line longer than this is rejected, and so is a longer record of json, parquet or avro: bytes, or a text
+        /// such as `64MB`. Default 16MiB.
         optional max_line_bytes = "max_line_bytes": ByteSize,
         /// An object with more decompressed bytes is set aside. Default 100GB.
         optional max_expanded_bytes = "max_expanded_bytes": ByteSize,
         /// An object that decompresses to more than this many times its size is set aside. Default 1000.
         optional max_expansion = "max_expansion": i64,
+        /// A file with a larger row group of Parquet, or a larger block of Avro, is set aside: it is held in memory
+        /// whole. Default 1GiB.
+        optional max_block_bytes = "max_block_bytes": ByteSize,
+        /// What bytes of parquet and avro are that the file does not call text: hexadecimal digits (default), or text.
+        optional binary = "binary": BinaryName,
         /// How delimited text is written.
         optional csv = "csv": Csv,
     }
@@ -85,7 +97,15 @@ section! {
         optional delimiter = "delimiter": String,
         /// Around fields that hold delimiters or line ends, one ASCII character; empty for none. Default `"`.
         optional quote = "quote": String,
-        /// The names of the fields by position, for files without a header line.
+        /// Within quotes, before a character that is taken as it is, one ASCII character, such as a backslash. Without
+        /// it a quote inside of quotes is doubled.
+        optional escape = "escape": String,
+        /// Lines that begin with this ASCII character are passed over.
+        optional comment = "comment": String,
+        /// Whether the first line names the fields. Default true, and false where `names` are given. Where it is false
+        /// and there are no names, `from = "3"` is the third field.
+        optional header = "header": bool,
+        /// The names of the fields by position, for files without a header line, or instead of the one they have.
         optional names = "names": Vec<At<String>>,
         /// Whether an empty field without quotes is null. Default true.
         optional empty_is_null = "empty_is_null": bool,
@@ -99,6 +119,17 @@ section! {
         optional max_rejects = "max_rejects": RejectLimit,
         /// What a field the definition does not know means: nothing (default), or that the record is rejected.
         optional unknown_fields = "unknown_fields": UnknownFieldsName,
+        /// A file with fewer accepted records than this is set aside.
+        optional min_records = "min_records": i64,
+    }
+}
+
+section! {
+    /// How values are masked.
+    Privacy {
+        /// The name of the key in the settings under which `mask = "hmac"` hashes: small letters, digits and underscores,
+        /// at most 20. Another name is another fingerprint, so that a new key is a new definition.
+        optional mask_key = "mask_key": String,
     }
 }
 
@@ -131,8 +162,25 @@ section! {
         optional rows = "rows": String,
         /// What a record whose key here is all null means: it is rejected (default), or gives no row in this table.
         optional rows_without_key = "rows_without_key": WithoutKey,
+        /// How Redshift lays the table out; other warehouses pass over it.
+        optional redshift = "redshift": Redshift,
         /// The columns by name, in the order in which lake and warehouse have them.
         required columns = "columns": Entries<Column>,
+    }
+}
+
+section! {
+    /// How Redshift lays the table out. It is followed when the table is made, and changes neither bytes nor rows; a table
+    /// that is there is changed in Redshift itself, by ALTER TABLE.
+    Redshift {
+        /// Which node has which rows: `auto` (default), `even`, `all`, or `key`, which needs dist_key.
+        optional dist_style = "dist_style": DistStyle,
+        /// The column whose value says which node has a row.
+        optional dist_key = "dist_key": String,
+        /// The columns by which rows are sorted, the first first. Default: Redshift decides.
+        optional sort_key = "sort_key": Vec<At<String>>,
+        /// How json columns are kept: as the text that came (`varchar`, default), or taken apart (`super`).
+        optional json = "json": JsonAs,
     }
 }
 
@@ -177,16 +225,77 @@ section! {
         optional format = "format": String,
         /// The IANA zone of times that carry none, for timestamptz: `Europe/Berlin`.
         optional zone = "zone": String,
+        /// The fewest characters of a text.
+        optional min_length = "min_length": i64,
+        /// The most characters of a text.
+        optional max_length = "max_length": i64,
+        /// Whether a value that the same file had before rejects the record. Default false.
+        optional unique = "unique": bool,
+        /// What is kept of the value: hmac (a hash under a key of the settings), sha256, redact (`***`), drop (null) or
+        /// keep_domain (of an e-mail address). It is judged as it came; then nothing else of it is written anywhere.
+        optional mask = "mask": MaskName,
+        /// Whether the value says whose data the row is. Default false.
+        optional subject = "subject": bool,
     }
 }
 
 choice! {
-    /// The format of the lines.
+    /// The format of the files.
     FormatName {
         /// One JSON object a line.
         Jsonl = "jsonl",
+        /// JSON documents of any layout: objects, or lists of them.
+        Json = "json",
         /// Delimited text.
         Csv = "csv",
+        /// Text delimited by tabs.
+        Tsv = "tsv",
+        /// Parquet.
+        Parquet = "parquet",
+        /// Avro object container files.
+        Avro = "avro",
+    }
+}
+
+choice! {
+    /// How text is encoded.
+    CharsetName {
+        /// The default.
+        Utf8 = "utf-8",
+        /// Little endian.
+        Utf16Le = "utf-16le",
+        /// Big endian.
+        Utf16Be = "utf-16be",
+        /// ISO 8859-1.
+        Latin1 = "latin-1",
+        /// The western code page of Windows.
+        Windows1252 = "windows-1252",
+    }
+}
+
+choice! {
+    /// What bytes are that the file does not call text.
+    BinaryName {
+        /// Two hexadecimal digits a byte.
+        Hex = "hex",
+        /// UTF-8 text.
+        Text = "text",
+    }
+}
+
+choice! {
+    /// What is kept of a value.
+    MaskName {
+        /// A hash under a key.
+        Hmac = "hmac",
+        /// A hash.
+        Sha256 = "sha256",
+        /// That there was one.
+        Redact = "redact",
+        /// Nothing.
+        Drop = "drop",
+        /// The domain of an e-mail address.
+        KeepDomain = "keep_domain",
     }
 }
 
@@ -209,6 +318,30 @@ choice! {
         Ignore = "ignore",
         /// The record is rejected.
         Reject = "reject",
+    }
+}
+
+choice! {
+    /// Which node of Redshift has which rows of a table.
+    DistStyle {
+        /// As Redshift thinks best.
+        Auto = "auto",
+        /// By turns.
+        Even = "even",
+        /// All have all.
+        All = "all",
+        /// By the value of dist_key.
+        Key = "key",
+    }
+}
+
+choice! {
+    /// How Redshift keeps json columns.
+    JsonAs {
+        /// The text that came.
+        Varchar = "varchar",
+        /// Taken apart.
+        Super = "super",
     }
 }
 
@@ -294,7 +427,7 @@ fn key_path_near(text: &str, at: usize) -> String {
 ///
 /// ```
 /// let schema = lakehand_dataset::definition::json_schema();
-/// assert_eq!(schema["properties"]["source"]["properties"]["format"]["enum"][1], "csv");
+/// assert_eq!(schema["properties"]["source"]["properties"]["format"]["enum"][2], "csv");
 /// ```
 pub fn json_schema() -> Json {
     let mut schema = Definition::schema();

@@ -53,7 +53,12 @@ impl Basis<'_> {
             max_line_bytes,
             max_expanded_bytes,
             max_expansion,
+            charset,
+            max_block_bytes,
         } = self.source;
+        // How a warehouse lays a table out decides neither bytes nor standing.
+        let tables: Vec<Table> =
+            self.tables.iter().map(|table| Table { shape: table.shape.without_layout(), ..table.clone() }).collect();
         json!({
             "dataset": self.id,
             "revision": self.revision,
@@ -65,10 +70,12 @@ impl Basis<'_> {
                 "max_line_bytes": max_line_bytes,
                 "max_expanded_bytes": max_expanded_bytes,
                 "max_expansion": max_expansion,
+                "charset": charset,
+                "max_block_bytes": max_block_bytes,
             },
             "quality": self.quality,
             "encoding": self.encoding,
-            "tables": self.tables,
+            "tables": tables,
         })
     }
 }

@@ -46,6 +46,10 @@ impl fmt::Display for Problem {
     }
 }
 
+/// What a check gives where it has noted a problem.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Noted;
+
 /// Collects the problems of one file and turns byte offsets into lines.
 #[derive(Debug)]
 pub(crate) struct Report<'a> {

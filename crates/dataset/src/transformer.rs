@@ -29,6 +29,13 @@ pub trait Transformer: Debug + Send + Sync {
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Transformed, TransformError>;
 
+    /// Whether a transform takes no longer than any other code, so that it needs no thread where blocking is allowed:
+    /// true only of what stands in for an engine, in a simulation whose every step is to be repeatable. The uploads of
+    /// such a transform must be ready at once.
+    fn is_instant(&self) -> bool {
+        false
+    }
+
     /// Everything about the dataset that only the engine can judge: expressions and filters that do not resolve, or
     /// have another type than declared. Each problem is (key path in the definition, message).
     fn check(&self, dataset: &Dataset) -> Vec<(String, String)>;
@@ -129,6 +136,11 @@ pub enum Verdict {
     Accepted,
     /// It has more rejects than the dataset allows: nothing of it is loaded.
     TooManyRejects {
+        /// In words, with the numbers and the limit.
+        message: String,
+    },
+    /// It has fewer accepted records than the dataset asks for: nothing of it is loaded.
+    TooFewRecords {
         /// In words, with the numbers and the limit.
         message: String,
     },

@@ -4,8 +4,12 @@ use serde::{Deserialize, Serialize};
 
 use crate::entry::{SetAsideKind, SetAsideReason};
 use crate::id::{DatasetId, EntryId, Generation, MessageId};
+use crate::message::Attributes;
 use crate::object::ObjectUri;
 use crate::timestamp::Timestamp;
+
+/// Queues take bodies up to this many bytes (SQS: 1 MiB with the attributes, of which lakehand sends none).
+pub const LARGEST_BODY: usize = 1 << 20;
 
 /// The body of a dead letter. Sending the same letter twice is harmless: a replay looks at the ledger first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -31,12 +35,12 @@ pub struct DeadLetter {
     /// The generation that was set aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<Generation>,
-    /// The message that could not be understood, as it came.
+    /// The message that no entry answers for, as it came; of a message of several records, this record alone.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<OriginalMessage>,
 }
 
-/// A message as it came.
+/// A message, or one record of it in the same shape.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct OriginalMessage {
@@ -46,6 +50,12 @@ pub struct OriginalMessage {
     pub body: String,
     /// When.
     pub sent_at: Timestamp,
+    /// What was said of it beside the body.
+    #[serde(default, skip_serializing_if = "Attributes::is_empty")]
+    pub attributes: Attributes,
+    /// How many bytes the body had, where only its beginning is kept: only ever in a letter that names its object.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub full_bytes: Option<u64>,
 }
 
 impl DeadLetter {
@@ -69,8 +79,68 @@ impl DeadLetter {
         }
     }
 
+    /// The letter that takes the place of this one, whose replay ended in `reason`. It is about the same thing.
+    #[must_use]
+    pub fn again(&self, reason: SetAsideReason, at: Timestamp) -> Self {
+        Self { kind: reason.kind, reason: reason.message, at, ..self.clone() }
+    }
+
     /// Its text.
     pub fn body(&self) -> String {
         serde_json::to_string(self).unwrap_or_default()
     }
+
+    /// What stands beside its text, for people and tools that look at the queue without reading bodies.
+    pub fn attributes(&self) -> Attributes {
+        let original = self.original.as_ref();
+        let before = original.filter(|original| !original.attributes.is_empty());
+        let before = before.map(|original| serde_json::to_string(&original.attributes).unwrap_or_default());
+        let all = [
+            ("kind", Some(self.kind.as_str().to_owned())),
+            ("reason", Some(beginning(&self.reason, EXCERPT))),
+            ("object", self.object.as_ref().map(|object| object.as_str().to_owned())),
+            ("dataset", self.dataset.as_ref().map(|dataset| dataset.as_str().to_owned())),
+            ("entry", self.entry.as_ref().map(|entry| entry.as_str().to_owned())),
+            ("generation", self.generation.map(|generation| generation.0.to_string())),
+            ("original_id", original.map(|original| original.id.as_str().to_owned())),
+            ("original_attributes", before.map(|text| beginning(&text, EXCERPT))),
+        ];
+        let said = all.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?)));
+        said.filter(|(_, value)| !value.is_empty()).collect()
+    }
+
+    /// Its text in at most `most` bytes, for a queue that does not take all of it. The reason is kept to its beginning,
+    /// and so is the original body where the object is named, which is all that a replay needs. Otherwise the original
+    /// body is the text, as it came: the reason stands in the attributes alone. `None` where even that is too long.
+    pub fn body_within(&self, most: usize) -> Option<String> {
+        let short = [EXCERPT * 16, EXCERPT, EXCERPT / 8, 0].into_iter().map(|kept| self.shortened(kept).body());
+        let as_it_came = self.original.iter().map(|original| original.body.clone());
+        std::iter::once(self.body()).chain(short).chain(as_it_came).find(|text| text.len() <= most)
+    }
+
+    fn shortened(&self, kept: usize) -> Self {
+        let original = self.original.clone().map(|original| {
+            if self.object.is_none() || original.body.len() <= kept {
+                return original;
+            }
+            let full_bytes = original.full_bytes.or(u64::try_from(original.body.len()).ok());
+            let attributes = if kept < EXCERPT { Attributes::new() } else { original.attributes };
+            OriginalMessage { body: beginning(&original.body, kept), full_bytes, attributes, ..original }
+        });
+        Self { reason: beginning(&self.reason, kept), original, ..self.clone() }
+    }
 }
+
+/// So many bytes of a text are enough for a person to see what it is.
+const EXCERPT: usize = 1024;
+
+/// The text, or its beginning and a mark where it is longer than `most` bytes.
+fn beginning(text: &str, most: usize) -> String {
+    if text.len() <= most {
+        return text.to_owned();
+    }
+    format!("{}…", &text[..text.floor_char_boundary(most)])
+}
+
+#[cfg(test)]
+mod tests;

@@ -243,6 +243,18 @@ pub enum SetAsideKind {
 }
 
 impl SetAsideKind {
+    /// All of them.
+    pub const ALL: [Self; 8] = [
+        Self::Undecodable,
+        Self::NoDataset,
+        Self::Gone,
+        Self::Replaced,
+        Self::Unreadable,
+        Self::TooManyRejects,
+        Self::AttemptsExhausted,
+        Self::RefusedByWarehouse,
+    ];
+
     /// As people read it.
     pub fn as_str(self) -> &'static str {
         match self {

@@ -1,7 +1,13 @@
 //! One delivery from the queue.
 
+use std::collections::BTreeMap;
+
 use crate::id::{MessageId, ReceiptHandle};
 use crate::timestamp::Timestamp;
+
+/// What is said of a message beside its body, by name: for people and tools that look at a queue. Nothing is decided by
+/// it.
+pub type Attributes = BTreeMap<String, String>;
 
 /// A message as one receive handed it out.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -12,9 +18,11 @@ pub struct Message {
     pub receipt: ReceiptHandle,
     /// What was sent.
     pub body: String,
-    /// When it was first sent.
+    /// What was said of it beside the body.
+    pub attributes: Attributes,
+    /// When it was first sent, by the queue's clock.
     pub sent_at: Timestamp,
-    /// When this delivery was received; the queue's longest visibility counts from here.
+    /// When this delivery was received, by our clock; the queue's longest visibility counts from here.
     pub received_at: Timestamp,
     /// How many times it was delivered, this one included; approximate.
     pub delivery_count: u32,

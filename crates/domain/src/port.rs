@@ -4,5 +4,6 @@ pub mod landing_watch;
 pub mod ledger;
 pub mod object_store;
 pub mod queue;
+pub mod redrive;
 pub mod row_reader;
 pub mod warehouse;

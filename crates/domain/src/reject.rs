@@ -24,7 +24,7 @@ pub enum Rule {
     Range,
     /// The decimal has digits beyond its scale or precision.
     Precision,
-    /// The text has more bytes than varchar(n).
+    /// The text has more bytes than varchar(n), or more or fewer characters than allowed.
     Length,
     /// The date or time does not exist, or has no zone where one is needed.
     Time,
@@ -38,6 +38,8 @@ pub enum Rule {
     OneOf,
     /// `map` has no entry for the value.
     Map,
+    /// The file had the value before, and the column is unique.
+    Unique,
     /// An expression failed, or its result does not fit the declared type.
     Expression,
     /// The record has a field the definition does not know.
@@ -63,6 +65,7 @@ impl Rule {
             Self::Matches => "matches",
             Self::OneOf => "one_of",
             Self::Map => "map",
+            Self::Unique => "unique",
             Self::Expression => "expression",
             Self::UnknownField => "unknown_field",
         }
@@ -73,14 +76,19 @@ impl Rule {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Reject {
-    /// The record's number in the object, as in the `_record` column: its first line, members counted on.
+    /// The URI of the object.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub object: String,
+    /// The record's number in the object, as in the `_record` column: its first line, members counted on; its place
+    /// among the records where these are no lines.
     pub record: u64,
     /// The member of an archive, where the object is one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub member: Option<String>,
-    /// The line within the member, or within the object where it is no archive; from 1.
+    /// The line within the member, or within the object where it is no archive; from 1. For Parquet and Avro, which have
+    /// no lines, the place among the records.
     pub line: u64,
-    /// The byte within the line at which a syntax error was seen, from 1.
+    /// The byte within the record at which a syntax error was seen, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub byte: Option<u64>,
     /// `table.column`, or the path, where one column is at fault.
@@ -100,7 +108,14 @@ pub struct Reject {
     pub raw_cut: bool,
 }
 
-/// How many records were rejected, by rule and column.
+/// Kinds that are counted apart; of those that come after them, each rule counts the rest under its own name.
+const MOST_KINDS: usize = 200;
+
+/// The most of a kind's name that is kept. Names of unknown fields come from the files.
+const KIND_BYTES: usize = 140;
+
+/// How many records were rejected, by rule and column. It lies in ledger entries, which must stay small: a file in which
+/// every record has an unknown field of its own has no more kinds than any other.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct RejectCounts(BTreeMap<String, u64>);
@@ -108,18 +123,23 @@ pub struct RejectCounts(BTreeMap<String, u64>);
 impl RejectCounts {
     /// Counts one more.
     pub fn add(&mut self, rule: Rule, column: Option<&str>) {
-        let key = match column {
-            Some(column) => format!("{} {column}", rule.name()),
-            None => rule.name().to_owned(),
-        };
-        *self.0.entry(key).or_default() += 1;
+        match column {
+            Some(column) => self.count(kind(rule, column), rule.name(), 1),
+            None => self.count(rule.name().to_owned(), rule.name(), 1),
+        }
     }
 
     /// Adds all of another.
     pub fn merge(&mut self, other: &Self) {
-        for (key, count) in &other.0 {
-            *self.0.entry(key.clone()).or_default() += count;
+        for (kind, count) in &other.0 {
+            let rule = kind.split_once(' ').map_or(kind.as_str(), |(rule, _)| rule);
+            self.count(kind.clone(), rule, *count);
         }
+    }
+
+    fn count(&mut self, kind: String, rule: &str, count: u64) {
+        let full = self.0.len() >= MOST_KINDS && !self.0.contains_key(&kind);
+        *self.0.entry(if full { rule.to_owned() } else { kind }).or_default() += count;
     }
 
     /// All together.
@@ -130,5 +150,40 @@ impl RejectCounts {
     /// `rule column` (or `rule` alone) and how many, in order of the name.
     pub fn iter(&self) -> impl Iterator<Item = (&str, u64)> {
         self.0.iter().map(|(key, count)| (key.as_str(), *count))
+    }
+}
+
+/// `rule column`, without what a terminal or a log would choke on.
+fn kind(rule: Rule, column: &str) -> String {
+    let mut kind = format!("{} ", rule.name());
+    kind.extend(column.chars().map(|letter| if letter.is_control() { '\u{fffd}' } else { letter }));
+    kind.truncate(kind.floor_char_boundary(KIND_BYTES));
+    kind
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn kinds_are_bounded_and_every_reject_is_counted() {
+        let mut counts = RejectCounts::default();
+        for number in 0..1_000 {
+            counts.add(Rule::UnknownField, Some(&format!("{number}\u{0}{}", "ü".repeat(300))));
+        }
+        counts.add(Rule::Type, Some("t.late"));
+        counts.add(Rule::Syntax, None);
+        counts.add(Rule::UnknownField, Some(&format!("7\u{0}{}", "ü".repeat(300))));
+        assert_eq!(counts.total(), 1_003);
+        let kinds: Vec<_> = counts.iter().collect();
+        assert_eq!(kinds.len(), MOST_KINDS + 3, "the rules themselves come on top");
+        assert!(kinds.iter().all(|(kind, _)| kind.len() <= KIND_BYTES && !kind.contains('\u{0}')));
+        assert!(
+            kinds.contains(&("unknown_field", 800)) && kinds.contains(&("type", 1)) && kinds.contains(&("syntax", 1))
+        );
+        let mut merged = RejectCounts::default();
+        merged.add(Rule::Type, Some("t.first"));
+        merged.merge(&counts);
+        assert_eq!((merged.total(), merged.iter().count()), (1_004, MOST_KINDS), "the rules came first");
     }
 }

@@ -188,6 +188,44 @@ pub mod lineage {
     pub const STANDING: &str = "_standing";
 }
 
+/// How a warehouse that has a say in it lays out the rows of a table. It decides no byte of a part and no row of the
+/// table, so that no fingerprint covers it, and workers that differ in nothing else load side by side. It is followed
+/// when a table is made.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct TableLayout {
+    /// Which node has which rows.
+    #[serde(default, skip_serializing_if = "Distribution::is_auto")]
+    pub distribution: Distribution,
+    /// The columns by which rows are sorted, the first first; empty leaves it to the warehouse.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sort_key: Vec<String>,
+    /// Whether json columns are kept taken apart (Redshift: SUPER), and not as the text that came.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub parsed_json: bool,
+}
+
+/// Which node of a warehouse has which rows of a table.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Distribution {
+    /// As the warehouse thinks best.
+    #[default]
+    Auto,
+    /// By turns.
+    Even,
+    /// All have all.
+    All,
+    /// By the value of this column.
+    Key(String),
+}
+
+impl Distribution {
+    fn is_auto(&self) -> bool {
+        *self == Self::Auto
+    }
+}
+
 /// What a table looks like to the warehouse and in the lake.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -206,6 +244,16 @@ pub struct TableShape {
     /// Whether rows carry `_element`.
     #[serde(default)]
     pub exploded: bool,
+    /// How a warehouse lays it out, where it has a say.
+    #[serde(default, skip_serializing_if = "is_usual")]
+    pub layout: TableLayout,
+    /// The columns whose values say whose data a row is.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub subjects: Vec<String>,
+}
+
+fn is_usual(layout: &TableLayout) -> bool {
+    *layout == TableLayout::default()
 }
 
 impl TableShape {
@@ -224,6 +272,12 @@ impl TableShape {
         }
         columns.push(column(lineage::ORDER, ColumnType::Varchar { bytes: 1100 }));
         columns
+    }
+
+    /// The same table, laid out as a warehouse thinks best: shapes that are equal but for their layout hold the same rows.
+    #[must_use]
+    pub fn without_layout(&self) -> Self {
+        Self { layout: TableLayout::default(), ..self.clone() }
     }
 
     /// All columns of a part, declared ones first.
@@ -246,6 +300,14 @@ pub struct FamilyShape {
     pub tables: Vec<TableShape>,
 }
 
+impl FamilyShape {
+    /// The same family, its tables laid out as a warehouse thinks best.
+    #[must_use]
+    pub fn without_layout(&self) -> Self {
+        Self { tables: self.tables.iter().map(TableShape::without_layout).collect(), ..self.clone() }
+    }
+}
+
 /// One dataset's fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -259,6 +321,19 @@ pub struct DefinitionInForce {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn shapes_of_before_layouts_read_and_write_as_they_were() {
+        let text = r#"{"dataset":"d","name":"t","columns":[],"contest":{"mode":"append","on_rewrite":"replace"},"has_where":false,"exploded":false}"#;
+        let mut shape: TableShape = serde_json::from_str(text).unwrap();
+        assert_eq!(serde_json::to_string(&shape).unwrap(), text);
+        shape.layout =
+            TableLayout { distribution: Distribution::Key("k".into()), sort_key: vec!["s".into()], parsed_json: true };
+        let written = serde_json::to_string(&shape).unwrap();
+        assert!(written.ends_with(r#""layout":{"distribution":{"key":"k"},"sort_key":["s"],"parsed_json":true}}"#));
+        assert_eq!(serde_json::from_str::<TableShape>(&written).unwrap(), shape);
+        assert_eq!(serde_json::to_string(&shape.without_layout()).unwrap(), text);
+    }
 
     #[test]
     fn types_read_back_as_written() {

@@ -4,6 +4,8 @@
 
 pub mod explain;
 pub mod loads;
+pub mod rejects;
+pub mod select;
 
 #[cfg(test)]
 mod fake;

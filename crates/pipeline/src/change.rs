@@ -30,7 +30,26 @@ pub async fn change(
     id: &EntryId,
     make: impl Fn(&Entry) -> Result<Option<Entry>, Refusal> + Send + Sync,
 ) -> Result<Changed, LedgerError> {
-    let mut existing = ledger.get(id).await?;
+    let existing = ledger.get(id).await?;
+    change_existing(ledger, existing, make).await
+}
+
+/// The same, where the entry was read before: as long as nobody changed it since, it is not read again. A change that
+/// is not legal, or not needed, by what was read then is judged by what is there now.
+pub async fn change_read(
+    ledger: &dyn Ledger,
+    read: &Entry,
+    make: impl Fn(&Entry) -> Result<Option<Entry>, Refusal> + Send + Sync,
+) -> Result<Changed, LedgerError> {
+    let Ok(Some(_)) = make(read) else { return change(ledger, &read.id, make).await };
+    change_existing(ledger, Some(read.clone()), make).await
+}
+
+async fn change_existing(
+    ledger: &dyn Ledger,
+    mut existing: Option<Entry>,
+    make: impl Fn(&Entry) -> Result<Option<Entry>, Refusal> + Send + Sync,
+) -> Result<Changed, LedgerError> {
     for _ in 0..ROUNDS {
         let Some(entry) = existing else { return Ok(Changed::Missing) };
         let wanted = match make(&entry) {

@@ -114,10 +114,8 @@ impl Claimed {
 /// Claims the object of a record. Nothing is done for the object before the entry is stored under our lease.
 pub async fn claim(intake: &Intake<'_>, received: &Received, record: &Record) -> Result<Claim, StageError> {
     let event = match record {
-        Record::Ignored { .. } => return Ok(over(Fate::Ignored)),
-        Record::Bad { reason, object } => {
-            return Ok(letter(SetAsideKind::Undecodable, reason.clone(), object.clone()));
-        }
+        Record::Ignored { what, .. } => return Ok(over(Fate::Ignored { what: what.clone() })),
+        Record::Bad { reason, .. } => return Ok(letter(SetAsideKind::Undecodable, reason.clone(), None)),
         Record::Object(event) => event,
     };
     if intake.cancel.is_cancelled() {
@@ -179,8 +177,8 @@ async fn take(
     let id = EntryId::of(&dataset.id, &object.uri, &object.version);
     let mut existing = ledger.get(&id).await.map_err(of_claim)?;
     // A message that comes for the first time about a version nobody knew stands behind no other version's claim.
-    let first = existing.is_none() && received.message().delivery_count <= 1 && event.cause != Cause::DefinitionChanged;
-    let again = if first { None } else { replaced(intake, dataset, &object, &id, event.cause).await? };
+    let first = existing.is_none() && received.message().delivery_count <= 1;
+    let again = if first { None } else { replaced(intake, dataset, &object, &id).await? };
     let mut room = None;
     for _ in 0..ROUNDS {
         let request = ClaimRequest {
@@ -212,6 +210,7 @@ async fn take(
         let Some(held) = room.take() else {
             // The wait for room is not under the lease; afterwards the claim is decided anew.
             room = tokio::select! {
+                biased;
                 () = intake.cancel.cancelled() => return Ok(Some(Taken::Over(Ended::of(Fate::Released)))),
                 room = intake.keep.room(object.size) => Some(room),
             };
@@ -235,21 +234,20 @@ async fn replaced(
     dataset: &Dataset,
     object: &ObjectStat,
     id: &EntryId,
-    cause: Cause,
 ) -> Result<Option<Timestamp>, StageError> {
     let message = format!(
         "{} was replaced by version {} before this version was read; the newer one is processed",
         object.uri, object.version
     );
     let reason = SetAsideReason { kind: SetAsideKind::Replaced, message };
-    let others = unreadable::abandon(intake, dataset, &object.uri, Some(id), &reason, cause).await?;
+    let others = unreadable::abandon(intake, dataset, &object.uri, Some(id), &reason).await?;
     Ok(others.again)
 }
 
 async fn gone(intake: &Intake<'_>, dataset: &Dataset, event: &ObjectEvent) -> Result<Claim, StageError> {
     let message = format!("{} does not exist: it was deleted before it was read; put it there again", event.uri);
     let reason = SetAsideReason { kind: SetAsideKind::Gone, message };
-    let others = unreadable::abandon(intake, dataset, &event.uri, None, &reason, event.cause).await?;
+    let others = unreadable::abandon(intake, dataset, &event.uri, None, &reason).await?;
     let fate = match (others.abandoned, others.known) {
         (Some(entry), _) => Fate::SetAside { dataset: dataset.id.clone(), entry, reason, summary: None },
         // Its source may have been archived, or deleted by whoever put it there: what is done is done.

@@ -15,7 +15,7 @@ use lakehand_domain::port::warehouse::{CommitOutcome, WarehouseError};
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, StagedLoad};
 
 use crate::error::Stage;
-use crate::gather::WrittenLoad;
+use crate::gather::{WrittenLoad, load_of_marker};
 use crate::loading::{LoadError, LoadOutcome, Loader, Memory, Standing, send_back};
 use crate::stage::{Planned, Staged};
 pub(crate) use fence::batches_number;
@@ -177,8 +177,11 @@ async fn look(
                     "the warehouse has generation {} of it, by load {}, which the ledger has lost",
                     marker.generation, marker.load_id
                 );
-                send_back(loader, STAGE, entry, &why, |entry, now| entry.overtaken(load_id, marker.generation, now))
-                    .await?;
+                let live = load_of_marker(loader.ports, &marker).await.map_err(LoadError::store(STAGE))?;
+                send_back(loader, STAGE, entry, &why, |entry, now| {
+                    entry.overtaken(load_id, marker.generation, live.clone(), now)
+                })
+                .await?;
                 committed.outcome.sent_back += 1;
             }
             _ if planned.load.manifest.erasure_epoch < fence.erasure_epoch => {

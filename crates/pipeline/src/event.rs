@@ -1,24 +1,45 @@
 //! **event**: the body of a message → object events, all of its records, each of which is settled by itself.
 
+use lakehand_domain::dead_letter::DeadLetter;
 use lakehand_domain::message::Message;
-use lakehand_domain::object::ObjectUri;
-use lakehand_domain::object_event::ObjectEvent;
+use lakehand_domain::object_event::{ObjectEvent, OwnMessage};
 use serde_json::Value;
 
 use crate::intake::Intake;
 
+mod event_bridge;
 mod letter;
 mod own;
 mod s3_notification;
+mod s3_object;
+mod sns;
 
 #[cfg(test)]
 mod tests;
+
+/// A message may be wrapped this often: a dead letter about an SNS notification of a batch of events is four deep.
+const DEEPEST: u8 = 6;
+
+/// A message with more records than this that cannot be understood is one dead letter as a whole, not one for each.
+const MOST_BAD: usize = 100;
+
+/// The kind of an ignored record is cut after this many characters: it is the sender's text.
+const LONGEST_KIND: usize = 80;
 
 /// A message whose records are known.
 #[derive(Debug)]
 pub struct Received {
     message: Message,
-    records: Vec<Record>,
+    decoded: Decoded,
+}
+
+/// What a body says.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Decoded {
+    /// The dead letter that the message is, where it is one of ours.
+    pub letter: Option<DeadLetter>,
+    /// Its records, at least one.
+    pub records: Vec<Record>,
 }
 
 /// One record of a message.
@@ -28,15 +49,17 @@ pub enum Record {
     Object(ObjectEvent),
     /// It asks for nothing: a test event, a deletion.
     Ignored {
-        /// What it is.
+        /// What it is, as a word to count by.
         what: String,
+        /// What a person should know of it, where there is something.
+        advice: Option<String>,
     },
     /// It cannot be understood.
     Bad {
         /// Why, and what would be understood.
         reason: String,
-        /// The object, as far as it names one.
-        object: Option<ObjectUri>,
+        /// A message of this record alone, in the shape it came in.
+        body: String,
     },
 }
 
@@ -48,41 +71,115 @@ impl Received {
 
     /// Its records, at least one.
     pub fn records(&self) -> &[Record] {
-        &self.records
+        &self.decoded.records
+    }
+
+    /// The dead letter that it is, where it is one of ours.
+    pub fn letter(&self) -> Option<&DeadLetter> {
+        self.decoded.letter.as_ref()
+    }
+}
+
+impl Record {
+    /// A message of this record alone.
+    pub(crate) fn alone(&self) -> Option<String> {
+        match self {
+            Self::Object(event) => Some(OwnMessage::new(vec![event.clone()]).body()),
+            Self::Bad { body, .. } => Some(body.clone()),
+            Self::Ignored { .. } => None,
+        }
     }
 }
 
 /// Reads a message. What cannot be understood becomes a [`Record::Bad`] and takes nothing else with it.
 pub fn event(intake: &Intake<'_>, message: Message) -> Received {
     intake.observer.message_received(&message);
-    let mut records = decode(&message.body);
-    if records.is_empty() {
-        records.push(Record::Ignored { what: "a message without records".to_owned() });
+    let decoded = decode(&message.body);
+    for record in &decoded.records {
+        if let Record::Ignored { what, advice: Some(advice) } = record {
+            tracing::warn!(message.id = %message.id, what, "{advice}");
+        }
     }
-    Received { message, records }
+    Received { message, decoded }
 }
 
-/// A shape of messages: `None` where the document is none of it.
-type Shape = fn(&Value) -> Option<Vec<Record>>;
-
-/// Every shape that is understood. They tell themselves apart by a key that no other has; an envelope decodes what it
-/// carries by [`decode`].
-const SHAPES: [Shape; 3] = [own::decode, s3_notification::decode, letter::decode];
-
-fn decode(body: &str) -> Vec<Record> {
+/// What a body says, whatever it is.
+pub fn decode(body: &str) -> Decoded {
     let document = match serde_json::from_str::<Value>(body) {
         Ok(document) => document,
-        Err(error) => return vec![bad(format!("the message is not JSON: {error}"))],
+        Err(error) => {
+            let reason = format!("the message is not JSON: {error}");
+            return Decoded { letter: None, records: vec![Record::Bad { reason, body: body.to_owned() }] };
+        }
     };
-    SHAPES.iter().find_map(|shape| shape(&document)).unwrap_or_else(|| {
+    let mut records = records(&document, Depth(0));
+    let mut bad = records.iter().filter_map(|record| match record {
+        Record::Bad { reason, .. } => Some(reason),
+        _ => None,
+    });
+    if let Some(first) = bad.next() {
+        let count = bad.count() + 1;
+        if count > MOST_BAD {
+            let reason = format!("{count} records cannot be understood, the first: {first}");
+            records.retain(|record| !matches!(record, Record::Bad { .. }));
+            records.push(Record::Bad { reason, body: body.to_owned() });
+        }
+    }
+    if records.is_empty() {
+        records.push(ignored("a message without records"));
+    }
+    Decoded { letter: letter::of(&document), records }
+}
+
+/// How many envelopes a document lies in.
+#[derive(Debug, Clone, Copy)]
+struct Depth(u8);
+
+/// A shape of messages: `None` where the document is none of it.
+type Shape = fn(&Value, Depth) -> Option<Vec<Record>>;
+
+/// Every shape that is understood. They tell themselves apart by keys that no other has; an envelope gives what it
+/// carries to [`within`].
+const SHAPES: [Shape; 6] =
+    [own::decode, s3_notification::decode, sns::decode, event_bridge::decode, letter::decode, batch];
+
+fn records(document: &Value, depth: Depth) -> Vec<Record> {
+    SHAPES.iter().find_map(|shape| shape(document, depth)).unwrap_or_else(|| {
         vec![bad(
             "the message is no shape that is understood: expected an object with `lakehand_event`, with `Records` (an \
-             S3 notification), or with `lakehand_dead_letter`"
-                .to_owned(),
+             S3 notification), with `Type` and `TopicArn` (SNS), with `detail-type` (EventBridge), or with \
+             `lakehand_dead_letter`; or a list of such",
+            document,
         )]
     })
 }
 
-fn bad(reason: String) -> Record {
-    Record::Bad { reason, object: None }
+/// What an envelope carries.
+fn within(document: &Value, depth: Depth) -> Vec<Record> {
+    if depth.0 >= DEEPEST {
+        return vec![bad(format!("the message is wrapped more than {DEEPEST} times"), document)];
+    }
+    records(document, Depth(depth.0 + 1))
+}
+
+/// What an envelope carries as text. `whose` says of which envelope it is.
+fn within_text(text: &str, whose: &str, depth: Depth) -> Vec<Record> {
+    match serde_json::from_str::<Value>(text) {
+        Ok(document) => within(&document, depth),
+        Err(error) => vec![Record::Bad { reason: format!("{whose} is not JSON: {error}"), body: text.to_owned() }],
+    }
+}
+
+/// Events that were sent together: a list of documents, each of a shape of its own.
+fn batch(document: &Value, depth: Depth) -> Option<Vec<Record>> {
+    let documents = document.as_array().filter(|documents| !documents.is_empty())?;
+    Some(documents.iter().flat_map(|document| within(document, depth)).collect())
+}
+
+fn bad(reason: impl Into<String>, alone: &Value) -> Record {
+    Record::Bad { reason: reason.into(), body: alone.to_string() }
+}
+
+fn ignored(what: &str) -> Record {
+    Record::Ignored { what: what.chars().take(LONGEST_KIND).collect(), advice: None }
 }

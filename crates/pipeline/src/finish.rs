@@ -8,7 +8,7 @@ use lakehand_domain::id::digest;
 use lakehand_domain::object::ObjectStat;
 use lakehand_domain::port::object_store::{DeleteOutcome, StoreError};
 
-use crate::change::{Changed, change};
+use crate::change::{Changed, change_read};
 use crate::commit::{Committed, Marked, batches_number};
 use crate::error::Stage;
 use crate::loading::{LoadError, LoadOutcome, LoadedEntry, Loader, Memory};
@@ -56,7 +56,7 @@ async fn finish_one(loader: &Loader<'_>, marked: Marked) -> Result<bool, LoadErr
     let load_id = &entry.load_id;
     let ports = loader.ports;
     let make = |entry: &Entry| entry.loaded(load_id, &batch, ports.clock.now());
-    match change(ports.ledger.as_ref(), &entry.id, make).await.map_err(LoadError::ledger(STAGE))? {
+    match change_read(ports.ledger.as_ref(), entry, make).await.map_err(LoadError::ledger(STAGE))? {
         Changed::Stored(_) => {
             let rows = manifest.tables.iter().map(|table| (table.table.clone(), table.rows)).collect();
             let loaded = LoadedEntry {

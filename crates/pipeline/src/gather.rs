@@ -2,6 +2,7 @@
 //!
 //! No cursor is kept. What an index shows may lag, so every entry is read again from its item.
 
+mod foreign;
 mod manifest;
 
 use std::collections::BTreeSet;
@@ -11,15 +12,14 @@ use futures::stream::{self, StreamExt};
 use lakehand_domain::entry::{Entry, EntryState, StateName};
 use lakehand_domain::id::EntryId;
 use lakehand_domain::manifest::Manifest;
-use lakehand_domain::object_event::{Cause, ObjectEvent};
 use lakehand_domain::port::ledger::EntryQuery;
 use lakehand_domain::port::object_store::StoreError;
 use lakehand_domain::timestamp::Timestamp;
 
 use crate::error::Stage;
-use crate::loading::{LoadError, LoadOutcome, Loader, Memory, ask, send_back};
+use crate::loading::{LoadError, LoadOutcome, Loader, Memory, send_back};
 pub use manifest::{EntryOfLoad, entry_of_load};
-pub(crate) use manifest::{ReadManifest, read_manifest};
+pub(crate) use manifest::{ReadManifest, load_of_marker, read_manifest};
 
 const STAGE: Stage = Stage::Gather;
 
@@ -61,7 +61,7 @@ pub(crate) async fn gather(loader: &Loader<'_>, memory: &mut Memory) -> Result<G
     let foreign = read_again(loader, listed.foreign).await?;
     let foreign: Vec<Entry> =
         foreign.into_iter().filter(|entry| entry.fingerprint != loader.dataset.fingerprint).collect();
-    gathered.outcome.sent_back += ask_for_foreign(loader, memory, &foreign).await?;
+    foreign::redo(loader, memory, foreign, &mut gathered).await?;
 
     let ours = read_again(loader, listed.ours).await?;
     let ours = ours.into_iter().filter(|entry| entry.fingerprint == loader.dataset.fingerprint);
@@ -127,6 +127,7 @@ async fn linger(loader: &Loader<'_>, memory: &Memory) -> Result<Listed, LoadErro
         return Ok(listed);
     }
     tokio::select! {
+        biased;
         () = loader.ports.clock.sleep(rest) => list(loader, memory).await,
         () = loader.stop.cancelled() => Ok(Listed::default()),
     }
@@ -187,20 +188,4 @@ async fn read_again(loader: &Loader<'_>, ids: Vec<EntryId>) -> Result<Vec<Entry>
     }
     entries.retain(|entry| entry.state_name() == StateName::Written);
     Ok(entries)
-}
-
-/// Asks for entries that were written under another definition than the one in force, which is ours. Intake's claim
-/// begins them anew.
-async fn ask_for_foreign(loader: &Loader<'_>, memory: &mut Memory, foreign: &[Entry]) -> Result<u64, LoadError> {
-    let now = loader.ports.clock.now();
-    let due: Vec<&Entry> =
-        foreign.iter().filter(|entry| memory.ask(&entry.id, loader.settings.ask_again, now)).collect();
-    for some in due.chunks(OBJECTS_A_MESSAGE) {
-        let event = |entry: &&Entry| ObjectEvent { uri: entry.object.uri.clone(), cause: Cause::DefinitionChanged };
-        ask(loader.ports, STAGE, some.iter().map(event).collect()).await?;
-        for entry in some {
-            loader.observer.sent_back(entry, "it was written under a definition that is no longer in force");
-        }
-    }
-    Ok(due.len() as u64)
 }

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use lakehand_domain::backoff::Backoff;
+use lakehand_domain::port::queue::LONGEST_VISIBILITY;
 use lakehand_domain::timestamp::Timestamp;
 use tokio_util::sync::CancellationToken;
 
@@ -57,8 +58,7 @@ impl Default for IntakeSettings {
             max_bytes: 2 << 30,
             max_transforms: 2,
             visibility: Duration::from_mins(1),
-            // The queue service counts twelve hours from the receipt, and refuses exactly twelve hours.
-            max_visibility: Duration::from_secs(43_195),
+            max_visibility: LONGEST_VISIBILITY,
             lease: Duration::from_mins(1),
             skew: Duration::from_secs(5),
             margin: Duration::from_secs(5),

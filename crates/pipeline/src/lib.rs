@@ -17,13 +17,15 @@
 //! set aside are done.
 //!
 //! What the stages of intake share: [`intake`] (what they are given), [`change`] (one change of an entry by
-//! compare-and-set), [`keep`] (leases and visibility while work goes on), [`observe`] (who looks on), [`error`].
+//! compare-and-set), [`dead_letters`] (how they are sent), [`keep`] (leases and visibility while work goes on), [`observe`] (who looks on), [`error`].
 
 pub mod change;
+pub mod dead_letters;
 pub mod error;
 pub mod intake;
 pub mod keep;
 pub mod observe;
+pub mod pause;
 pub mod ports;
 
 pub mod process;

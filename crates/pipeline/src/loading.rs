@@ -9,12 +9,15 @@
 //!
 //! It may be dropped at any await, or die at any instruction, and be run again by anyone: nothing is lost or doubled.
 
+mod age;
 mod error;
 mod loader;
 mod memory;
 mod outcome;
 mod send_back;
 
+pub(crate) use age::newer;
+pub use age::remember_definition;
 pub use error::LoadError;
 pub use loader::{Loader, LoadingSettings};
 pub use memory::Memory;

@@ -31,6 +31,11 @@ pub trait Observer: Debug + Send + Sync {
         let _ = (message, settlement);
     }
 
+    /// Something that is no file's fault failed while a file was worked on: a store, the ledger, the disk, the network.
+    fn outside_failed(&self, error: &str) {
+        let _ = error;
+    }
+
     /// The queue was asked for messages: `None`, it answered; else why it did not.
     fn queue_answered(&self, error: Option<&str>) {
         let _ = error;

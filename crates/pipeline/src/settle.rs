@@ -3,7 +3,6 @@
 
 use std::time::Duration;
 
-use lakehand_domain::dead_letter::{DeadLetter, OriginalMessage};
 use lakehand_domain::entry::{Entry, EntryState, LoadSummary, SetAsideKind, SetAsideReason, StateName};
 use lakehand_domain::fault::{Retry, chain};
 use lakehand_domain::id::{DatasetId, EntryId, MessageId};
@@ -12,13 +11,17 @@ use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::queue::QueueError;
 use lakehand_domain::timestamp::Timestamp;
 
-use crate::change::{Changed, change};
+use crate::change::{Changed, change_read};
 use crate::claim::Claimed;
 use crate::error::{Blame, StageError};
 use crate::event::{Received, Record};
 use crate::intake::Intake;
 use crate::observe::FileInWork;
 use crate::write::{self, Written, past_claim};
+
+mod tell;
+
+use tell::tell;
 
 /// A message that waits is hidden for at least this long, so that clocks that differ a little cause no spinning.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
@@ -27,7 +30,10 @@ const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Fate {
     /// It asked for nothing.
-    Ignored,
+    Ignored {
+        /// What it is, as a word to count by.
+        what: String,
+    },
     /// Its Parquet is in the lake.
     Written {
         /// The dataset.
@@ -124,10 +130,10 @@ pub(crate) fn record(
     let message = received.message();
     let object = match record {
         Record::Object(event) => Some(&event.uri),
-        Record::Bad { object, .. } => object.as_ref(),
-        Record::Ignored { .. } => None,
+        Record::Bad { .. } | Record::Ignored { .. } => None,
     };
     let ended = ended.unwrap_or_else(|error| {
+        tell_outside(intake, &error);
         let delay = retry_delay(intake, &error, message.delivery_count.max(1), message.id.as_str());
         Ended::of(Fate::Later { at: intake.now().plus(delay), error: Some(said(&error)) })
     });
@@ -163,7 +169,15 @@ fn used_up(attempts: u32, last: &str) -> SetAsideReason {
     SetAsideReason { kind: SetAsideKind::AttemptsExhausted, message }
 }
 
+/// Whoever looks on learns of failures that are no file's.
+fn tell_outside(intake: &Intake<'_>, error: &StageError) {
+    if error.blame == Blame::Infrastructure {
+        intake.observer.outside_failed(&said(error));
+    }
+}
+
 async fn interrupted(intake: &Intake<'_>, claimed: &Claimed, error: StageError) -> Fate {
+    tell_outside(intake, &error);
     let now = intake.now();
     let entry = claimed.entry();
     let text = said(&error);
@@ -190,7 +204,7 @@ async fn interrupted(intake: &Intake<'_>, claimed: &Claimed, error: StageError) 
     let retry_at = delay.map(|delay| now.plus(delay));
     let stopped = error.blame == Blame::Cancelled;
     let kept = (!stopped).then(|| text.clone());
-    let given_back = change(intake.ports.ledger.as_ref(), &entry.id, |entry| {
+    let given_back = change_read(intake.ports.ledger.as_ref(), entry, |entry| {
         entry.given_back(claimed.lease(), kept.clone(), counts, retry_at, now).map(Some)
     });
     let failure = match given_back.await {
@@ -232,7 +246,7 @@ fn retry_delay(intake: &Intake<'_>, error: &StageError, failures: u32, seed: &st
 pub(crate) async fn settle(intake: &Intake<'_>, received: Received, records: Vec<Ended>) -> Settled {
     intake.keep.let_go().await;
     let message = received.message();
-    let settlement = end(intake, message, &records).await.unwrap_or_else(|error| {
+    let settlement = end(intake, &received, &records).await.unwrap_or_else(|error| {
         tracing::warn!(message.id = %message.id, error = chain(&error), "settle the message, which comes again");
         Settlement::Untold
     });
@@ -240,8 +254,9 @@ pub(crate) async fn settle(intake: &Intake<'_>, received: Received, records: Vec
     Settled { message: message.id.clone(), settlement, records }
 }
 
-async fn end(intake: &Intake<'_>, message: &Message, records: &[Ended]) -> Result<Settlement, QueueError> {
+async fn end(intake: &Intake<'_>, received: &Received, records: &[Ended]) -> Result<Settlement, QueueError> {
     let queue = intake.ports.queue.as_ref();
+    let message = received.message();
     let receipt = std::slice::from_ref(&message.receipt);
     // A receipt that is lost was redelivered: whoever has it now settles it, so its outcome changes nothing here.
     if records.iter().any(|record| record.fate == Fate::Released) {
@@ -259,14 +274,7 @@ async fn end(intake: &Intake<'_>, message: &Message, records: &[Ended]) -> Resul
         queue.extend(receipt, hidden).await?;
         return Ok(Settlement::Waits { until: now.plus(hidden) });
     }
-    for record in records {
-        if let Fate::Letter { object, reason } = &record.fate {
-            let original =
-                OriginalMessage { id: message.id.clone(), body: message.body.clone(), sent_at: message.sent_at };
-            let letter = DeadLetter::of_message(reason.clone(), now, object.clone(), original);
-            intake.ports.dead_letters.send(&letter.body(), Duration::ZERO).await?;
-        }
-    }
+    tell(intake, received, records, now).await?;
     queue.delete(receipt).await?;
     Ok(Settlement::Deleted)
 }
@@ -279,7 +287,7 @@ fn log(message: &Message, object: Option<&ObjectUri>, fate: &Fate) {
     let message = &message.id;
     let object = object.map_or("", ObjectUri::as_str);
     match fate {
-        Fate::Ignored => tracing::debug!(message.id = %message, "nothing asked for"),
+        Fate::Ignored { what } => tracing::debug!(message.id = %message, what, "nothing asked for"),
         Fate::Written { dataset, entry, summary } => tracing::info!(
             message.id = %message, dataset.id = %dataset, entry.id = %entry, object.uri = object,
             records = summary.records, rejects = summary.rejects.total(), parts = summary.parts, "written"

@@ -60,6 +60,8 @@ pub async fn transform<'a>(intake: &Intake<'_>, fetched: Fetched<'a>) -> Result<
     let transformer = Arc::clone(&intake.ports.transformer);
     let room = claimed.room();
     let into = sink.clone();
+    // What is still to come is waited for.
+    let is_instant = transformer.is_instant() && arrival.is_none();
     let run = move || {
         // Room and turn are given back when the bytes are really let go, not when somebody stops waiting for them.
         let _lent = (room, turn);
@@ -67,7 +69,7 @@ pub async fn transform<'a>(intake: &Intake<'_>, fetched: Fetched<'a>) -> Result<
     };
     let closer = arrival.as_ref().map(Arrival::closer);
     let running = async {
-        let outcome = tokio::task::spawn_blocking(run).await;
+        let outcome = if is_instant { Ok(run()) } else { tokio::task::spawn_blocking(run).await };
         closer.into_iter().for_each(|close| close());
         outcome
     };

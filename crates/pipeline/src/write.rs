@@ -10,7 +10,7 @@ use lakehand_domain::manifest::{Manifest, Part, TableManifest};
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::object_store::PutCondition;
 
-use crate::change::{Changed, change};
+use crate::change::{Changed, change_read};
 use crate::claim::Claimed;
 use crate::error::{Blame, Stage, StageError};
 use crate::intake::Intake;
@@ -41,7 +41,7 @@ pub async fn write(intake: &Intake<'_>, transformed: Transformed<'_>) -> Result<
     let outcome = match made {
         Made::Report(report) => match &report.verdict {
             Verdict::Accepted => accepted(intake, claimed, &report, &sink).await,
-            Verdict::TooManyRejects { message } => {
+            Verdict::TooManyRejects { message } | Verdict::TooFewRecords { message } => {
                 let reason = SetAsideReason { kind: SetAsideKind::TooManyRejects, message: message.clone() };
                 refused(intake, claimed, &report, &sink, reason).await
             }
@@ -115,7 +115,7 @@ async fn record(
     make: impl Fn(&Entry) -> Result<Entry, Refusal> + Send + Sync,
 ) -> Result<Entry, StageError> {
     let ours = claimed.entry();
-    let changed = change(intake.ports.ledger.as_ref(), &ours.id, |entry| make(entry).map(Some)).await;
+    let changed = change_read(intake.ports.ledger.as_ref(), ours, |entry| make(entry).map(Some)).await;
     match changed.map_err(|error| StageError::of(Stage::Write, error))? {
         Changed::Stored(entry) | Changed::AlreadySo(entry) => Ok(*entry),
         Changed::Refused(_, entry) if past_claim(&entry, claimed) => Ok(*entry),

@@ -12,8 +12,10 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lakehand_domain::clock::Clock;
 use lakehand_domain::id::{MessageId, ReceiptHandle, digest};
-use lakehand_domain::message::Message;
-use lakehand_domain::port::queue::{Queue, QueueDepth, QueueError, ReceiptOutcome};
+use lakehand_domain::message::{Attributes, Message};
+use lakehand_domain::port::queue::{
+    LONGEST_DELAY, LONGEST_MESSAGE, Queue, QueueDepth, QueueError, ReceiptOutcome, message_bytes,
+};
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_sqlite::work;
 use rusqlite::{Connection, OptionalExtension, Transaction, params};
@@ -197,16 +199,22 @@ impl Queue for SqliteQueue {
         .await
     }
 
-    async fn send(&self, body: &str, delay: Duration) -> Result<MessageId, QueueError> {
-        let (name, body) = (Arc::clone(&self.name), body.to_owned());
+    async fn send_with(&self, body: &str, attributes: &Attributes, delay: Duration) -> Result<MessageId, QueueError> {
+        let bytes = message_bytes(body, attributes);
+        if bytes > LONGEST_MESSAGE {
+            return Err(QueueError::TooLong { operation: "send", bytes, most: LONGEST_MESSAGE });
+        }
+        let (name, body, attributes) = (Arc::clone(&self.name), body.to_owned(), attributes_text(attributes));
         let now = self.clock.now();
+        let visible_at = now.plus(delay.min(LONGEST_DELAY));
         let id = self
             .write("send", move |transaction| {
                 transaction
                     .prepare_cached(
-                        "INSERT INTO message (queue, id, body, sent_at, visible_at) VALUES (?1, '', ?2, ?3, ?4)",
+                        "INSERT INTO message (queue, id, body, attributes, sent_at, visible_at)
+                         VALUES (?1, '', ?2, ?3, ?4, ?5)",
                     )?
-                    .execute(params![name, body, now.micros(), now.plus(delay).micros()])?;
+                    .execute(params![name, body, attributes, now.micros(), visible_at.micros()])?;
                 let seq = transaction.last_insert_rowid();
                 let id = digest(&[name.as_bytes(), &seq.to_be_bytes(), &now.micros().to_be_bytes()]);
                 transaction.prepare_cached("UPDATE message SET id = ?1 WHERE seq = ?2")?.execute(params![id, seq])?;
@@ -291,8 +299,8 @@ fn is_any_due(connection: &Connection, name: &str, now: Timestamp) -> rusqlite::
 fn give_up(transaction: &Transaction<'_>, name: &str, redrive: &Redrive, now: Timestamp) -> rusqlite::Result<()> {
     let moved = transaction
         .prepare_cached(
-            "INSERT INTO message (queue, id, body, sent_at, visible_at)
-             SELECT ?1, id, body, sent_at, ?2 FROM message
+            "INSERT INTO message (queue, id, body, attributes, sent_at, visible_at)
+             SELECT ?1, id, body, attributes, sent_at, ?2 FROM message
              WHERE queue = ?3 AND visible_at <= ?2 AND delivery_count >= ?4",
         )?
         .execute(params![redrive.dead_letters, now.micros(), name, redrive.max_receives])?;
@@ -314,7 +322,7 @@ fn deliver(
     let mut statement = transaction.prepare_cached(
         "UPDATE message SET delivery_count = delivery_count + 1, received_at = ?1, visible_at = ?2
          WHERE seq IN (SELECT seq FROM message WHERE queue = ?3 AND visible_at <= ?1 ORDER BY visible_at, seq LIMIT ?4)
-         RETURNING seq, delivery_count, id, body, sent_at",
+         RETURNING seq, delivery_count, id, body, sent_at, attributes",
     )?;
     let limit = i64::try_from(max).unwrap_or(i64::MAX);
     let messages = statement.query_map(params![now.micros(), now.plus(visibility).micros(), name, limit], |row| {
@@ -323,12 +331,23 @@ fn deliver(
             id: MessageId::new(row.get::<_, String>(2)?),
             receipt: receipt.handle(),
             body: row.get(3)?,
+            attributes: attributes_of(row.get_ref(5)?.as_str()?),
             sent_at: Timestamp::from_micros(row.get(4)?),
             received_at: now,
             delivery_count: receipt.delivery,
         })
     })?;
     messages.collect()
+}
+
+/// Empty text for none, which most messages have.
+fn attributes_text(attributes: &Attributes) -> String {
+    if attributes.is_empty() { String::new() } else { serde_json::to_string(attributes).unwrap_or_default() }
+}
+
+/// Nothing is decided by attributes: text that is none of ours is none.
+fn attributes_of(text: &str) -> Attributes {
+    serde_json::from_str(text).unwrap_or_default()
 }
 
 fn micros(duration: Duration) -> i64 {

@@ -36,6 +36,9 @@ use self::held::Held;
 pub use self::options::{Encryption, S3Options, S3OptionsError};
 use self::upload::S3Upload;
 
+pub mod bucket;
+pub mod provision;
+
 mod address;
 mod classify;
 mod conflict;

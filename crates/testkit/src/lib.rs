@@ -1,4 +1,5 @@
-//! What tests share: the conformance suite of each port, wrappers that make a port fail at will, and a manual clock.
+//! What tests share: the conformance suite of each port, wrappers that make a port fail at will, ports in memory, clocks,
+//! and the services on this machine.
 //!
 //! The suite of a port is its specification: a backend is finished when it passes.
 
@@ -7,4 +8,8 @@
 pub mod conformance;
 pub mod faulty;
 pub mod manual_clock;
+pub mod meddler;
+pub mod memory;
+pub mod microburst;
+pub mod real_clock;
 pub mod services;

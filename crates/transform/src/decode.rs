@@ -8,7 +8,8 @@
 mod coerce;
 mod complaint;
 mod csv;
-mod json_text;
+mod hide;
+pub(crate) mod json_text;
 mod learned;
 mod number;
 mod plan;
@@ -32,14 +33,15 @@ use lakehand_domain::reject::{Reject, Rule};
 use memchr::{memchr, memchr_iter};
 
 use self::csv::Mapping;
-pub(crate) use self::plan::Plan;
+pub(crate) use self::plan::{Plan, WITHHELD};
 use self::record::{RowMaker, TableBuilders};
 use self::reject::Refusal;
+pub(crate) use self::rules::unfit_length;
 use self::slot::{Row, narrow};
 use self::texts::Texts;
 use self::utf8::Checked;
 use self::walk::{Walker, skip_space};
-use crate::piece::{Chunk, Piece};
+use crate::piece::{Chunk, Fault, Piece};
 
 /// Decodes chunks, one at a time. What it has learned from earlier chunks makes it faster and changes no result.
 #[derive(Debug)]
@@ -61,6 +63,8 @@ struct Progress<'a> {
     accepted: Vec<(u32, Range<u32>)>,
     lines: u64,
     records: u64,
+    /// Whether the dataset masks columns, so that what is not read is not shown.
+    withhold: bool,
 }
 
 impl Decoder {
@@ -77,8 +81,11 @@ impl Decoder {
     }
 
     /// Decodes one chunk. Fails only where the whole object cannot be read, such as for a missing header column.
-    pub(crate) fn decode(&mut self, chunk: &Chunk) -> Result<Piece, TransformError> {
+    pub(crate) fn decode(&mut self, chunk: &mut Chunk) -> Result<Piece, TransformError> {
         let plan = Arc::clone(&self.plan);
+        chunk.render(plan.max_line)?;
+        let places = chunk.places.take();
+        let chunk = &*chunk;
         let builders = plan.tables.iter().zip(&self.expected).map(|(table, &rows)| TableBuilders::new(table, rows));
         let preamble = chunk.bytes.get(..chunk.preamble).unwrap_or_default();
         let mut progress = Progress {
@@ -88,6 +95,7 @@ impl Decoder {
             accepted: Vec::new(),
             lines: memchr_iter(b'\n', preamble).count() as u64,
             records: 0,
+            withhold: !plan.masked.is_empty(),
         };
         if let Some(refused) = &chunk.refused {
             progress.lines += 1;
@@ -96,7 +104,7 @@ impl Decoder {
             let refusal = Refusal { line: progress.lines, raw, start: 0 };
             let mut reject = refusal.plain(refused.rule, refused.message.clone().into());
             reject.raw_cut |= refused.cut;
-            progress.rejects.push(reject);
+            progress.reject(reject);
         } else {
             let checked = Checked::new(&chunk.bytes);
             match &plan.csv {
@@ -110,6 +118,7 @@ impl Decoder {
             member: chunk.member.clone(),
             begins_member: chunk.begins_member,
             lines: progress.lines,
+            places,
             records: progress.records,
             tables: progress.builders.into_iter().map(TableBuilders::finish).collect(),
             rejects: progress.rejects,
@@ -121,11 +130,20 @@ impl Decoder {
         let text = checked.text.as_ref();
         let bytes = text.as_bytes();
         let mut broken = checked.broken.iter().peekable();
+        let mut faults = progress.chunk.faults.iter().peekable();
         let mut at = progress.chunk.preamble;
         while at < bytes.len() {
             let start = at;
             progress.lines += 1;
             let line = progress.lines;
+            if let Some(fault) = faults.next_if(|fault| fault.line == line) {
+                let end = line_end(bytes, start);
+                progress.records += 1;
+                progress.reject_fault(fault, start, end);
+                while broken.next_if(|invalid| invalid.line_start == start).is_some() {}
+                at = end + 1;
+                continue;
+            }
             let first = skip_space(bytes, start);
             if bytes.get(first).is_none_or(|&byte| byte == b'\n') {
                 at = first + 1;
@@ -153,7 +171,7 @@ impl Decoder {
                 Ok(_) => self.accept(line, start..end, text, progress),
                 Err(failure) => {
                     let refusal = progress.refusal(line, start..end);
-                    progress.rejects.push(refusal.failure(*failure));
+                    progress.reject(refusal.failure(*failure));
                 }
             }
         }
@@ -177,14 +195,16 @@ impl Decoder {
             let start = at;
             progress.lines += 1;
             let line = progress.lines;
-            if matches!(bytes.get(start..), Some([b'\n', ..] | [b'\r', b'\n', ..])) {
+            let comment = csv.format.comment.is_some() && bytes.get(start) == csv.format.comment.as_ref();
+            if comment || matches!(bytes.get(start..), Some([b'\n', ..] | [b'\r', b'\n', ..])) {
+                while comment && broken.next_if(|invalid| invalid.line_start == start).is_some() {}
                 at = line_end(bytes, start) + 1;
                 continue;
             }
             progress.records += 1;
             self.row.clear();
             let Some(mapping) = &self.mapping else { break };
-            let read = csv::read(text, start, csv, mapping, &mut self.row);
+            let read = csv::read(text, start, csv, mapping, progress.chunk.bare_returns, &mut self.row);
             let end = read.end.min(bytes.len() - 1);
             at = end + 1;
             progress.lines += u64::from(read.inner_lines);
@@ -198,7 +218,7 @@ impl Decoder {
                 progress.reject_long(line, start, end, plan.max_line);
             } else if let Some(failure) = read.failure {
                 let refusal = progress.refusal(line, start..end);
-                progress.rejects.push(refusal.failure(*failure));
+                progress.reject(refusal.failure(*failure));
             } else {
                 self.accept(line, start..end, text, progress);
             }
@@ -209,26 +229,52 @@ impl Decoder {
     /// Makes the rows of a record that was read, or rejects it.
     #[inline]
     fn accept(&mut self, line: u64, range: Range<usize>, text: &str, progress: &mut Progress<'_>) {
-        let texts = Texts { chunk: text, scratch: &self.row.scratch, plan: self.plan.texts.as_str() };
+        let texts = Texts { chunk: text, scratch: &self.row.scratch, plan: self.plan.texts.as_str(), masked: "" };
         match self.maker.make(&self.row, &texts) {
             Ok(()) => {
+                let masked = std::mem::take(&mut self.maker.masked);
+                let texts = Texts { masked: &masked, ..texts };
                 let content = without_line_end(&progress.chunk.bytes[range.clone()]).len();
                 // A chunk has far fewer lines than 32 bits count.
                 let line = u32::try_from(line).unwrap_or(u32::MAX);
                 self.maker.push(line, &mut progress.builders, &texts);
                 progress.accepted.push((line, narrow(range.start)..narrow(range.start + content)));
+                self.maker.masked = masked;
             }
             Err(objection) => {
                 let refusal = progress.refusal(line, range);
-                progress.rejects.push(refusal.objection(*objection));
+                let mut reject = refusal.objection(*objection);
+                if !self.plan.masked.is_empty() {
+                    hide::values(&mut reject, &self.plan, &self.row, &refusal);
+                }
+                progress.rejects.push(reject);
             }
         }
     }
 }
 
 impl<'a> Progress<'a> {
+    /// Rejects a record of which it is not known where its values stand.
+    #[cold]
+    fn reject(&mut self, mut reject: Reject) {
+        if self.withhold {
+            hide::all(&mut reject);
+        }
+        self.rejects.push(reject);
+    }
+
     fn refusal(&self, line: u64, range: Range<usize>) -> Refusal<'a> {
         Refusal { line, start: range.start, raw: without_line_end(&self.chunk.bytes[range]) }
+    }
+
+    #[cold]
+    fn reject_fault(&mut self, fault: &Fault, start: usize, end: usize) {
+        let refusal = self.refusal(fault.line, start..end);
+        let mut reject = refusal.plain(fault.rule, fault.message.clone().into());
+        reject.column.clone_from(&fault.column);
+        reject.byte = fault.byte;
+        reject.raw_cut |= fault.cut;
+        self.reject(reject);
     }
 
     #[cold]
@@ -238,7 +284,7 @@ impl<'a> Progress<'a> {
             end - start
         );
         let reject = self.refusal(line, start..end).plain(Rule::LineTooLong, message.into());
-        self.rejects.push(reject);
+        self.reject(reject);
     }
 
     #[cold]
@@ -249,9 +295,10 @@ impl<'a> Progress<'a> {
     #[cold]
     fn reject_utf8_at(&mut self, line: u64, start: usize, end: usize, at: usize) {
         let refusal = self.refusal(line, start..end);
-        let mut reject = refusal.plain(Rule::Utf8, "the line is not valid UTF-8".into());
+        let message = format!("the line is not valid {}", self.chunk.charset);
+        let mut reject = refusal.plain(Rule::Utf8, message.into());
         reject.byte = Some((at - start) as u64 + 1);
-        self.rejects.push(reject);
+        self.reject(reject);
     }
 }
 

@@ -7,6 +7,7 @@ mod fit;
 mod judge;
 
 use std::collections::BTreeMap;
+use std::ops::Range;
 use std::sync::Arc;
 
 use lakehand_dataset::dataset::{Dataset, Origin, Table};
@@ -17,13 +18,16 @@ use polars::prelude::{Column, DataFrame, PolarsError, PolarsResult, Series};
 use polars_arrow::array::{Array, BooleanArray};
 
 use self::expression::Expression;
-use self::fit::{Misfit, Results};
+pub(crate) use self::fit::Misfit;
+use self::fit::Results;
 use self::judge::Judge;
 pub(crate) use self::judge::text_of;
+use crate::decode::WITHHELD;
 use crate::gather::gather;
 use crate::partition::Partitions;
 use crate::physical::Builder;
 use crate::piece::{Piece, TablePiece};
+use crate::unique::{UniqueValue, Uniques};
 
 /// The most bytes of a raw record that a reject keeps.
 const RAW_BYTES: usize = 64 << 10;
@@ -41,12 +45,34 @@ pub(crate) struct Batch {
     pub(crate) begins_member: bool,
     /// Physical lines in the chunk.
     pub(crate) lines: u64,
+    /// See [`crate::piece::Chunk::places`].
+    pub(crate) places: Option<Vec<u64>>,
     /// Records read, accepted or not.
     pub(crate) records: u64,
     /// In the order of their lines, relative to the chunk.
     pub(crate) rejects: Vec<Reject>,
     /// For each table of the dataset its rows by partition, in the order of their first rows.
     pub(crate) tables: Vec<Vec<Rows>>,
+    /// Values that no other record of the object may have, in the order of their records.
+    pub(crate) unique: Vec<UniqueValue>,
+    /// The records as they came, where one may still be rejected.
+    pub(crate) kept: Option<Kept>,
+}
+
+/// The records of a chunk as they came.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    bytes: Vec<u8>,
+    accepted: Vec<(u32, Range<u32>)>,
+    withhold: bool,
+}
+
+impl Kept {
+    /// The reject of a record for a column.
+    pub(crate) fn reject(&self, line: u32, column: &str, misfit: Misfit) -> Reject {
+        let broken = Broken { column: column.to_owned(), misfit };
+        broken.reject(line, &self.accepted, &self.bytes, self.withhold)
+    }
 }
 
 /// Some rows of one partition of one table.
@@ -66,6 +92,9 @@ pub(crate) struct Rows {
 #[derive(Debug)]
 pub(crate) struct Program {
     tables: Vec<TableProgram>,
+    uniques: Uniques,
+    /// Whether the dataset masks columns, so that raw records are not shown.
+    withhold: bool,
 }
 
 #[derive(Debug)]
@@ -90,7 +119,9 @@ impl Program {
     pub(crate) fn compile(dataset: &Dataset) -> Result<Self, Vec<(String, String)>> {
         let mut problems = Vec::new();
         let tables = dataset.tables.iter().map(|table| TableProgram::compile(table, &mut problems)).collect();
-        if problems.is_empty() { Ok(Self { tables }) } else { Err(problems) }
+        let mut columns = dataset.tables.iter().flat_map(|table| &table.columns);
+        let withhold = columns.any(|column| column.rules.mask.is_some());
+        if problems.is_empty() { Ok(Self { tables, uniques: Uniques::of(dataset), withhold }) } else { Err(problems) }
     }
 
     /// Derives what a piece gives. `bytes` are those of its chunk.
@@ -108,20 +139,32 @@ impl Program {
             for table in &mut tables {
                 strike(table, &struck);
             }
-            let rejects: Vec<Reject> =
-                struck.into_iter().map(|(line, broken)| broken.reject(line, &piece, bytes)).collect();
+            let rejects: Vec<Reject> = struck
+                .into_iter()
+                .map(|(line, broken)| broken.reject(line, &piece.accepted, bytes, self.withhold))
+                .collect();
             piece.rejects.extend(rejects);
             piece.rejects.sort_by_key(|reject| reject.record);
         }
+        let arrays: Vec<_> = tables.iter().map(|table| (table.record.as_slice(), table.columns.as_slice())).collect();
+        let unique = self.uniques.values(&arrays);
+        let kept = (!unique.is_empty()).then(|| Kept {
+            bytes: bytes.to_vec(),
+            accepted: std::mem::take(&mut piece.accepted),
+            withhold: self.withhold,
+        });
         let tables = self.tables.iter().zip(tables).map(|(program, table)| place(&program.partitions, table)).collect();
         Ok(Batch {
             number: piece.number,
             member: piece.member,
             begins_member: piece.begins_member,
             lines: piece.lines,
+            places: piece.places,
             records: piece.records,
             rejects: piece.rejects,
             tables,
+            unique,
+            kept,
         })
     }
 }
@@ -134,13 +177,14 @@ struct Broken {
 }
 
 impl Broken {
-    fn reject(self, line: u32, piece: &Piece, bytes: &[u8]) -> Reject {
-        let range = piece.accepted.binary_search_by_key(&line, |(at, _)| *at).ok();
-        let range = range.map(|at| piece.accepted[at].1.clone()).unwrap_or_default();
+    fn reject(self, line: u32, accepted: &[(u32, Range<u32>)], bytes: &[u8], withhold: bool) -> Reject {
+        let range = accepted.binary_search_by_key(&line, |(at, _)| *at).ok();
+        let range = range.map(|at| accepted[at].1.clone()).unwrap_or_default();
         let raw = bytes.get(range.start as usize..range.end as usize).unwrap_or_default();
-        let raw = String::from_utf8_lossy(raw);
+        let raw = if withhold { WITHHELD.into() } else { String::from_utf8_lossy(raw) };
         let kept = cut(&raw, RAW_BYTES);
         Reject {
+            object: String::new(),
             record: line.into(),
             member: None,
             line: line.into(),
@@ -150,7 +194,7 @@ impl Broken {
             message: self.misfit.message,
             value: self.misfit.value.map(|value| cut(&value, VALUE_BYTES).to_owned()),
             raw: kept.to_owned(),
-            raw_cut: kept.len() < raw.len(),
+            raw_cut: withhold || kept.len() < raw.len(),
         }
     }
 }

@@ -9,7 +9,7 @@ use std::num::NonZeroUsize;
 use std::sync::{Arc, Once};
 use std::thread;
 
-use lakehand_dataset::dataset::{Dataset, MaxRejects};
+use lakehand_dataset::dataset::{Dataset, MaxRejects, Quality};
 use lakehand_dataset::transformer::{
     PartSink, TransformError, TransformInput, Transformed, TransformedTable, Transformer, Verdict,
 };
@@ -21,6 +21,7 @@ use self::workers::Feed;
 use crate::decode::{Decoder, Plan};
 use crate::derive::{Batch, Program};
 use crate::encode::PartSchema;
+use crate::mask::MaskKeys;
 use crate::source::{self, ChunkSource};
 
 /// An object of fewer bytes is done by the calling thread alone: starting workers would cost more than they save.
@@ -30,6 +31,7 @@ const ONE_THREAD_BYTES: u64 = 256 * 1024;
 #[derive(Debug, Clone)]
 pub struct Engine {
     threads: NonZeroUsize,
+    mask_keys: MaskKeys,
 }
 
 impl Engine {
@@ -42,7 +44,13 @@ impl Engine {
     pub fn with_threads(threads: NonZeroUsize) -> Self {
         static WARNINGS: Once = Once::new();
         WARNINGS.call_once(|| polars_error::set_warning_function(warn));
-        Self { threads }
+        Self { threads, mask_keys: MaskKeys::default() }
+    }
+
+    /// With the keys of masks. Without the key that a definition names, its files fail and its check says so.
+    #[must_use]
+    pub fn with_mask_keys(self, mask_keys: MaskKeys) -> Self {
+        Self { mask_keys, ..self }
     }
 }
 
@@ -69,7 +77,7 @@ impl Transformer for Engine {
         }
         let dataset = &input.dataset;
         let program = Program::compile(dataset).map_err(|problems| refused(dataset, &problems))?;
-        let plan = Plan::compile(dataset, &input.captures)?;
+        let plan = Plan::compile(dataset, &input.captures, &self.mask_keys)?;
         let source = source::open(&input.content, dataset)?;
         let threads = if input.content.len() < ONE_THREAD_BYTES { NonZeroUsize::MIN } else { self.threads };
         let feed = || Chunks { source: &source, decoder: plan.decoder(), program: &program, reuse: Vec::new() };
@@ -77,7 +85,12 @@ impl Transformer for Engine {
     }
 
     fn check(&self, dataset: &Dataset) -> Vec<(String, String)> {
-        Program::compile(dataset).err().unwrap_or_default()
+        let mut problems = Program::compile(dataset).err().unwrap_or_default();
+        problems.extend(self.mask_keys.missing(dataset).into_iter().map(|key| {
+            let message = format!("the settings have no mask key {key:?}; name its secret there");
+            ("privacy.mask_key".to_owned(), message)
+        }));
+        problems
     }
 }
 
@@ -91,8 +104,8 @@ struct Chunks<'a> {
 
 impl Feed for Chunks<'_> {
     fn next(&mut self) -> Result<Option<Batch>, TransformError> {
-        let Some(chunk) = self.source.next(std::mem::take(&mut self.reuse))? else { return Ok(None) };
-        let piece = self.decoder.decode(&chunk)?;
+        let Some(mut chunk) = self.source.next(std::mem::take(&mut self.reuse))? else { return Ok(None) };
+        let piece = self.decoder.decode(&mut chunk)?;
         let batch = self.program.derive(piece, &chunk.bytes)?;
         self.reuse = chunk.bytes;
         Ok(Some(batch))
@@ -134,7 +147,7 @@ fn run<F: Feed>(
         })
         .collect();
     Ok(Transformed {
-        verdict: verdict(dataset.quality.max_rejects, outcome.records, &outcome.rejects),
+        verdict: verdict(&dataset.quality, outcome.records, &outcome.rejects),
         records: outcome.records,
         rejects: outcome.rejects,
         tables,
@@ -142,10 +155,19 @@ fn run<F: Feed>(
     })
 }
 
-fn verdict(max_rejects: MaxRejects, records: u64, rejects: &RejectCounts) -> Verdict {
+fn verdict(quality: &Quality, records: u64, rejects: &RejectCounts) -> Verdict {
+    let max_rejects = quality.max_rejects;
     let rejected = rejects.total();
+    let accepted = records.saturating_sub(rejected);
     if !max_rejects.exceeded(records, rejected) {
-        return Verdict::Accepted;
+        return match quality.min_records {
+            Some(least) if accepted < least => Verdict::TooFewRecords {
+                message: format!(
+                    "{accepted} of {records} records are accepted, fewer than min_records = {least} asks for"
+                ),
+            },
+            _ => Verdict::Accepted,
+        };
     }
     let limit = match max_rejects {
         MaxRejects::BasisPoints(points) => {

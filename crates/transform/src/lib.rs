@@ -7,6 +7,7 @@ mod engine;
 mod gather;
 mod hash;
 mod infer;
+mod mask;
 mod part;
 mod partition;
 mod physical;
@@ -14,11 +15,13 @@ mod piece;
 mod preview;
 mod reader;
 mod source;
+mod unique;
 
 use lakehand_dataset::fingerprint::TransformIdentity;
 
 pub use engine::Engine;
 pub use infer::infer;
+pub use mask::MaskKeys;
 pub use preview::{Preview, PreviewTable, preview};
 pub use reader::PartFiles;
 

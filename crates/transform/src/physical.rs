@@ -3,7 +3,7 @@
 use std::fmt;
 
 use lakehand_domain::shape::ColumnType;
-use polars_arrow::array::{Array, BooleanArray, MutableBinaryViewArray, PrimitiveArray};
+use polars_arrow::array::{Array, BooleanArray, MutableBinaryViewArray, PrimitiveArray, Utf8ViewArray};
 use polars_arrow::bitmap::{BitmapBuilder, MutableBitmap};
 use polars_arrow::datatypes::{ArrowDataType, TimeUnit};
 use polars_arrow::types::NativeType;
@@ -170,6 +170,32 @@ impl Values {
             Self::Text(values) => values.push_value_ignore_validity(""),
         }
     }
+}
+
+/// The value of a row of an array that a builder has made.
+pub(crate) fn scalar_at(array: &dyn Array, row: usize) -> Scalar<'_> {
+    fn number<T: NativeType>(array: &dyn Array, row: usize) -> Option<T> {
+        array.as_any().downcast_ref::<PrimitiveArray<T>>().map(|array| array.value(row))
+    }
+    if !array.is_valid(row) {
+        return Scalar::Null;
+    }
+    let any = array.as_any();
+    if let Some(texts) = any.downcast_ref::<Utf8ViewArray>() {
+        return Scalar::Text(texts.value(row));
+    }
+    if let Some(truths) = any.downcast_ref::<BooleanArray>() {
+        return Scalar::Boolean(truths.value(row));
+    }
+    let whole = number::<i64>(array, row)
+        .or_else(|| number::<i32>(array, row).map(i64::from))
+        .or_else(|| number::<i16>(array, row).map(i64::from));
+    let float = || number::<f64>(array, row).or_else(|| number::<f32>(array, row).map(f64::from));
+    whole
+        .map(Scalar::Integer)
+        .or_else(|| number::<i128>(array, row).map(Scalar::Decimal))
+        .or_else(|| float().map(Scalar::Float))
+        .unwrap_or(Scalar::Null)
 }
 
 /// An array of fixed-width values.

@@ -3,9 +3,11 @@
 //! A piece knows only its own chunk. The ordered stage, which sees pieces in the order of their chunks, adds the
 //! number of lines before it.
 
+use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
 
+use lakehand_dataset::transformer::TransformError;
 use lakehand_domain::reject::{Reject, Rule};
 use polars_arrow::array::Array;
 
@@ -27,6 +29,68 @@ pub(crate) struct Chunk {
     pub(crate) header: Option<Arc<Header>>,
     /// Set where the chunk is one single line that the source refuses. `bytes` are its first bytes then.
     pub(crate) refused: Option<Refused>,
+    /// Lines that the source knows to be no records, in order; their text is there all the same.
+    pub(crate) faults: Vec<Fault>,
+    /// Where records are no lines of the file but were each given one here: the line of the member on which each begins.
+    pub(crate) places: Option<Vec<u64>>,
+    /// Records that are still to be written as lines of JSON; `bytes` is empty until then.
+    pub(crate) rows: Option<Box<dyn Rows>>,
+    /// How the text was encoded in the file.
+    pub(crate) charset: &'static str,
+    /// Whether lines of the file ended with carriage returns alone; those within quotes are line ends too then.
+    pub(crate) bare_returns: bool,
+}
+
+impl Chunk {
+    /// Lines of text, with nothing to be said of them.
+    pub(crate) fn of_lines(bytes: Vec<u8>) -> Self {
+        Self {
+            number: 0,
+            member: None,
+            begins_member: false,
+            bytes,
+            preamble: 0,
+            header: None,
+            refused: None,
+            faults: Vec::new(),
+            places: None,
+            rows: None,
+            charset: "UTF-8",
+            bare_returns: false,
+        }
+    }
+
+    /// Writes rows as lines, where there are any still to be written; a record of more bytes than `max_line` is a fault.
+    pub(crate) fn render(&mut self, max_line: usize) -> Result<(), TransformError> {
+        if let Some(rows) = self.rows.take() {
+            self.bytes.clear();
+            self.faults = rows.render(&mut self.bytes, max_line)?;
+        }
+        Ok(())
+    }
+}
+
+/// Records of a format with types of its own, which become lines of JSON where decoding is done in parallel.
+pub(crate) trait Rows: Debug + Send {
+    /// Appends a line for each record; those that cannot be written are faults, with as much of them as there is.
+    fn render(&self, into: &mut Vec<u8>, max_line: usize) -> Result<Vec<Fault>, TransformError>;
+}
+
+/// Why a line is no record, known before it is read.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// The line relative to the chunk, its first line being 1.
+    pub(crate) line: u64,
+    /// The rule it breaks.
+    pub(crate) rule: Rule,
+    /// What is wrong, in words.
+    pub(crate) message: String,
+    /// The path at fault, where it is one path's fault.
+    pub(crate) column: Option<String>,
+    /// The byte of the record at which it was seen, from 1.
+    pub(crate) byte: Option<u64>,
+    /// Whether the line is less than the record.
+    pub(crate) cut: bool,
 }
 
 /// The names of the fields of delimited text, by position.
@@ -56,8 +120,10 @@ pub(crate) struct Piece {
     pub(crate) member: Option<Arc<str>>,
     /// Whether line numbers within the member start anew here.
     pub(crate) begins_member: bool,
-    /// Physical lines in the chunk, blank and header lines too.
+    /// Physical lines in the chunk, blank and header lines too; records where these are no lines of the file.
     pub(crate) lines: u64,
+    /// See [`Chunk::places`].
+    pub(crate) places: Option<Vec<u64>>,
     /// Records read, accepted or not. Blank lines and header lines are none.
     pub(crate) records: u64,
     /// One for each table of the dataset, in its order.

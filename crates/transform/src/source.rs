@@ -4,34 +4,48 @@
 //! lock, while the others decode theirs; so chunks are numbered in the order of the object, and where they are cut
 //! depends on the decompressed bytes alone.
 
+mod avro;
 mod budget;
 mod cut;
 mod gzip;
 pub(crate) mod header;
+mod json;
 mod kind;
+mod lines;
+mod lz4;
 mod member;
+mod parquet;
 mod pinned;
-mod quotes;
+pub(crate) mod quotes;
+mod schema;
+mod spool;
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;
+mod text;
+mod written;
 mod zip;
 
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use lakehand_dataset::dataset::{CsvFormat, Dataset, Format};
+use lakehand_dataset::dataset::{Dataset, Format, Source};
 use lakehand_dataset::transformer::{Content, TransformError};
 
+use self::avro::Container;
 use self::budget::Budget;
-use self::cut::Cutter;
-use self::gzip::GzipMembers;
-use self::kind::{Kind, MAGIC_BYTES, UTF8_MARK, foreign_text};
+use self::json::Documents;
+pub(crate) use self::kind::Kind;
+use self::kind::MAGIC_BYTES;
+use self::lines::Lines;
 use self::member::{MemberBytes, ZipBytes};
+use self::parquet::RowGroups;
 use self::pinned::{Pinned, read_exact_at};
-use self::quotes::Quotes;
+use self::spool::spool;
+use self::text::Text;
+pub(crate) use self::text::unmarked;
 use self::zip::ZipMember;
-use crate::piece::{Chunk, Header};
+use crate::piece::Chunk;
 
 /// How many decompressed bytes a chunk has, about. Part of what decides the bytes of parts: changing it changes the
 /// transform's version.
@@ -68,39 +82,47 @@ pub(crate) fn open_with(
     let kind = Kind::of(&first);
     let mut waiting = VecDeque::new();
     match kind {
-        Kind::Foreign(name) => {
-            return unreadable(format!(
-                "is a {name} file; lakehand reads lines that are plain, gzip, zstd or zip, as their first bytes say"
-            ));
-        }
         Kind::Zip => waiting.extend(zip::members(content)?.into_iter().map(Waiting::Zip)),
-        Kind::Plain | Kind::Gzip | Kind::Zstd => waiting.push_back(Waiting::Whole(kind)),
+        _ => waiting.push_back(Waiting::Whole(kind)),
     }
-    let csv = match &dataset.source.format {
-        Format::Csv(csv) => Some(csv.clone()),
-        Format::Jsonl => None,
-    };
-    let given = csv.as_ref().and_then(|csv| csv.names.clone()).map(|names| Arc::new(Header { names }));
-    let budget = Budget::new(&dataset.source, content.len(), kind != Kind::Plain);
-    if kind == Kind::Plain {
+    let plain = kind != Kind::Zip && !kind.is_compressed();
+    let budget = Budget::new(&dataset.source, content.len(), !plain);
+    if plain {
         budget.judge(content.len())?;
     }
-    let max_line = usize::try_from(dataset.source.max_line_bytes).unwrap_or(usize::MAX);
-    // Ranges within a chunk are 32 bits wide.
-    let max_line = max_line.clamp(1, (u32::MAX / 4) as usize);
     let reader = Reader {
         content: content.clone(),
         waiting,
-        csv,
-        given,
+        dataset: dataset.clone(),
         chunk_bytes,
-        max_line,
+        max_line: max_line(&dataset.source),
         budget,
         current: None,
         chunks: 0,
         failed: false,
     };
     Ok(ChunkSource { reader: Mutex::new(reader) })
+}
+
+/// What the first file within an object is, by its first bytes, and these bytes.
+pub(crate) fn look(content: &Content) -> Result<(Kind, Vec<u8>), TransformError> {
+    let mut first = vec![0; usize::try_from(content.len()).unwrap_or(usize::MAX).min(MAGIC_BYTES)];
+    read_exact_at(content, 0, &mut first)?;
+    let mut bytes = match Kind::of(&first) {
+        Kind::Zip => match zip::members(content)?.front() {
+            Some(member) => MemberBytes::Zip(ZipBytes::new(content.clone(), member)),
+            None => return Ok((Kind::Zip, first)),
+        },
+        kind if kind.is_compressed() => MemberBytes::of(kind, Pinned::whole(content.clone()))?,
+        kind => return Ok((kind, first)),
+    };
+    let first = first_bytes(&mut bytes)?;
+    Ok((Kind::of(&first), first))
+}
+
+/// The longest record; ranges within a chunk are 32 bits wide.
+fn max_line(source: &Source) -> usize {
+    usize::try_from(source.max_line_bytes).unwrap_or(usize::MAX).clamp(1, (u32::MAX / 4) as usize)
 }
 
 fn unreadable<T>(message: String) -> Result<T, TransformError> {
@@ -133,17 +155,22 @@ enum Waiting {
 /// The member being read.
 struct Current {
     name: Option<Arc<str>>,
-    bytes: MemberBytes,
-    cutter: Cutter,
-    header: Option<Arc<Header>>,
+    records: Records,
     begun: bool,
+}
+
+/// The records of a member, in chunks.
+enum Records {
+    Lines(Box<Lines>),
+    Json(Box<Documents>),
+    Parquet(Box<RowGroups>),
+    Avro(Box<Container>),
 }
 
 struct Reader {
     content: Content,
     waiting: VecDeque<Waiting>,
-    csv: Option<CsvFormat>,
-    given: Option<Arc<Header>>,
+    dataset: Dataset,
     chunk_bytes: usize,
     max_line: usize,
     budget: Budget,
@@ -161,7 +188,9 @@ impl Reader {
         loop {
             if self.current.is_none() {
                 let Some(waiting) = self.waiting.pop_front() else {
-                    if self.chunks == 0 {
+                    // Lists of JSON, Parquet and Avro may hold nothing and be whole.
+                    let text = matches!(self.dataset.source.format, Format::Jsonl | Format::Csv(_));
+                    if self.chunks == 0 && (text || self.budget.is_empty()) {
                         return unreadable("is empty once decompressed, 0 bytes; deliver the file again".to_owned());
                     }
                     return Ok(None);
@@ -169,41 +198,20 @@ impl Reader {
                 self.current = Some(self.begin(waiting)?);
             }
             let Some(current) = &mut self.current else { return Ok(None) };
-            let (budget, bytes) = (&mut self.budget, &mut current.bytes);
-            let cut = current.cutter.next(reuse, &mut |into| {
-                let read = bytes.read(into)?;
-                budget.add(read)?;
-                Ok(read)
-            });
-            let Some(cut) = in_member(cut, current.name.as_deref())? else {
+            let chunk = match &mut current.records {
+                Records::Lines(lines) => lines.next(reuse, &mut self.budget),
+                Records::Json(documents) => documents.next(reuse, &mut self.budget),
+                Records::Parquet(groups) => groups.next(&mut self.budget),
+                Records::Avro(container) => container.next(&mut self.budget),
+            };
+            let Some(mut chunk) = in_member(chunk, current.name.as_deref())? else {
                 self.current = None;
                 reuse = Vec::new();
                 continue;
             };
-            let mut preamble = 0;
-            if let Some(csv) = &self.csv
-                && current.header.is_none()
-            {
-                if let Some(refused) = &cut.refused {
-                    let message = format!("has a header line that cannot be read: {}", refused.message);
-                    return in_member(unreadable(message), current.name.as_deref());
-                }
-                preamble = cut.bytes.len();
-                let found = in_member(header::find(&cut.bytes, csv), current.name.as_deref())?;
-                if let Some((header, end)) = found {
-                    current.header = Some(Arc::new(header));
-                    preamble = end;
-                }
-            }
-            let chunk = Chunk {
-                number: self.chunks,
-                member: current.name.clone(),
-                begins_member: !current.begun,
-                bytes: cut.bytes,
-                preamble,
-                header: current.header.clone(),
-                refused: cut.refused,
-            };
+            chunk.number = self.chunks;
+            chunk.member.clone_from(&current.name);
+            chunk.begins_member = !current.begun;
             current.begun = true;
             self.chunks += 1;
             return Ok(Some(chunk));
@@ -218,47 +226,81 @@ impl Reader {
                 (Some(member.name), bytes, true)
             }
             Waiting::Whole(kind) => {
-                let pinned = Pinned::whole(self.content.clone());
-                let bytes = match kind {
-                    Kind::Gzip => MemberBytes::Gzip(GzipMembers::new(pinned)),
-                    Kind::Zstd => MemberBytes::zstd(pinned)?,
-                    _ => MemberBytes::Plain(pinned),
-                };
-                (None, bytes, kind != Kind::Plain)
+                (None, MemberBytes::of(kind, Pinned::whole(self.content.clone()))?, kind.is_compressed())
             }
         };
-        let first = self.first_bytes(&mut bytes);
-        let mut first = in_member(first, name.as_deref())?;
-        if wrapped && Kind::of(&first) != Kind::Plain {
-            let inner = Kind::of(&first).name();
-            let message = format!("holds a {inner} file inside; lakehand unwraps one layer: deliver the lines in one");
-            return in_member(unreadable(message), name.as_deref());
-        }
-        if let Some(encoding) = foreign_text(&first) {
-            let message = format!("is {encoding} text, as its byte order mark says; deliver the file as UTF-8");
-            return in_member(unreadable(message), name.as_deref());
-        }
-        if first.starts_with(&UTF8_MARK) {
-            first.drain(..UTF8_MARK.len());
-        }
-        let quotes = self.csv.as_ref().and_then(|csv| Some(Quotes::new(csv.delimiter, csv.quote?)));
-        let cutter = Cutter::new(self.chunk_bytes, self.max_line, quotes, first);
-        Ok(Current { name, bytes, cutter, header: self.given.clone(), begun: false })
+        let first = in_member(first_bytes(&mut bytes), name.as_deref())?;
+        self.budget.add(first.len())?;
+        let records = in_member(self.records(bytes, first, wrapped), name.as_deref())?;
+        Ok(Current { name, records, begun: false })
     }
 
-    fn first_bytes(&mut self, bytes: &mut MemberBytes) -> Result<Vec<u8>, TransformError> {
-        let mut first = vec![0; MAGIC_BYTES];
-        let mut filled = 0;
-        while filled < first.len() {
-            match bytes.read(&mut first[filled..])? {
-                0 => break,
-                more => filled += more,
-            }
+    /// The records of a member that begins with these bytes.
+    fn records(&mut self, bytes: MemberBytes, first: Vec<u8>, wrapped: bool) -> Result<Records, TransformError> {
+        let format = &self.dataset.source.format;
+        let found = Kind::of(&first);
+        let meant = match format {
+            Format::Parquet(_) => Kind::Parquet,
+            Format::Avro(_) => Kind::Avro,
+            Format::Jsonl | Format::Json(_) | Format::Csv(_) => Kind::Plain,
+        };
+        if wrapped && (found.is_compressed() || found == Kind::Zip) {
+            return unreadable(format!(
+                "holds a {} file inside; lakehand unwraps one layer: deliver the records in one",
+                found.name()
+            ));
         }
-        self.budget.add(filled)?;
-        first.truncate(filled);
-        Ok(first)
+        if found != meant {
+            let (format, name) = (format.name(), found.name());
+            return unreadable(match found {
+                Kind::Foreign(_) => format!("is a {name} file, which lakehand does not read; deliver {format}"),
+                Kind::Parquet | Kind::Avro => {
+                    let meant = name.to_lowercase();
+                    format!(
+                        "is a {name} file, and source.format is {format}; set source.format = {meant:?}, or deliver \
+                         {format}"
+                    )
+                }
+                _ => format!("is no {} file, as source.format says, by its first bytes", meant.name()),
+            });
+        }
+        Ok(match format {
+            Format::Parquet(parquet) => {
+                let content = match bytes {
+                    MemberBytes::Plain(_) => self.content.clone(),
+                    wrapped => spool(wrapped, first, &mut self.budget)?,
+                };
+                let groups = RowGroups::open(content, &self.dataset, parquet.binary_is_text, self.chunk_bytes)?;
+                Records::Parquet(Box::new(groups))
+            }
+            Format::Avro(avro) => {
+                let (text, chunk) = (avro.binary_is_text, self.chunk_bytes);
+                let container = Container::open(bytes, first, &self.dataset, text, chunk, &mut self.budget)?;
+                Records::Avro(Box::new(container))
+            }
+            Format::Json(json) => {
+                let text = Text::open(bytes, first, format, self.dataset.source.charset, &mut self.budget)?;
+                Records::Json(Box::new(Documents::new(text, &json.list, self.chunk_bytes, self.max_line)))
+            }
+            Format::Jsonl | Format::Csv(_) => {
+                let text = Text::open(bytes, first, format, self.dataset.source.charset, &mut self.budget)?;
+                Records::Lines(Box::new(Lines::new(text, format, self.chunk_bytes, self.max_line)))
+            }
+        })
     }
+}
+
+fn first_bytes(bytes: &mut MemberBytes) -> Result<Vec<u8>, TransformError> {
+    let mut first = vec![0; MAGIC_BYTES];
+    let mut filled = 0;
+    while filled < first.len() {
+        match bytes.read(&mut first[filled..])? {
+            0 => break,
+            more => filled += more,
+        }
+    }
+    first.truncate(filled);
+    Ok(first)
 }
 
 /// Says which member of an archive an error is about.

@@ -4,4 +4,8 @@
 //! - What is committed is decided by fence and markers inside the warehouse alone, never by what a process remembers.
 //! - The rows that readers see are a function of the set of live loads, never of the order in which they came.
 
+mod change;
+mod fit;
+mod number_text;
+pub mod redshift;
 pub mod sqlite;

@@ -96,7 +96,7 @@ impl Warehouse for SqliteWarehouse {
     }
 
     async fn migrate(&self, fence: &Fence, shape: &FamilyShape) -> Result<MigrateOutcome, WarehouseError> {
-        let (fence, shape) = (fence.clone(), shape.clone());
+        let (fence, shape) = (fence.clone(), shape.without_layout());
         self.connections
             .run("migrate", move |connection| {
                 transaction(connection, |transaction| migrate::migrate(transaction, &fence, &shape))
@@ -114,7 +114,7 @@ impl Warehouse for SqliteWarehouse {
     }
 
     async fn commit(&self, shape: &FamilyShape, request: &CommitRequest) -> Result<CommitOutcome, WarehouseError> {
-        let (shape, request) = (shape.clone(), request.clone());
+        let (shape, request) = (shape.without_layout(), request.clone());
         self.connections
             .run("commit", move |connection| {
                 transaction(connection, |transaction| commit::commit(transaction, &shape, &request))

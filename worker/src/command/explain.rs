@@ -20,7 +20,7 @@ pub(crate) async fn run(context: &Context, args: ExplainArgs) -> Result<Ending, 
     let catalog = definitions::catalog(context, &settings)?;
     let landing_uri = compose::landing_uri(&settings)?;
     let object = object_of(context, &settings, &args.object)?;
-    let landing = compose::landing(&settings).await;
+    let landing = compose::landing(&settings).await?;
     let ledger = compose::existing_ledger(&settings).await?;
     let warehouse = compose::existing_warehouse(&settings).await?;
     let ports = ExplainPorts {

@@ -18,7 +18,12 @@ use crate::settings::unit::parse_duration;
 pub(crate) async fn run(context: &Context, args: LoadsArgs) -> Result<Ending, Failure> {
     let settings = context.settings()?;
     let clock = compose::clock();
-    let since = args.since.as_deref().map(|text| since(text, clock.now())).transpose().map_err(Failure::Asked)?;
+    let since = args
+        .since
+        .as_deref()
+        .map(|text| instant_of("--since", text, clock.now()))
+        .transpose()
+        .map_err(Failure::Asked)?;
     let query = LoadsQuery {
         dataset: args.dataset.map(DatasetId::new),
         state: args.state.map(state_name),
@@ -49,12 +54,12 @@ fn state_name(state: State) -> StateName {
 }
 
 /// An instant, or how long ago it was.
-fn since(text: &str, now: Timestamp) -> Result<Timestamp, String> {
+pub(crate) fn instant_of(flag: &str, text: &str, now: Timestamp) -> Result<Timestamp, String> {
     if let Some(ago) = parse_duration(text) {
         return Ok(now.minus(ago));
     }
     Timestamp::parse(text).or_else(|| Timestamp::parse(&format!("{text}T00:00:00Z"))).ok_or_else(|| {
-        format!("--since {text:?} is neither a duration such as 24h nor an instant such as 2026-11-21T08:00:00Z")
+        format!("{flag} {text:?} is neither a duration such as 24h nor an instant such as 2026-11-21T08:00:00Z")
     })
 }
 

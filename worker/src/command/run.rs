@@ -1,5 +1,7 @@
 //! `lakehand run`: the daemon.
 
+mod letters;
+mod redrive;
 mod report;
 mod status;
 
@@ -37,6 +39,12 @@ pub(crate) enum Drained {
 
 /// Runs the daemon until it is stopped, or until nothing is left to do.
 pub(crate) async fn run(context: &Context, args: RunArgs) -> Result<Ending, Failure> {
+    if args.replay_dead_letters {
+        return Box::pin(letters::replay(context, &args.letters)).await;
+    }
+    if args.redrive_all {
+        return redrive::redrive_all(context).await;
+    }
     let mode = if args.drain { Mode::Drain } else { Mode::Forever };
     let report = match Box::pin(work(context, mode, true)).await? {
         Drained::Report(report) => report,

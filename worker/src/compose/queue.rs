@@ -4,8 +4,11 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use lakehand_aws::Service;
 use lakehand_domain::port::queue::Queue;
+use lakehand_domain::port::redrive::RedriveAll;
 use lakehand_queue::sqlite::{QueueOptions, Redrive, SqliteQueue};
+use lakehand_queue::sqs::{QueueAddress, SqsOptions, SqsQueue};
 
 use super::{clock, make_folder_of};
 use crate::settings::Settings;
@@ -25,6 +28,7 @@ pub(super) async fn open(settings: &Settings) -> anyhow::Result<Arc<dyn Queue>> 
             let redrive = Redrive { max_receives: MAX_RECEIVES, dead_letters: DEAD_LETTERS.to_owned() };
             embedded(path, QUEUE, Some(redrive)).await
         }
+        Location::Sqs(queue) => Ok(Arc::new(sqs(settings, queue, "queue.url").await?)),
         other => unusable(other),
     }
 }
@@ -33,8 +37,25 @@ pub(super) async fn open(settings: &Settings) -> anyhow::Result<Arc<dyn Queue>> 
 pub(super) async fn open_dead_letters(settings: &Settings) -> anyhow::Result<Arc<dyn Queue>> {
     match (&settings.queue, &settings.aws.dead_letters) {
         (Location::Sqlite(path), _) => embedded(path, DEAD_LETTERS, None).await,
+        (_, Some(Location::Sqs(queue))) => Ok(Arc::new(sqs(settings, queue, "queue.dead_letters_url").await?)),
         (other, _) => unusable(other),
     }
+}
+
+/// The move of all dead letters by the service itself, where it has one.
+pub(super) async fn redrive_all(settings: &Settings) -> anyhow::Result<Option<Arc<dyn RedriveAll>>> {
+    let (Location::Sqs(queue), Some(Location::Sqs(letters))) = (&settings.queue, &settings.aws.dead_letters) else {
+        return Ok(None);
+    };
+    let queue = sqs(settings, queue, "queue.url").await?;
+    let letters = sqs(settings, letters, "queue.dead_letters_url").await?;
+    Ok(Some(Arc::new(letters.redrive_to(&queue))))
+}
+
+async fn sqs(settings: &Settings, queue: &str, key: &str) -> anyhow::Result<SqsQueue> {
+    let config = lakehand_aws::connect(&settings.aws.options.of(Service::Sqs)).await;
+    let options = SqsOptions { queue: QueueAddress::parse(queue)? };
+    SqsQueue::open(&config, options, clock()).await.with_context(|| format!("open the queue {queue} ({key})"))
 }
 
 async fn embedded(path: &Path, name: &'static str, redrive: Option<Redrive>) -> anyhow::Result<Arc<dyn Queue>> {

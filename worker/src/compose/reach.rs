@@ -57,7 +57,8 @@ async fn try_store(settings: &Settings, location: &Location) -> anyhow::Result<S
         return store::folder_is_usable(folder);
     }
     let uri = super::uri_of("url", location)?;
-    let store = store::open(settings, location).await;
+    let store =
+        if *location == settings.lake { super::lake(settings).await? } else { super::landing(settings).await? };
     store.list(&uri, None, 1).await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
     Ok("can be listed".to_owned())
 }

@@ -4,18 +4,50 @@ use std::path::Path;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use lakehand_aws::Service;
+use lakehand_domain::id::{WorkerId, digest};
 use lakehand_domain::port::object_store::ObjectStore;
 use lakehand_store::file::{Durability, FileStore};
+use lakehand_store::s3::{Encryption, S3Options, S3Store};
 
-use crate::settings::Settings;
 use crate::settings::location::Location;
+use crate::settings::{self, Settings};
 
-/// The store of a place.
-pub(super) async fn open(settings: &Settings, location: &Location) -> Arc<dyn ObjectStore> {
-    match location {
-        // Settings give a store no other places than these.
-        _ => Arc::new(FileStore::new(Durability::Full)),
+/// The store of files that land.
+pub(super) async fn landing(settings: &Settings, worker: &WorkerId) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    open(settings, &settings.landing, worker, false).await.context("landing.url")
+}
+
+/// The store of the lake, where what dead processes were uploading is ours to give up.
+pub(super) async fn lake(settings: &Settings, worker: &WorkerId) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    open(settings, &settings.lake, worker, true).await.context("lake.url")
+}
+
+async fn open(
+    settings: &Settings,
+    location: &Location,
+    worker: &WorkerId,
+    sweep_uploads: bool,
+) -> anyhow::Result<Arc<dyn ObjectStore>> {
+    if !matches!(location, Location::S3(_)) {
+        // Settings give a store no other places than these two.
+        return Ok(Arc::new(FileStore::new(Durability::Full)));
     }
+    let config = lakehand_aws::connect(&settings.aws.options.of(Service::S3)).await;
+    let ours = &settings.aws.s3;
+    let options = S3Options {
+        path_style: ours.path_style,
+        requester_pays: ours.requester_pays,
+        encryption: match ours.encryption {
+            settings::aws::Encryption::Bucket => Encryption::Bucket,
+            settings::aws::Encryption::S3 => Encryption::S3,
+            settings::aws::Encryption::Kms => Encryption::Kms { key: ours.kms_key.clone(), bucket_key: None },
+        },
+        part_bytes: ours.part_size,
+        sweep_uploads,
+        ..S3Options::new(digest(&[b"writer", worker.as_str().as_bytes()]))
+    };
+    Ok(Arc::new(S3Store::new(&config, options)?))
 }
 
 /// A landing that is missing is a typing error, or a volume that is not mounted: a new one would be empty and green.

@@ -4,6 +4,7 @@ use std::fmt;
 use std::path::{Component, Path, PathBuf};
 
 use lakehand_domain::object::ObjectUri;
+use lakehand_queue::sqs::QueueAddress;
 
 /// What a URL is for; decides which schemes it may have.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -25,7 +26,9 @@ impl Role {
     pub(crate) fn built(self) -> &'static str {
         match self {
             Self::Landing | Self::Lake => "file:///FOLDER (or a path such as ./landing) and s3://BUCKET/PREFIX",
-            Self::Queue => "sqlite:///FILE (or sqlite://./FILE), sqs://NAME and the https:// URL of an SQS queue",
+            Self::Queue => {
+                "sqlite:///FILE (or sqlite://./FILE), sqs://NAME, sqs://ACCOUNT/NAME and the https:// URL of an SQS queue"
+            }
             Self::Ledger => "sqlite:///FILE (or sqlite://./FILE) and dynamodb://TABLE",
             Self::Warehouse => "sqlite:///FILE (or sqlite://./FILE) and redshift://WORKGROUP-OR-CLUSTER/DATABASE",
         }
@@ -87,8 +90,7 @@ impl Location {
                 Ok(Self::Sqlite(path_of(rest, base).map_err(|why| format!("{why}; {wanted}"))?))
             }
             ("s3", _) if wants_folder => s3(text).map_err(told),
-            ("sqs", Role::Queue) => named(rest, "queue", 80, "-_").map(Self::Sqs).map_err(told),
-            ("https" | "http", Role::Queue) => sqs_url(text).map_err(told),
+            ("sqs" | "https" | "http", Role::Queue) => sqs(text).map_err(told),
             ("dynamodb", Role::Ledger) => named(rest, "table", 255, "-_.").map(Self::DynamoDb).map_err(told),
             ("redshift", Role::Warehouse) if !rest.contains('@') => redshift(rest).map_err(told),
             _ => Err(format!("{} is no {} of this build ({scheme}://); {wanted}", redacted(text), role.name())),
@@ -101,11 +103,6 @@ impl Location {
             Self::Folder(path) | Self::Sqlite(path) => Some(path),
             Self::S3(_) | Self::Sqs(_) | Self::DynamoDb(_) | Self::Redshift { .. } => None,
         }
-    }
-
-    /// Whether AWS is asked for it.
-    pub(crate) fn is_aws(&self) -> bool {
-        self.path().is_none()
     }
 }
 
@@ -133,16 +130,13 @@ fn s3(text: &str) -> Result<Location, String> {
     Ok(Location::S3(uri))
 }
 
-/// The URL that SQS gives for a queue ends with the account and the queue's name.
-fn sqs_url(text: &str) -> Result<Location, String> {
-    let mut parts = text.rsplit('/');
-    let name = parts.next().unwrap_or_default();
-    let account = parts.next().unwrap_or_default();
-    named(name, "queue", 80, "-_")?;
-    if account.is_empty() || !account.bytes().all(|byte| byte.is_ascii_digit()) || text.contains(['?', '@']) {
-        return Err("it is no queue's URL, which ends with /ACCOUNT/NAME".to_owned());
+/// What holds an @ may hold a password: nothing of it is repeated.
+fn sqs(text: &str) -> Result<Location, String> {
+    if text.contains(['@', '?']) {
+        return Err("it is neither a queue's name nor its URL".to_owned());
     }
-    Ok(Location::Sqs(text.to_owned()))
+    QueueAddress::parse(text).map_err(|error| error.to_string())?;
+    Ok(Location::Sqs(text.strip_prefix("sqs://").unwrap_or(text).to_owned()))
 }
 
 fn redshift(rest: &str) -> Result<Location, String> {
@@ -235,6 +229,7 @@ mod tests {
         let base = Path::new("/");
         for (role, text) in [
             (Role::Queue, "sqs://arrivals"),
+            (Role::Queue, "sqs://123456789012/arrivals"),
             (Role::Queue, "https://sqs.eu-central-1.amazonaws.com/123456789012/arrivals"),
             (Role::Queue, "http://127.0.0.1:4566/000000000000/arrivals"),
             (Role::Landing, "s3://landing"),
@@ -243,7 +238,7 @@ mod tests {
             (Role::Warehouse, "redshift://group/dev"),
         ] {
             let location = Location::parse(role, text, base).unwrap();
-            assert_eq!((location.to_string().as_str(), location.is_aws()), (text, true));
+            assert_eq!((location.to_string().as_str(), location.path()), (text, None));
         }
         assert_eq!(Location::parse(Role::Lake, "s3://lake/", base).unwrap().to_string(), "s3://lake");
     }

@@ -6,6 +6,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use config::ValueKind;
+use lakehand_daemon::PauseWindows;
 use serde::Serialize;
 
 use super::layers::{Given, Layers, Origin};
@@ -107,6 +108,19 @@ impl Reader {
                 .ok_or_else(|| format!("it must be a duration {allowed}"))
         })
         .unwrap_or(default)
+    }
+
+    /// Cron patterns, as a list or as one text with semicolons between them.
+    pub(crate) fn windows(&mut self, key: &'static str) -> PauseWindows {
+        self.read(key, Some(PauseWindows::default()), &PauseWindows::to_string, |given, _| {
+            let texts: Vec<String> = match &given.value.kind {
+                ValueKind::Array(values) => values.iter().map(ToString::to_string).collect(),
+                _ => vec![text_of(given).ok_or("it must be a list of cron patterns")?],
+            };
+            let patterns = texts.iter().flat_map(|text| text.split(';'));
+            PauseWindows::parse(patterns).map_err(|error| error.to_string())
+        })
+        .unwrap_or_default()
     }
 
     /// A number of bytes within a range.

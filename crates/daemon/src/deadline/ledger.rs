@@ -1,6 +1,7 @@
 //! Deadlines for the ledger.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lakehand_domain::entry::Entry;
@@ -62,5 +63,9 @@ impl Ledger for PatientLedger {
 
     async fn reset(&self, name: &str, value: i64) -> Result<(), LedgerError> {
         within(self.deadlines.ledger, self.inner.reset(name, value), late("reset")).await
+    }
+
+    fn lag(&self) -> Duration {
+        self.inner.lag()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lakehand_domain::fault::{Cause, Effect};
 use lakehand_domain::id::{MessageId, ReceiptHandle};
-use lakehand_domain::message::Message;
+use lakehand_domain::message::{Attributes, Message};
 use lakehand_domain::port::queue::{Queue, QueueDepth, QueueError, ReceiptOutcome};
 
 use crate::deadline::{Deadlines, within};
@@ -43,6 +43,10 @@ impl Queue for PatientQueue {
 
     async fn send(&self, body: &str, delay: Duration) -> Result<MessageId, QueueError> {
         within(self.deadlines.queue, self.inner.send(body, delay), late("send")).await
+    }
+
+    async fn send_with(&self, body: &str, attributes: &Attributes, delay: Duration) -> Result<MessageId, QueueError> {
+        within(self.deadlines.queue, self.inner.send_with(body, attributes, delay), late("send")).await
     }
 
     async fn depth(&self) -> Result<QueueDepth, QueueError> {

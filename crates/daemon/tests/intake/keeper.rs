@@ -1,16 +1,18 @@
 //! What is held is kept as long as work goes on, and work goes on only as long as it is kept.
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use lakehand_daemon::keeper::{Keeper, MessageKeep};
 use lakehand_daemon::permits::Permits;
 use lakehand_domain::clock::Clock;
 use lakehand_domain::entry::{Entry, EntryState, Lease, StateName};
-use lakehand_domain::id::{FencingToken, WorkerId};
-use lakehand_domain::message::Message;
+use lakehand_domain::id::{FencingToken, MessageId, ReceiptHandle, WorkerId};
+use lakehand_domain::message::{Attributes, Message};
 use lakehand_domain::port::ledger::{Ledger, PutEntry};
-use lakehand_domain::port::queue::Queue;
+use lakehand_domain::port::queue::{Queue, QueueDepth, QueueError, ReceiptOutcome};
 use lakehand_pipeline::settle::{Fate, Settled, Settlement};
 use lakehand_testkit::faulty::plan::{Fate as CallFate, FaultPlan};
 use tokio::task::JoinSet;
@@ -144,6 +146,72 @@ async fn a_prolongation_that_fails_is_tried_again() {
         held.world.clock.advance(Duration::from_secs(1));
     }
     assert!(held.world.plan.calls() > before + 4, "the first calls failed");
+    held.gate.open();
+    assert!(matches!(held.settled().await.records[0].fate, Fate::Written { .. }));
+}
+
+/// A queue whose first prolongation fails for each receipt itself, as where many share a request.
+#[derive(Debug)]
+struct Forgetful {
+    inner: Arc<dyn Queue>,
+    forgets: Arc<AtomicBool>,
+}
+
+#[async_trait]
+impl Queue for Forgetful {
+    async fn receive(&self, max: usize, visibility: Duration, wait: Duration) -> Result<Vec<Message>, QueueError> {
+        self.inner.receive(max, visibility, wait).await
+    }
+
+    async fn extend(
+        &self,
+        receipts: &[ReceiptHandle],
+        visibility: Duration,
+    ) -> Result<Vec<ReceiptOutcome>, QueueError> {
+        if self.forgets.swap(false, Ordering::SeqCst) {
+            return Ok(receipts.iter().map(|_| ReceiptOutcome::Failed).collect());
+        }
+        self.inner.extend(receipts, visibility).await
+    }
+
+    async fn delete(&self, receipts: &[ReceiptHandle]) -> Result<Vec<ReceiptOutcome>, QueueError> {
+        self.inner.delete(receipts).await
+    }
+
+    async fn send_with(&self, body: &str, attributes: &Attributes, delay: Duration) -> Result<MessageId, QueueError> {
+        self.inner.send_with(body, attributes, delay).await
+    }
+
+    async fn depth(&self) -> Result<QueueDepth, QueueError> {
+        self.inner.depth().await
+    }
+}
+
+#[tokio::test]
+async fn a_receipt_that_failed_for_itself_is_tried_again() {
+    let forgets = Arc::new(AtomicBool::new(true));
+    let mut held = held(World::new(), |world| {
+        let inner = Arc::clone(&world.ports.queue);
+        world.ports.queue = Arc::new(Forgetful { inner, forgets: Arc::clone(&forgets) });
+    })
+    .await;
+    held.world.clock.advance(STEP);
+    eventually("it is asked for", async || !forgets.load(Ordering::SeqCst)).await;
+    let is_prolonged = || held.world.plan.names().contains(&"queue.extend");
+    for _ in 0..5 {
+        held.world.clock.advance(Duration::from_secs(1));
+        reaction(is_prolonged).await;
+    }
+    assert!(is_prolonged(), "it is asked for again, soon");
+    held.world.clock.advance(STEP);
+    eventually("the lease is prolonged", async || {
+        let at_least = held.world.clock.now().plus(STEP);
+        held.entry().await.lease().is_some_and(|lease| lease.expires_at >= at_least)
+    })
+    .await;
+    held.world.clock.advance(Duration::from_secs(16));
+    assert!(!held.cancel.is_cancelled());
+    assert!(held.world.receive().await.is_none(), "nobody else sees the message");
     held.gate.open();
     assert!(matches!(held.settled().await.records[0].fate, Fate::Written { .. }));
 }

@@ -49,7 +49,10 @@ async fn a_listing_sends_what_the_ledger_does_not_know() {
     }
     let one_page = LandingSettings { page: 100, ..settings() };
     let report = sweep_once(&world.ports, &one_page).await.unwrap();
-    assert_eq!(report, SweepReport { objects: 3, unclaimed: 1, fresh: 0, sent: 2 });
+    assert_eq!(
+        report,
+        SweepReport { objects: 3, unclaimed: 1, sent: 2, pages: 1, complete: true, ..SweepReport::default() }
+    );
     world.to_the_end().await;
     assert_eq!(world.entries().await.len(), 2);
     assert_eq!(sweep_once(&world.ports, &one_page).await.unwrap().sent, 0);
@@ -68,7 +71,7 @@ async fn what_is_still_being_written_is_left_until_it_has_settled() {
     let patient = LandingSettings { settle: Duration::from_mins(1), ..settings() };
     assert_eq!(
         sweep_once(&world.ports, &patient).await.unwrap(),
-        SweepReport { objects: 5, fresh: 5, ..SweepReport::default() }
+        SweepReport { objects: 5, fresh: 5, pages: 3, complete: true, ..SweepReport::default() }
     );
     let report = sweep_settled(&world.ports, &settings()).await.unwrap();
     assert_eq!((report.sent, report.fresh), (5, 0));
@@ -95,7 +98,7 @@ async fn the_watch_is_passed_on_and_its_failure_brings_a_listing() {
     let (tell, told) = mpsc::unbounded_channel();
     let stop = CancellationToken::new();
     let one_page = LandingSettings { page: 100, ..settings() };
-    let running = run(&world.ports, &one_page, Some(Box::new(Told(told))), &stop);
+    let running = run(&world.ports, &one_page, Some(Box::new(Told(told))), &(), &stop);
     let acting = async {
         let sent = async |names: &[&str]| {
             eventually("a message is sent", async || world.queue_total().await == 1).await;
@@ -129,7 +132,7 @@ async fn one_replica_lists_at_a_time() {
     assert!(world.ledger.hold("listing", &other, now, now.plus(Duration::from_mins(1))).await.unwrap());
     let stop = CancellationToken::new();
     let one_page = settings();
-    let running = run(&world.ports, &one_page, None, &stop);
+    let running = run(&world.ports, &one_page, None, &(), &stop);
     let acting = async {
         eventually("it asks for the lease", async || world.plan.names().contains(&"ledger.hold")).await;
         assert_eq!(world.queue_total().await, 0);

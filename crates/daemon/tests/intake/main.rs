@@ -13,4 +13,6 @@ mod gate;
 mod keeper;
 mod landing;
 mod letters;
+mod listing;
+mod replay;
 mod running;

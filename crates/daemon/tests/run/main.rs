@@ -3,6 +3,10 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails by panicking")]
 
 mod drain;
+mod lag;
+mod outage;
+mod pause;
+mod replay;
 mod shutdown;
 mod tiny;
 mod trouble;

@@ -23,6 +23,8 @@ use lakehand_domain::value::{ColumnValues, RowBatch};
 #[derive(Debug, Default)]
 pub(crate) struct Tiny {
     pub(crate) is_stuck: AtomicBool,
+    /// `UNREADABLE` is a line that is rejected, and the rest of the file is as good as any: somebody mended the engine.
+    pub(crate) is_mended: AtomicBool,
 }
 
 impl Transformer for Tiny {
@@ -34,7 +36,7 @@ impl Transformer for Tiny {
     ) -> Result<Transformed, TransformError> {
         let io = |source| TransformError::Io { what: "tiny".to_owned(), source };
         let text = text_of(&input.content).map_err(io)?;
-        if text.contains("UNREADABLE") {
+        if text.contains("UNREADABLE") && !self.is_mended.load(Ordering::SeqCst) {
             return Err(TransformError::Unreadable { message: "line 1: not what it should be".to_owned() });
         }
         while text.contains("STUCK") {

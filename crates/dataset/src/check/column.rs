@@ -4,8 +4,8 @@ use lakehand_domain::shape::{ColumnShape, ColumnType};
 
 use super::source::CheckedSource;
 use super::table::{Kind, TableOutline};
-use super::{expression, name, rules};
-use crate::dataset::{Column, ColumnRef, Origin};
+use super::{expression, mask, name, rules};
+use crate::dataset::{Column, ColumnRef, CsvHeader, Origin, Rules};
 use crate::definition::read::At;
 use crate::definition::{self, FormatName};
 use crate::nearest::nearest;
@@ -89,12 +89,15 @@ pub(super) fn check(
     let single = check_single_origin(given, &path, report);
     let origin = check_origin(column_name, given, column_type, &path, scope, report);
     let rules = column_type.and_then(|column_type| rules::check(&given.value, column_type, &path, report));
+    let mask = column_type
+        .map(|column_type| mask::check(&given.value, column_type, scope.source.mask_key.as_deref(), &path, report));
     let shape = ColumnShape {
         name: column_name.value.clone(),
         column_type: column_type?,
         required: given.value.required.as_ref().is_some_and(|required| required.value),
     };
-    let column = Column { origin: origin?, rules: rules? };
+    let rules = Rules { mask: mask?.ok()?, ..rules? };
+    let column = Column { origin: origin?, rules };
     (named && single).then_some((shape, column))
 }
 
@@ -164,22 +167,8 @@ fn check_origin(
 
 fn check_field(from: &At<String>, path: &str, scope: &Scope<'_>, report: &mut Report<'_>) -> Option<FieldPath> {
     let path = format!("{path}.from");
-    if scope.source.format == Some(FormatName::Csv) {
-        if let Some(names) = &scope.source.names
-            && !names.contains(&from.value)
-        {
-            let message = format!("source.csv.names has no {:?}", from.value);
-            match nearest(&from.value, names.iter().map(String::as_str)) {
-                Some(meant) => report.advise(from.at, path, message, format!("did you mean {meant:?}?")),
-                None => report.add(from.at, path, message),
-            }
-            return None;
-        }
-        if from.value.is_empty() {
-            report.add(from.at, path, "is empty");
-            return None;
-        }
-        return Some(FieldPath::key(from.value.as_str()));
+    if matches!(scope.source.format, Some(FormatName::Csv | FormatName::Tsv)) {
+        return check_csv_field(from, path, scope.source.header.as_ref(), report);
     }
     if from.value.contains("[]") {
         let message = "it names a field, not the elements of a list";
@@ -202,6 +191,41 @@ fn check_field(from: &At<String>, path: &str, scope: &Scope<'_>, report: &mut Re
             report.add(from.at, path, error.to_string());
             None
         }
+    }
+}
+
+fn check_csv_field(
+    from: &At<String>,
+    path: String,
+    header: Option<&CsvHeader>,
+    report: &mut Report<'_>,
+) -> Option<FieldPath> {
+    match header {
+        Some(CsvHeader::Given(names) | CsvHeader::Replaced(names)) if !names.contains(&from.value) => {
+            let message = format!("source.csv.names has no {:?}", from.value);
+            match nearest(&from.value, names.iter().map(String::as_str)) {
+                Some(meant) => report.advise(from.at, path, message, format!("did you mean {meant:?}?")),
+                None => report.add(from.at, path, message),
+            }
+            None
+        }
+        Some(CsvHeader::Numbered)
+            if !from.value.parse::<u32>().is_ok_and(|number| from.value == number.to_string() && number > 0) =>
+        {
+            let message = format!("is {:?}, and the files have no header line", from.value);
+            report.advise(
+                from.at,
+                path,
+                message,
+                "write the number of the field, the first being \"1\", or give source.csv.names",
+            );
+            None
+        }
+        _ if from.value.is_empty() => {
+            report.add(from.at, path, "is empty");
+            None
+        }
+        _ => Some(FieldPath::key(from.value.as_str())),
     }
 }
 

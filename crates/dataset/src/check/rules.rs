@@ -43,7 +43,17 @@ pub(super) fn check(
         one_of: given.one_of.as_ref().map(|list| check.one_of(list)).unwrap_or_default(),
         format: given.format.as_ref().and_then(|format| check.format(format, given.zone.is_some())),
         zone: given.zone.as_ref().and_then(|zone| check.zone(zone)),
+        min_length: given.min_length.as_ref().and_then(|length| check.length(length, "min_length")),
+        max_length: given.max_length.as_ref().and_then(|length| check.length(length, "max_length")),
+        unique: given.unique.as_ref().is_some_and(|unique| unique.value),
+        mask: None,
+        subject: given.subject.as_ref().is_some_and(|subject| subject.value),
     };
+    if let (Some(least), Some(most), Some(given)) = (rules.min_length, rules.max_length, &given.min_length)
+        && least > most
+    {
+        check.problem(given.at, "min_length", format!("{least} is above max_length, {most}: no text could pass"));
+    }
     check.fine.then_some(rules)
 }
 
@@ -87,6 +97,8 @@ impl RulesCheck<'_, '_> {
             ("min", given.min.as_ref().map(|rule| rule.at), ordered),
             ("max", given.max.as_ref().map(|rule| rule.at), ordered),
             ("matches", given.matches.as_ref().map(|rule| rule.at), text),
+            ("min_length", given.min_length.as_ref().map(|rule| rule.at), text),
+            ("max_length", given.max_length.as_ref().map(|rule| rule.at), text),
             ("one_of", given.one_of.as_ref().map(|rule| rule.at), !json && !floating),
         ];
         if let (Some(default), Kind::Hash) = (&given.default, kind) {
@@ -118,11 +130,19 @@ impl RulesCheck<'_, '_> {
             "format" => "is only for date, timestamp and timestamptz",
             "zone" => "is only for timestamptz",
             "min" | "max" => "is only for numbers, dates and times",
-            "matches" => "is only for varchar",
+            "matches" | "min_length" | "max_length" => "is only for varchar",
             "one_of" => "is not for json, real and double",
             _ => "is not for json, which is kept as it came",
         };
         self.problem(at, key, format!("{only}; this column is {}", self.column_type));
+    }
+
+    fn length(&mut self, length: &At<i64>, key: &str) -> Option<u32> {
+        let characters = u32::try_from(length.value).ok();
+        if characters.is_none() {
+            self.problem(length.at, key, format!("must be a number of characters, and is {}", length.value));
+        }
+        characters
     }
 
     fn literal(&mut self, scalar: &At<Scalar>, key: &str) -> Option<Literal> {

@@ -5,13 +5,15 @@ use std::ops::RangeInclusive;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::shape::OnRewrite;
 
+use super::csv;
 use super::settings::within;
-use crate::dataset::{AfterLoad, CsvFormat, Format, Source};
+use crate::dataset::{AfterLoad, BinaryFormat, Charset, CsvHeader, Format, JsonFormat, Source};
 use crate::definition::read::At;
-use crate::definition::{self, FormatName};
+use crate::definition::unit::ByteSize;
+use crate::definition::{self, BinaryName, CharsetName, FormatName};
 use crate::path::FieldPath;
 use crate::pattern::Pattern;
-use crate::problem::Report;
+use crate::problem::{Noted, Report};
 
 const DEFAULT_MAX_LINE_BYTES: u64 = 16 << 20;
 const DEFAULT_MAX_EXPANDED_BYTES: u64 = 100_000_000_000;
@@ -19,6 +21,8 @@ const DEFAULT_MAX_EXPANSION: i64 = 1_000;
 
 /// A line is held in memory whole, and its bytes are counted in 32 bits.
 const MOST_LINE_BYTES: u64 = 1 << 30;
+/// A row group or block is held in memory whole.
+const MOST_BLOCK_BYTES: u64 = 64 << 30;
 
 /// What is known of the source; the parts that tables need are there even where others have problems.
 #[derive(Debug, Default)]
@@ -33,8 +37,10 @@ pub(super) struct CheckedSource {
     pub(super) archive: Option<At<ObjectUri>>,
     /// The format, if it is known.
     pub(super) format: Option<FormatName>,
-    /// The names of the fields of delimited files, where the definition gives them.
-    pub(super) names: Option<Vec<String>>,
+    /// What the fields of delimited files are called.
+    pub(super) header: Option<CsvHeader>,
+    /// The name of the key that masks are made with.
+    pub(super) mask_key: Option<String>,
     /// How tables of append contest.
     pub(super) on_rewrite: OnRewrite,
 }
@@ -42,16 +48,18 @@ pub(super) struct CheckedSource {
 pub(super) fn check(given: definition::Source, landing: &ObjectUri, report: &mut Report<'_>) -> CheckedSource {
     let (patterns, all_patterns) = check_objects(given.objects.as_ref(), landing, report);
     let format = given.format.as_ref().map(|format| format.value);
-    let csv = check_csv(given.csv, format, report);
-    let records = match (given.records, format) {
-        (Some(records), Some(FormatName::Csv)) => {
-            report.add(records.at, "source.records", "is only for jsonl: a csv line is the record");
+    let csv = csv::check(given.csv, format, report);
+    let records = match (&given.records, format) {
+        (Some(records), Some(FormatName::Csv | FormatName::Tsv)) => {
+            report.add(records.at, "source.records", "is not for csv: a line is the record");
             None
         }
-        (Some(records), _) => check_records(&records, report).map(Some),
-        (None, _) => Some(None),
+        (Some(records), _) => check_records(records, format, report),
+        (None, _) => Some(Records::default()),
     };
     let after_load = check_after_load(given.after_load, &patterns, report);
+    let charset = check_charset(given.encoding.as_ref(), format, report);
+    let binary = check_binary(given.binary.as_ref(), given.max_block_bytes.as_ref(), format, report);
     let max_line = given.max_line_bytes;
     if let Some(size) = max_line.as_ref().filter(|size| size.value.0 > MOST_LINE_BYTES) {
         report.add(size.at, "source.max_line_bytes", "must be at most 1GiB: a line is held in memory whole");
@@ -67,24 +75,30 @@ pub(super) fn check(given: definition::Source, landing: &ObjectUri, report: &mut
         Some((AfterLoad::Archive(uri), at)) => Some(At::new(uri.clone(), *at)),
         _ => None,
     };
-    let names = csv.as_ref().and_then(|csv| csv.names.clone());
+    let header = csv.as_ref().map(|csv| csv.header.clone());
     let assemble = || {
+        let records = records?;
         Some(Source {
             objects: patterns.iter().map(|pattern| pattern.value.as_str().to_owned()).collect(),
             format: match format? {
                 FormatName::Jsonl => Format::Jsonl,
-                FormatName::Csv => Format::Csv(csv?),
+                FormatName::Json => Format::Json(JsonFormat { list: records.list }),
+                FormatName::Csv | FormatName::Tsv => Format::Csv(csv?),
+                FormatName::Parquet => Format::Parquet(binary?),
+                FormatName::Avro => Format::Avro(binary?),
             },
-            records: records?,
+            records: records.record,
+            charset: charset.ok()?,
             on_rewrite,
             after_load: after_load?.0,
             max_line_bytes: max_line.map_or(DEFAULT_MAX_LINE_BYTES, |size| size.value.0),
             max_expanded_bytes: given.max_expanded_bytes.map_or(DEFAULT_MAX_EXPANDED_BYTES, |size| size.value.0),
             max_expansion: u64::try_from(max_expansion?).ok()?,
+            max_block_bytes: given.max_block_bytes.map(|size| size.value.0),
         })
     };
     let source = assemble();
-    CheckedSource { source, patterns, all_patterns, archive, format, names, on_rewrite }
+    CheckedSource { source, patterns, all_patterns, archive, format, header, mask_key: None, on_rewrite }
 }
 
 fn check_objects(
@@ -110,10 +124,28 @@ fn check_objects(
     (patterns, all)
 }
 
-fn check_records(records: &At<String>, report: &mut Report<'_>) -> Option<FieldPath> {
-    match FieldPath::parse(&records.value) {
-        Ok(path) if path.from_record || path.keys.is_empty() => {
-            report.add(records.at, "source.records", "must be a path from the document, such as data or a.b");
+/// Where documents lie, and records in them.
+#[derive(Debug, Default)]
+struct Records {
+    list: Vec<String>,
+    record: Option<FieldPath>,
+}
+
+fn check_records(records: &At<String>, format: Option<FormatName>, report: &mut Report<'_>) -> Option<Records> {
+    let (list, record) = match records.value.split_once("[]") {
+        Some(_) if format != Some(FormatName::Json) => {
+            let hint = "leave the [] out, or set format = \"json\" if the records are elements of one list";
+            report.advise(records.at, "source.records", "names the elements of a list, which only json has", hint);
+            return None;
+        }
+        Some((list, "")) => (Some(list), None),
+        Some((list, record)) => (Some(list), Some(record.strip_prefix('.').unwrap_or(record))),
+        None => (None, Some(records.value.as_str())),
+    };
+    let mut path = |text: &str| match FieldPath::parse(text) {
+        Ok(path) if path.from_record || path.keys.is_empty() || text.contains("[]") => {
+            let message = "must be a path from the document, such as data, a.b or, for json, data.items[]";
+            report.add(records.at, "source.records", message);
             None
         }
         Ok(path) => Some(path),
@@ -121,7 +153,62 @@ fn check_records(records: &At<String>, report: &mut Report<'_>) -> Option<FieldP
             report.add(records.at, "source.records", error.to_string());
             None
         }
+    };
+    Some(Records {
+        // `[]` alone is a list at the top, which is read as such anyway.
+        list: match list.filter(|list| !list.is_empty()) {
+            Some(list) => path(list)?.keys,
+            None => Vec::new(),
+        },
+        record: match record {
+            Some(record) => Some(path(record)?),
+            None => None,
+        },
+    })
+}
+
+fn check_charset(
+    given: Option<&At<CharsetName>>,
+    format: Option<FormatName>,
+    report: &mut Report<'_>,
+) -> Result<Option<Charset>, Noted> {
+    let Some(given) = given else { return Ok(None) };
+    if let Some(FormatName::Parquet | FormatName::Avro) = format {
+        report.add(given.at, "source.encoding", "is for text; parquet and avro say themselves how text is encoded");
+        return Err(Noted);
     }
+    Ok(match given.value {
+        CharsetName::Utf8 => None,
+        CharsetName::Utf16Le => Some(Charset::Utf16Le),
+        CharsetName::Utf16Be => Some(Charset::Utf16Be),
+        CharsetName::Latin1 => Some(Charset::Latin1),
+        CharsetName::Windows1252 => Some(Charset::Windows1252),
+    })
+}
+
+fn check_binary(
+    given: Option<&At<BinaryName>>,
+    max_block: Option<&At<ByteSize>>,
+    format: Option<FormatName>,
+    report: &mut Report<'_>,
+) -> Option<BinaryFormat> {
+    let text = matches!(format, Some(FormatName::Jsonl | FormatName::Json | FormatName::Csv | FormatName::Tsv));
+    if let (Some(given), true) = (given, text) {
+        report.add(given.at, "source.binary", "is only for parquet and avro");
+        return None;
+    }
+    match max_block {
+        Some(size) if text => {
+            report.add(size.at, "source.max_block_bytes", "is only for parquet and avro");
+            return None;
+        }
+        Some(size) if size.value.0 > MOST_BLOCK_BYTES => {
+            report.add(size.at, "source.max_block_bytes", "must be at most 64GiB: a block is held in memory whole");
+            return None;
+        }
+        _ => {}
+    }
+    Some(BinaryFormat { binary_is_text: given.is_some_and(|given| given.value == BinaryName::Text) })
 }
 
 fn check_after_load(
@@ -177,74 +264,4 @@ fn check_after_load(
 fn is_tag_text(text: &str, length: RangeInclusive<usize>) -> bool {
     let allowed = |c: char| c.is_alphanumeric() || "+-._:/@ ".contains(c);
     length.contains(&text.chars().count()) && text.chars().all(allowed)
-}
-
-fn check_csv(
-    given: Option<At<definition::Csv>>,
-    format: Option<FormatName>,
-    report: &mut Report<'_>,
-) -> Option<CsvFormat> {
-    if let (Some(given), Some(FormatName::Jsonl)) = (&given, format) {
-        report.advise(
-            given.at,
-            "source.csv",
-            "is only for csv, and format is jsonl",
-            "remove it, or set format = \"csv\"",
-        );
-        return None;
-    }
-    let given = given.map(|given| given.value).unwrap_or_default();
-    let delimiter = match &given.delimiter {
-        Some(text) => one_byte(text, "source.csv.delimiter", report),
-        None => Some(b','),
-    };
-    let quote = match &given.quote {
-        Some(text) if text.value.is_empty() => Some(None),
-        Some(text) => one_byte(text, "source.csv.quote", report).map(Some),
-        None => Some(Some(b'"')),
-    };
-    if let (Some(delimiter), Some(Some(quote))) = (delimiter, quote)
-        && delimiter == quote
-    {
-        let at = given.quote.as_ref().or(given.delimiter.as_ref()).map_or(0, |text| text.at);
-        report.add(at, "source.csv.quote", "must differ from the delimiter");
-    }
-    let mut names: Vec<String> = Vec::new();
-    if let Some(list) = &given.names {
-        if list.value.is_empty() {
-            report.advise(
-                list.at,
-                "source.csv.names",
-                "names no fields",
-                "leave it out if the files have a header line",
-            );
-        }
-        for name in &list.value {
-            if names.contains(&name.value) {
-                report.add(name.at, "source.csv.names", format!("{:?} stands here twice", name.value));
-            } else if name.value.is_empty() {
-                report.add(name.at, "source.csv.names", "a name is empty");
-            } else {
-                names.push(name.value.clone());
-            }
-        }
-    }
-    Some(CsvFormat {
-        delimiter: delimiter?,
-        quote: quote?,
-        names: given.names.is_some().then_some(names),
-        empty_is_null: given.empty_is_null.is_none_or(|given| given.value),
-    })
-}
-
-/// The single ASCII byte of a text; line ends are none that can stand between or around fields.
-fn one_byte(text: &At<String>, path: &str, report: &mut Report<'_>) -> Option<u8> {
-    match text.value.as_bytes() {
-        [byte] if byte.is_ascii() && !matches!(byte, b'\n' | b'\r' | 0) => Some(*byte),
-        _ => {
-            let message = format!("must be one ASCII character other than a line end, and is {:?}", text.value);
-            report.add(text.at, path, message);
-            None
-        }
-    }
 }

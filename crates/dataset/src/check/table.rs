@@ -1,17 +1,20 @@
 //! The tables: how rows contend, where they are placed, and what they are made of.
 
 use lakehand_domain::id::DatasetId;
-use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, TableShape};
+use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, TableLayout, TableShape};
 
 use super::column::{self, Scope};
 use super::source::CheckedSource;
-use super::{expression, name};
+use super::{expression, layout, name};
 use crate::dataset::{Column, Grain, Partitioning, Table};
 use crate::definition::read::{At, Entries};
 use crate::definition::{self, FormatName, Mode, WithoutKey};
 use crate::nearest::nearest;
 use crate::path::FieldPath;
 use crate::problem::Report;
+
+/// A ledger entry counts rows by table, and must stay small.
+const MOST_TABLES: usize = 100;
 
 /// What the check of one column must know of all others.
 #[derive(Debug)]
@@ -60,6 +63,15 @@ impl<'d> TableOutline<'d> {
     pub(super) fn column(&self, name: &str) -> Option<&ColumnOutline<'d>> {
         self.columns.iter().find(|column| column.name == name)
     }
+
+    /// Notes a column that the table does not have.
+    pub(super) fn no_column(&self, name: &At<String>, path: String, report: &mut Report<'_>) {
+        let message = format!("there is no column {:?} in this table", name.value);
+        match nearest(&name.value, self.columns.iter().map(|column| column.name)) {
+            Some(meant) => report.advise(name.at, path, message, format!("did you mean {meant}?")),
+            None => report.add(name.at, path, message),
+        }
+    }
 }
 
 /// The tables of a definition.
@@ -80,6 +92,10 @@ pub(super) fn check_all(
     let entries = &given.value.read;
     if entries.is_empty() {
         report.add(given.at, "tables", "there are no tables");
+    }
+    if entries.len() > MOST_TABLES {
+        let told = format!("there are {} tables; at most {MOST_TABLES} are allowed", entries.len());
+        report.add(given.at, "tables", told);
     }
     let outlines: Vec<_> = entries.iter().map(|(name, table)| TableOutline::of(name, &table.value)).collect();
     let mut tables = Some(Vec::with_capacity(entries.len()));
@@ -130,6 +146,10 @@ impl TableCheck<'_> {
             }
             None => Some(None),
         };
+        let layout = match &self.table.redshift {
+            Some(given) => layout::check(&given.value, self.outline(), &self.path("redshift"), report),
+            None => Some(TableLayout::default()),
+        };
         let columns = self.check_columns(report);
 
         let contest = contest?;
@@ -140,6 +160,8 @@ impl TableCheck<'_> {
         }
         let rows = rows?;
         let filter = filter?;
+        let named = shapes.iter().zip(&columns).filter(|(_, column)| column.rules.subject);
+        let subjects = named.map(|(shape, _)| shape.name.clone()).collect();
         Some(Table {
             shape: TableShape {
                 dataset: DatasetId::new(dataset?.value.as_str()),
@@ -148,6 +170,8 @@ impl TableCheck<'_> {
                 contest,
                 has_where: filter.is_some(),
                 exploded: rows.is_some(),
+                layout: layout?,
+                subjects,
             },
             rows,
             columns,
@@ -158,8 +182,8 @@ impl TableCheck<'_> {
     }
 
     fn check_rows(&self, rows: &At<String>, report: &mut Report<'_>) -> Option<FieldPath> {
-        if self.source.format == Some(FormatName::Csv) {
-            report.add(rows.at, self.path("rows"), "is only for jsonl: a csv line has no lists");
+        if matches!(self.source.format, Some(FormatName::Csv | FormatName::Tsv)) {
+            report.add(rows.at, self.path("rows"), "is not for csv: its lines have no lists");
             return None;
         }
         let Some(list) = rows.value.strip_suffix("[]") else {
@@ -186,11 +210,7 @@ impl TableCheck<'_> {
 
     /// Notes a column that the table does not have.
     fn no_column(&self, name: &At<String>, key: &str, report: &mut Report<'_>) {
-        let message = format!("there is no column {:?} in this table", name.value);
-        match nearest(&name.value, self.outline().columns.iter().map(|column| column.name)) {
-            Some(meant) => report.advise(name.at, self.path(key), message, format!("did you mean {meant}?")),
-            None => report.add(name.at, self.path(key), message),
-        }
+        self.outline().no_column(name, self.path(key), report);
     }
 
     fn check_contest(&self, skip_without_key: bool, report: &mut Report<'_>) -> Option<Contest> {

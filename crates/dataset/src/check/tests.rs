@@ -3,6 +3,7 @@
 mod columns;
 mod csv;
 mod file;
+mod privacy;
 mod sql;
 mod tables;
 

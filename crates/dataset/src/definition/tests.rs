@@ -15,20 +15,26 @@ fn keys(schema: &Json) -> String {
 fn the_schema_knows_every_section_and_says_what_each_key_is_for() {
     let schema = json_schema();
     let sections = &schema["properties"];
-    assert_eq!(keys(&schema), "description encoding name! quality revision source! tables!");
+    assert_eq!(keys(&schema), "description encoding name! privacy quality revision source! tables!");
     assert_eq!(
         keys(&sections["source"]),
-        "after_load csv format! max_expanded_bytes max_expansion max_line_bytes objects! on_rewrite records"
+        "after_load binary csv encoding format! max_block_bytes max_expanded_bytes max_expansion max_line_bytes objects! \
+         on_rewrite records"
     );
-    assert_eq!(keys(&sections["source"]["properties"]["csv"]), "delimiter empty_is_null names quote");
-    assert_eq!(keys(&sections["quality"]), "max_rejects unknown_fields");
+    assert_eq!(
+        keys(&sections["source"]["properties"]["csv"]),
+        "comment delimiter empty_is_null escape header names quote"
+    );
+    assert_eq!(keys(&sections["quality"]), "max_rejects min_records unknown_fields");
     assert_eq!(keys(&sections["encoding"]), "part_bytes row_group_rows zstd_level");
     let table = &sections["tables"]["additionalProperties"];
-    assert_eq!(keys(table), "columns! key mode! partition_by rows rows_without_key version where");
+    assert_eq!(keys(table), "columns! key mode! partition_by redshift rows rows_without_key version where");
+    assert_eq!(keys(&table["properties"]["redshift"]), "dist_key dist_style json sort_key");
     let column = &table["properties"]["columns"]["additionalProperties"];
     assert_eq!(
         keys(column),
-        "capture default expr extract format from hash_of map matches max min null_if one_of required trim type! zone"
+        "capture default expr extract format from hash_of map mask matches max max_length min min_length null_if one_of \
+         required subject trim type! unique zone"
     );
     assert_eq!(table["properties"]["mode"]["enum"], json!(["append", "upsert"]));
     assert_eq!(

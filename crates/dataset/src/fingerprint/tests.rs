@@ -58,6 +58,10 @@ fn what_does_not_decide_rows_leaves_it_alone() {
         ("[tables.offers]", "[quality]\nmax_rejects = \"5.00%\"\n[tables.offers]"),
         ("id = { type = \"bigint\", required = true }", "id.type = \"bigint\"\nid.required = true"),
         ("rent > 0", "  rent > 0 "),
+        (
+            "[tables.offers.columns]",
+            "redshift = { dist_key = \"id\", sort_key = [\"seen\"], json = \"super\" }\n[tables.offers.columns]",
+        ),
     ] {
         let changed = DEFINITION.replacen(from, to, 1);
         assert_ne!(changed, DEFINITION, "{from}");

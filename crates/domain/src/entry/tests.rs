@@ -157,28 +157,33 @@ fn loaded_twice_is_loaded_once_and_another_load_is_refused() {
 }
 
 #[test]
-fn a_marker_outweighs_a_refusal_and_no_other_setting_aside() {
-    let entry = written();
-    let reason = SetAsideReason { kind: SetAsideKind::RefusedByWarehouse, message: "22003".to_owned() };
-    let refused = entry.refused(&entry.load_id, reason, at(2)).unwrap();
-    assert_eq!(refused.loaded(&entry.load_id, "b1", at(3)).unwrap().unwrap().state_name(), StateName::Loaded);
-    assert!(refused.loaded(&LoadId::new("other"), "b1", at(3)).is_err());
+fn a_marker_outweighs_whatever_a_written_entry_was_set_aside_for() {
+    let mut entry = written();
+    if let EntryState::Written { summary, .. } = &mut entry.state {
+        summary.manifest = ObjectUri::parse("s3://lake/m.json").ok();
+    }
+    for kind in [SetAsideKind::RefusedByWarehouse, SetAsideKind::Gone, SetAsideKind::Replaced] {
+        let reason = SetAsideReason { kind, message: "22003".to_owned() };
+        let refused = entry.refused(&entry.load_id, reason, at(2)).unwrap();
+        assert_eq!(refused.loaded(&entry.load_id, "b1", at(3)).unwrap().unwrap().state_name(), StateName::Loaded);
+        assert!(refused.loaded(&LoadId::new("other"), "b1", at(3)).is_err());
+    }
     assert!(aside().loaded(&aside().load_id, "b1", at(3)).is_err());
 }
 
 #[test]
 fn an_overtaken_entry_begins_again_above_the_marker() {
     let entry = written();
-    let again = entry.overtaken(&entry.load_id, Generation(3), at(2)).unwrap();
+    let again = entry.overtaken(&entry.load_id, Generation(3), None, at(2)).unwrap();
     assert_eq!((again.generation, again.state_name()), (Generation(4), StateName::Claimed));
     assert_eq!(again.load_id, LoadId::of(&entry.id, Generation(4), &entry.fingerprint));
     assert!(again.is_lapsed(at(2), SKEW), "anyone may take it");
     assert_eq!(again.revision, entry.revision + 1);
     let moved_on = Err(Refusal::MovedOn { state: StateName::Written });
-    assert_eq!(entry.overtaken(&LoadId::new("other"), Generation(3), at(2)), moved_on);
+    assert_eq!(entry.overtaken(&LoadId::new("other"), Generation(3), None, at(2)), moved_on);
     let higher = Entry { generation: Generation(5), ..entry.clone() };
-    assert_eq!(higher.overtaken(&entry.load_id, Generation(3), at(2)), moved_on, "a lower marker is no obstacle");
-    assert!(loaded().overtaken(&entry.load_id, Generation(3), at(2)).is_err());
+    assert_eq!(higher.overtaken(&entry.load_id, Generation(3), None, at(2)), moved_on, "a lower marker is no obstacle");
+    assert!(loaded().overtaken(&entry.load_id, Generation(3), None, at(2)).is_err());
 }
 
 #[test]
@@ -201,19 +206,43 @@ fn giving_back_counts_only_the_files_own_failures_and_waits() {
 
 #[test]
 fn a_restored_warehouse_sends_loads_back_to_written() {
-    let back = loaded().restored(at(50)).unwrap();
+    let back = loaded().restored(None, at(50)).unwrap();
     assert_eq!((back.state_name(), back.live), (StateName::Written, None));
-    assert!(written().restored(at(50)).is_err(), "nothing of it was live");
+    assert!(written().restored(None, at(50)).is_err(), "nothing of it was live");
     let before = loaded();
     let again = taken(claim(Some(&before), &request("b", "f2", Cause::Replay, 100)));
-    assert_eq!(again.restored(at(101)).unwrap().live, None, "a replay under way brings its own rows");
+    assert_eq!(again.restored(None, at(101)).unwrap().live, None, "a replay under way brings its own rows");
     let lease = again.lease().unwrap().clone();
     let reason = SetAsideReason { kind: SetAsideKind::TooManyRejects, message: "9 of 10".to_owned() };
-    let back = again.set_aside(&lease, reason, None, at(101)).unwrap().restored(at(102)).unwrap();
+    let back = again.set_aside(&lease, reason, None, at(101)).unwrap().restored(None, at(102)).unwrap();
     assert_eq!(
         (back.state_name(), &back.load_id, back.generation),
         (StateName::Written, &before.load_id, Generation(1))
     );
+}
+
+/// What an entry quotes may be of any length; what it keeps of it is not.
+#[test]
+fn an_entry_keeps_the_beginning_of_what_went_wrong() {
+    let long = "ü".repeat(5_000);
+    let reason = || SetAsideReason { kind: SetAsideKind::Unreadable, message: long.clone() };
+    let entry = claimed();
+    let lease = entry.lease().unwrap().clone();
+    let lost = written();
+    let kept = [
+        entry.given_back(&lease, Some(long.clone()), true, None, at(1)).unwrap(),
+        entry.set_aside(&lease, reason(), None, at(1)).unwrap(),
+        entry.abandoned(reason(), SKEW, at(100)).unwrap(),
+        lost.refused(&lost.load_id, reason(), at(2)).unwrap(),
+        lost.parts_lost(&lost.load_id, long.clone(), at(2)).unwrap(),
+    ];
+    for entry in kept {
+        let error = entry.last_error.as_deref().unwrap();
+        assert!(error.len() <= transition::SAID_BYTES && error.ends_with("ü…"), "{} bytes", error.len());
+        if let EntryState::SetAside { reason, .. } = &entry.state {
+            assert_eq!(reason.message, error);
+        }
+    }
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::entry::{Entry, EntryState, Lease, LiveLoad, LoadSummary, SetAsideKind, SetAsideReason, StateName};
+use crate::entry::{Entry, EntryState, Lease, LiveLoad, LoadSummary, SetAsideReason, StateName};
 use crate::id::{Generation, LoadId};
 use crate::timestamp::Timestamp;
 
@@ -16,6 +16,24 @@ pub enum Refusal {
         /// The state it has.
         state: StateName,
     },
+}
+
+/// The most of what went wrong that an entry keeps; what says it may quote a file or a service at any length.
+pub(super) const SAID_BYTES: usize = 2_000;
+
+/// The beginning of a text, where it is longer than an entry may keep.
+fn in_short(mut text: String) -> String {
+    if text.len() > SAID_BYTES {
+        text.truncate(text.floor_char_boundary(SAID_BYTES - "…".len()));
+        text.push('…');
+    }
+    text
+}
+
+impl SetAsideReason {
+    fn in_short(self) -> Self {
+        Self { message: in_short(self.message), ..self }
+    }
 }
 
 impl Entry {
@@ -56,6 +74,7 @@ impl Entry {
         now: Timestamp,
     ) -> Result<Self, Refusal> {
         self.held_by(lease)?;
+        let reason = reason.in_short();
         let last_error = Some(reason.message.clone());
         let state = EntryState::SetAside { at: now, reason, told: false, summary };
         Ok(Self { last_error, ..self.changed(now, state) })
@@ -75,21 +94,19 @@ impl Entry {
         let changed = self.changed(now, EntryState::Claimed { lease: None, retry_at });
         Ok(Self {
             attempts: self.attempts + u32::from(file_failed),
-            last_error: error.or_else(|| self.last_error.clone()),
+            last_error: error.map(in_short).or_else(|| self.last_error.clone()),
             ..changed
         })
     }
 
     /// The warehouse has marked this load. An entry that is loaded by it already stays as it is (`Ok(None)`). Where
-    /// another loader saw the same rows refused, the marker is right: the warehouse says what is done.
+    /// it was set aside after it was written, as refused or gone, the marker is right: the warehouse says what is done.
     pub fn loaded(&self, load_id: &LoadId, batch: &str, now: Timestamp) -> Result<Option<Self>, Refusal> {
         match &self.state {
-            EntryState::Written { summary, .. }
-            | EntryState::SetAside {
-                summary: Some(summary),
-                reason: SetAsideReason { kind: SetAsideKind::RefusedByWarehouse, .. },
-                ..
-            } if self.load_id == *load_id => {
+            EntryState::Written { summary, .. } | EntryState::SetAside { summary: Some(summary), .. }
+                if self.load_id == *load_id
+                    && (summary.manifest.is_some() || self.state_name() == StateName::Written) =>
+            {
                 let live = LiveLoad {
                     load_id: load_id.clone(),
                     generation: self.generation,
@@ -110,6 +127,7 @@ impl Entry {
     pub fn refused(&self, load_id: &LoadId, reason: SetAsideReason, now: Timestamp) -> Result<Self, Refusal> {
         match &self.state {
             EntryState::Written { summary, .. } if self.load_id == *load_id => {
+                let reason = reason.in_short();
                 let last_error = Some(reason.message.clone());
                 let state = EntryState::SetAside { at: now, reason, told: false, summary: Some(summary.clone()) };
                 Ok(Self { last_error, ..self.changed(now, state) })
@@ -124,6 +142,7 @@ impl Entry {
         if !self.is_lapsed(now, skew) {
             return Err(self.moved_on());
         }
+        let reason = reason.in_short();
         let last_error = Some(reason.message.clone());
         let state = EntryState::SetAside { at: now, reason, told: false, summary: None };
         Ok(Self { last_error, ..self.changed(now, state) })
@@ -143,8 +162,9 @@ impl Entry {
 
     /// The warehouse has lost the marker of the live load (it was restored from an earlier state). A load that is
     /// loaded, or that a failed replay left live, waits to be loaded again; its rows are worth more than the replay's
-    /// failure, which a replay shows again. A claim under way, and what is written already, bring their own rows.
-    pub fn restored(&self, now: Timestamp) -> Result<Self, Refusal> {
+    /// failure, which a replay shows again. A claim under way, and what is written already, bring their own rows. `left`
+    /// is the load of an earlier generation that the warehouse has instead: it is live until they come.
+    pub fn restored(&self, left: Option<LiveLoad>, now: Timestamp) -> Result<Self, Refusal> {
         let Some(live) = &self.live else { return Err(self.moved_on()) };
         match &self.state {
             EntryState::Loaded { .. } | EntryState::SetAside { .. } => {
@@ -153,12 +173,12 @@ impl Entry {
                     generation: live.generation,
                     load_id: live.load_id.clone(),
                     fingerprint: live.fingerprint.clone(),
-                    live: None,
+                    live: left,
                     ..changed
                 })
             }
             EntryState::Claimed { .. } | EntryState::Written { .. } => {
-                Ok(Self { live: None, ..self.changed(now, self.state.clone()) })
+                Ok(Self { live: left, ..self.changed(now, self.state.clone()) })
             }
         }
     }
@@ -168,15 +188,22 @@ impl Entry {
         match &self.state {
             EntryState::Written { .. } if self.load_id == *load_id => {
                 let changed = self.changed(now, EntryState::Claimed { lease: None, retry_at: None });
-                Ok(Self { last_error: Some(error), ..changed })
+                Ok(Self { last_error: Some(in_short(error)), ..changed })
             }
             _ => Err(self.moved_on()),
         }
     }
 
     /// The warehouse's marker is as high as this load and is another's: the ledger has lost a generation that the
-    /// warehouse has not. What was written can never be committed; it begins again above the marker.
-    pub fn overtaken(&self, load_id: &LoadId, marked: Generation, now: Timestamp) -> Result<Self, Refusal> {
+    /// warehouse has not. What was written can never be committed; it begins again above the marker, whose load (`live`,
+    /// as far as its manifest tells of it) is live until then.
+    pub fn overtaken(
+        &self,
+        load_id: &LoadId,
+        marked: Generation,
+        live: Option<LiveLoad>,
+        now: Timestamp,
+    ) -> Result<Self, Refusal> {
         match &self.state {
             EntryState::Written { .. } if self.load_id == *load_id && marked >= self.generation => {
                 let generation = marked.next();
@@ -186,6 +213,7 @@ impl Entry {
                     load_id: LoadId::of(&self.id, generation, &self.fingerprint),
                     attempts: 0,
                     last_error: None,
+                    live,
                     ..changed
                 })
             }

@@ -1,6 +1,7 @@
 //! The ledger: durable memory of what has become of every version of every object.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use async_trait::async_trait;
 
@@ -24,10 +25,13 @@ pub trait Ledger: Debug + Send + Sync {
     /// none). After an error with an unknown effect the caller reads back and compares.
     async fn put(&self, entry: &Entry) -> Result<PutEntry, LedgerError>;
 
-    /// Entries that match, a page at a time. What an index shows may lag: read an entry again before changing it.
+    /// Entries that match, a page at a time. Each was such a moment ago; which are found may lag by [`Ledger::lag`]: an
+    /// entry that changed just now may be missing on every page. Read an entry again before changing it.
     async fn list(&self, query: &EntryQuery) -> Result<EntryPage, LedgerError>;
 
-    /// How many entries each dataset has in each state; may lag.
+    /// How many entries each dataset has in each state; may lag. Of loaded entries, where they are very many, a backend
+    /// may count those that have left the state since it last counted all, for a day at most and never more than a
+    /// quarter of them. It is dearer than a page of a list: not for every turn of a loop.
     async fn counts(&self) -> Result<Vec<StateCount>, LedgerError>;
 
     /// Takes or prolongs the lease called `name` for `owner` until `until`, unless another holds it at `now`. Such a
@@ -45,6 +49,12 @@ pub trait Ledger: Debug + Send + Sync {
 
     /// Sets a number whatever was kept: for going back after a restore.
     async fn reset(&self, name: &str, value: i64) -> Result<(), LedgerError>;
+
+    /// For how long lists and counts may, as a rule, not know of a change. Whoever concludes from them that there is
+    /// nothing has to see nothing for so long.
+    fn lag(&self) -> Duration {
+        Duration::ZERO
+    }
 }
 
 /// How storing an entry ended.

@@ -4,7 +4,6 @@ use lakehand_dataset::dataset::Dataset;
 use lakehand_domain::entry::{Entry, EntryState, SetAsideReason, StateName};
 use lakehand_domain::id::EntryId;
 use lakehand_domain::object::ObjectUri;
-use lakehand_domain::object_event::Cause;
 use lakehand_domain::port::ledger::EntryQuery;
 use lakehand_domain::timestamp::Timestamp;
 
@@ -31,28 +30,17 @@ pub(super) async fn abandon(
     object: &ObjectUri,
     except: Option<&EntryId>,
     reason: &SetAsideReason,
-    cause: Cause,
 ) -> Result<Others, StageError> {
     let ledger = intake.ports.ledger.as_ref();
     let skew = intake.settings.skew;
     // Beside a version that is there only claims matter; for an object that is gone, whatever is known of it.
-    let foreign = cause == Cause::DefinitionChanged;
-    let state = except.filter(|_| !foreign).map(|_| StateName::Claimed);
+    let state = except.map(|_| StateName::Claimed);
     let mut query =
         EntryQuery { dataset: Some(dataset.id.clone()), object: Some(object.clone()), state, ..EntryQuery::default() };
     let mut others = Others::default();
     loop {
         let page = ledger.list(&query).await.map_err(of_claim)?;
         for entry in page.entries.iter().filter(|entry| except != Some(&entry.id)) {
-            if foreign && entry.state_name() == StateName::Written && entry.fingerprint != dataset.fingerprint {
-                // Written under a definition that is no longer in force, it can neither be loaded nor written again.
-                let now = intake.now();
-                let make = |entry: &Entry| entry.refused(&entry.load_id, reason.clone(), now).map(Some);
-                if let Changed::Stored(entry) = change(ledger, &entry.id, make).await.map_err(of_claim)? {
-                    others.abandoned = Some(entry.id);
-                    continue;
-                }
-            }
             if entry.state_name() != StateName::Claimed {
                 others.known = Some(entry.state_name());
                 continue;

@@ -7,7 +7,7 @@ use lakehand_domain::warehousing::Fence;
 
 use crate::commit::reconcile::reconcile;
 use crate::commit::{Obstacle, STAGE};
-use crate::loading::{LoadError, LoadOutcome, Loader, Memory};
+use crate::loading::{LoadError, LoadOutcome, Loader, Memory, newer};
 
 /// How taking the fence ended.
 #[derive(Debug)]
@@ -59,11 +59,20 @@ pub(super) async fn take(
         )));
     }
     if !fence.has_in_force(&definition) {
+        if let Some(newer) = newer(ports, &definition, &fence.in_force).await.map_err(LoadError::ledger(STAGE))? {
+            memory.doubt();
+            return Ok(Take::StandAside(format!(
+                "definition {newer} of dataset {} is in force, and workers had it later than ours, {}; if going back is meant, raise `revision` in the definition",
+                definition.dataset, definition.fingerprint
+            )));
+        }
         match ports.warehouse.migrate(&fence, shape).await {
             Ok(MigrateOutcome::InForce) => {
                 tracing::info!(dataset.id = %definition.dataset, fingerprint = %definition.fingerprint, "definition is in force");
-                fence.in_force.retain(|one| one.dataset != definition.dataset);
+                let (before, others) = fence.in_force.into_iter().partition(|one| one.dataset == definition.dataset);
+                fence.in_force = others;
                 fence.in_force.push(definition);
+                fence.retired.extend::<Vec<_>>(before);
             }
             Ok(MigrateOutcome::FenceLost) => return Ok(Take::Again(Obstacle::Loader)),
             Ok(MigrateOutcome::Refused { message }) => {
@@ -80,6 +89,7 @@ pub(super) async fn take(
     } else if batches > remembered {
         ports.ledger.raise(&number, batches).await.map_err(LoadError::ledger(STAGE))?;
     }
+    memory.retired = fence.retired.iter().map(|definition| definition.fingerprint.clone()).collect();
     memory.verified = true;
     Ok(Take::Ours(fence))
 }

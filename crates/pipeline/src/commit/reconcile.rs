@@ -4,11 +4,13 @@
 use std::collections::HashMap;
 
 use lakehand_domain::entry::{Entry, Refusal, StateName};
-use lakehand_domain::id::{EntryId, FamilyId, LoadId};
+use lakehand_domain::id::{EntryId, FamilyId};
 use lakehand_domain::port::ledger::EntryQuery;
+use lakehand_domain::warehousing::Marker;
 
 use crate::change::{Changed, change};
 use crate::commit::STAGE;
+use crate::gather::load_of_marker;
 use crate::loading::{LoadError, Loader, Memory};
 
 /// Entries on a page, and in one question for markers.
@@ -30,12 +32,12 @@ pub(super) async fn reconcile(loader: &Loader<'_>, memory: &mut Memory, family: 
             memory.doubt();
             LoadError::Warehouse { stage: STAGE, source }
         })?;
-        let marked: HashMap<EntryId, LoadId> =
-            markers.into_iter().map(|marker| (marker.entry, marker.load_id)).collect();
+        let marked: HashMap<EntryId, Marker> =
+            markers.into_iter().map(|marker| (marker.entry.clone(), marker)).collect();
         for entry in live {
             let known = marked.get(&entry.id);
-            if entry.live.as_ref().is_some_and(|live| known != Some(&live.load_id)) {
-                restored += u64::from(restore(loader, &entry).await?);
+            if entry.live.as_ref().is_some_and(|live| known.map(|marker| &marker.load_id) != Some(&live.load_id)) {
+                restored += u64::from(restore(loader, &entry, known).await?);
             }
         }
         match page.next {
@@ -47,14 +49,18 @@ pub(super) async fn reconcile(loader: &Loader<'_>, memory: &mut Memory, family: 
     Ok(restored)
 }
 
-async fn restore(loader: &Loader<'_>, entry: &Entry) -> Result<bool, LoadError> {
+async fn restore(loader: &Loader<'_>, entry: &Entry, known: Option<&Marker>) -> Result<bool, LoadError> {
     let lost = entry.live.as_ref().map(|live| live.load_id.clone());
     let ports = loader.ports;
+    let left = match known {
+        Some(marker) => load_of_marker(ports, marker).await.map_err(LoadError::store(STAGE))?,
+        None => None,
+    };
     let make = |entry: &Entry| {
         if entry.live.as_ref().map(|live| &live.load_id) != lost.as_ref() {
             return Err(Refusal::MovedOn { state: entry.state_name() });
         }
-        entry.restored(ports.clock.now()).map(Some)
+        entry.restored(left.clone(), ports.clock.now()).map(Some)
     };
     let changed = change(ports.ledger.as_ref(), &entry.id, make).await.map_err(LoadError::ledger(STAGE))?;
     Ok(matches!(changed, Changed::Stored(entry) if entry.state_name() == StateName::Written))

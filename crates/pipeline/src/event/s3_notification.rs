@@ -1,11 +1,10 @@
 //! The notification S3 sends to a queue, as other stores that speak S3 send it too.
 
-use lakehand_domain::object::ObjectUri;
-use lakehand_domain::object_event::{Cause, ObjectEvent};
 use serde::Deserialize;
-use serde_json::Value;
+use serde_json::{Value, json};
 
-use super::{Record, bad};
+use super::s3_object::{Bucket, Object};
+use super::{Depth, Record, bad, ignored};
 
 /// The fields that are used; others may be there and may come.
 #[derive(Debug, Deserialize)]
@@ -22,55 +21,39 @@ struct S3Entity {
     object: Object,
 }
 
-#[derive(Debug, Deserialize)]
-struct Bucket {
-    name: String,
-}
-
-#[derive(Debug, Deserialize)]
-struct Object {
-    key: String,
-}
-
-pub(super) fn decode(document: &Value) -> Option<Vec<Record>> {
+pub(super) fn decode(document: &Value, _: Depth) -> Option<Vec<Record>> {
     // It comes each time the bucket's configuration is saved, and has no records.
     if document.get("Event").and_then(Value::as_str) == Some("s3:TestEvent") {
-        return Some(vec![Record::Ignored { what: "s3:TestEvent".to_owned() }]);
+        return Some(vec![ignored("s3:TestEvent")]);
     }
     let Some(records) = document.get("Records")?.as_array() else {
-        return Some(vec![bad("`Records` is not a list".to_owned())]);
+        return Some(vec![bad("`Records` is not a list", document)]);
     };
-    Some(records.iter().enumerate().map(|(index, value)| record(index, value)).collect())
+    let record = |(index, value)| {
+        record(value).unwrap_or_else(|why| bad(format!("Records[{index}] {why}"), &json!({ "Records": [value] })))
+    };
+    Some(records.iter().enumerate().map(record).collect())
 }
 
-fn record(index: usize, value: &Value) -> Record {
-    let record = match S3Record::deserialize(value) {
-        Ok(record) => record,
-        Err(error) => return bad(format!("Records[{index}] is no S3 event: {error}")),
-    };
+fn record(value: &Value) -> Result<Record, String> {
+    let record = S3Record::deserialize(value).map_err(|error| format!("is no S3 event: {error}"))?;
     let major = record.event_version.split('.').next().unwrap_or_default();
     if major != "2" {
-        let version = record.event_version;
-        return bad(format!("Records[{index}] has eventVersion {version}; 2.x is understood"));
+        return Err(format!("has eventVersion {}; 2.x is understood", record.event_version));
     }
     // Most stores leave the service's name out, some write it.
     let name = record.event_name.strip_prefix("s3:").unwrap_or(&record.event_name);
     if !name.starts_with("ObjectCreated:") {
-        return Record::Ignored { what: record.event_name };
+        return Ok(ignored(name));
     }
-    let Some(S3Entity { bucket, object }) = record.s3 else {
-        return bad(format!("Records[{index}] names no object"));
-    };
-    let Some(key) = decode_key(&object.key) else {
-        return bad(format!("Records[{index}] has the key {:?}, which is not form-url-encoded UTF-8", object.key));
-    };
-    match ObjectUri::parse(&format!("s3://{}/{key}", bucket.name)) {
-        Ok(uri) => Record::Object(ObjectEvent { uri, cause: Cause::Arrived }),
-        Err(error) => bad(format!("Records[{index}]: {error}")),
-    }
+    let S3Entity { bucket, object } = record.s3.ok_or("names no object")?;
+    let key = decode_key(&object.key)
+        .ok_or_else(|| format!("has the key {:?}, which is not form-url-encoded UTF-8", object.key))?;
+    object.arrived(&bucket, &key)
 }
 
-/// Keys are form-url-encoded: `+` is a space and `%2B` a plus. `None` where the text is not.
+/// Keys are form-url-encoded: `+` is a space and `%2B` a plus. What stores leave as it is, such as `/` or `=`, others
+/// encode; both come out the same. `None` where the text is not encoded so.
 fn decode_key(encoded: &str) -> Option<String> {
     let mut bytes = encoded.bytes();
     let mut decoded = Vec::with_capacity(encoded.len());

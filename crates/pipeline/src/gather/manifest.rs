@@ -4,12 +4,13 @@ use std::io::Read;
 use std::sync::Arc;
 
 use futures::StreamExt;
-use lakehand_domain::entry::Entry;
+use lakehand_domain::entry::{Entry, LiveLoad, LoadSummary};
 use lakehand_domain::fault::{Effect, chain};
 use lakehand_domain::id::{DatasetId, EntryId, LoadId};
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::object_store::{ObjectBody, ObjectStore, StoreError};
+use lakehand_domain::warehousing::Marker;
 
 use crate::ports::Ports;
 
@@ -45,6 +46,26 @@ pub(crate) async fn read_manifest(ports: &Ports, entry: &Entry) -> Result<ReadMa
         Some(what) => ReadManifest::Lost(format!("manifest {uri} is not that of the load: {what}")),
         None => ReadManifest::Whole(Arc::new(manifest)),
     })
+}
+
+/// The load of a marker, as the ledger keeps a live load; `None` where its manifest is not there any more.
+pub(crate) async fn load_of_marker(ports: &Ports, marker: &Marker) -> Result<Option<LiveLoad>, StoreError> {
+    let uri = ports.lake_root.manifest(&marker.dataset, &marker.load_id);
+    let bytes = match read_whole(ports.lake.as_ref(), &uri).await {
+        Ok(bytes) => bytes,
+        Err(StoreError::NotFound { .. }) => None,
+        Err(error) => return Err(error),
+    };
+    let manifest = bytes.and_then(|bytes| serde_json::from_slice::<Manifest>(&bytes).ok());
+    let ours = manifest.filter(|manifest| manifest.load_id == marker.load_id);
+    Ok(ours.map(|manifest| LiveLoad {
+        load_id: marker.load_id.clone(),
+        generation: marker.generation,
+        fingerprint: marker.fingerprint.clone(),
+        batch: marker.batch.clone(),
+        at: marker.at,
+        summary: LoadSummary::of(&manifest, uri),
+    }))
 }
 
 /// Whose load this is, as its manifest says.

@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
-use lakehand_domain::id::{EntryId, Nonce};
+use lakehand_domain::id::{EntryId, Fingerprint, Nonce};
 use lakehand_domain::timestamp::Timestamp;
 
 /// What one process remembers of a family between batches.
@@ -11,6 +11,10 @@ use lakehand_domain::timestamp::Timestamp;
 pub struct Memory {
     /// Fence and marker tables were made.
     pub(crate) ensured: bool,
+    /// The ledger knows since when there are workers with this definition.
+    pub(crate) known: Option<Fingerprint>,
+    /// Definitions that were in force and are not any more, as the fence said last.
+    pub(crate) retired: BTreeSet<Fingerprint>,
     /// The warehouse was seen to be ours, complete, and of our definition.
     pub(crate) verified: bool,
     /// Staging tables that we made, or may have made, and that are not known to be dropped.
@@ -40,6 +44,11 @@ impl Memory {
         if self.unfinished.len() < MOST_ASKED {
             self.unfinished.insert(entry, until);
         }
+    }
+
+    /// Whether this definition was in force and is not any more: nothing is committed under it.
+    pub(crate) fn is_retired(&self, fingerprint: &Fingerprint) -> bool {
+        self.retired.contains(fingerprint)
     }
 
     /// Whether an entry is passed over now.

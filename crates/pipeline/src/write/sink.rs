@@ -6,8 +6,8 @@ use std::io::Write;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::{Bytes, BytesMut};
-use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use futures::{FutureExt, StreamExt};
 use lakehand_dataset::transformer::{PartSink, PartWriter};
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::object_store::{ObjectStore, StoreError, Upload};
@@ -109,13 +109,18 @@ impl Inner {
 
     /// Waits for the lake on the transform's own thread, as long as anybody waits for the transform.
     fn wait<T>(&self, work: impl Future<Output = Result<T, StoreError>>) -> io::Result<T> {
-        let answer = self.runtime.block_on(async {
+        let mut answer = std::pin::pin!(async {
             tokio::select! {
                 biased;
                 () = self.stop.cancelled() => None,
                 answer = work => Some(answer),
             }
         });
+        // What is ready at once, as most writes to a buffer are, needs no runtime.
+        let answer = match answer.as_mut().now_or_never() {
+            Some(answer) => answer,
+            None => self.runtime.block_on(answer),
+        };
         match answer {
             Some(Ok(value)) => Ok(value),
             Some(Err(error)) => {

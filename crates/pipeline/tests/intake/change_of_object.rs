@@ -117,29 +117,3 @@ async fn a_version_whose_worker_died_is_set_aside_when_a_newer_one_is_there() {
     let kinds: Vec<_> = world.entries().await.iter().map(kind).collect();
     assert!(kinds.contains(&Some(SetAsideKind::Replaced)) && kinds.contains(&None), "{kinds:?}");
 }
-
-#[tokio::test]
-async fn what_was_written_under_a_replaced_definition_and_cannot_be_read_again_is_set_aside_once() {
-    for rewritten in [false, true] {
-        let world = World::new();
-        world.land("in_1.txt", "old");
-        world.send(&["in_1.txt"]).await;
-        assert!(matches!(world.fate().await, Fate::Written { .. }));
-        let written = world.entry().await;
-        let fingerprint = lakehand_domain::id::Fingerprint::new("a definition of before");
-        let foreign = Entry { fingerprint, revision: written.revision + 1, ..written };
-        world.ports.ledger.put(&foreign).await.unwrap();
-        fs::remove_file(world.landed("in_1.txt")).unwrap();
-        if rewritten {
-            world.land("in_1.txt", "newer");
-        }
-        for _ in 0..3 {
-            world.ask(&["in_1.txt"], Cause::DefinitionChanged).await;
-            world.to_the_end().await;
-        }
-        let kinds: Vec<_> = world.entries().await.iter().filter(|entry| entry.id == foreign.id).map(kind).collect();
-        let expected = if rewritten { SetAsideKind::Replaced } else { SetAsideKind::Gone };
-        assert_eq!(kinds, [Some(expected)]);
-        assert!(world.letters().await.is_empty(), "its entry tells of it, once, and no message does");
-    }
-}

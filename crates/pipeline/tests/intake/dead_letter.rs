@@ -1,10 +1,17 @@
 //! What no entry answers for.
 
+use std::time::Duration;
+
+use lakehand_domain::dead_letter::DeadLetter;
 use lakehand_domain::entry::SetAsideKind;
+use lakehand_domain::message::Attributes;
+use lakehand_domain::port::queue::{LONGEST_MESSAGE, Queue};
 use lakehand_pipeline::settle::Settlement;
 use lakehand_testkit::faulty::plan::{Fate, FaultPlan};
 
 use crate::world::World;
+
+const MINUTE: Duration = Duration::from_mins(1);
 
 #[tokio::test]
 async fn what_cannot_be_understood_or_routed_becomes_a_letter_with_its_message() {
@@ -39,4 +46,55 @@ async fn a_message_stays_until_its_letter_is_sent() {
         let expected = if fate == Fate::FailsAfter { 2 } else { 1 };
         assert_eq!(world.letters().await.len(), expected, "twice is harmless, never is not");
     }
+}
+
+/// What an operator looks for stands beside the body, and with it what the message brought.
+#[tokio::test]
+async fn a_letter_says_what_it_is_about_beside_its_body() {
+    let world = World::new();
+    let brought = Attributes::from([("origin".to_owned(), "a topic".to_owned())]);
+    let id = world.queue.send_with("no json", &brought, Duration::ZERO).await.unwrap();
+    assert_eq!(world.once().await.settlement, Settlement::Deleted);
+    let message = world.letters.receive(1, MINUTE, Duration::ZERO).await.unwrap().remove(0);
+    assert_eq!(message.attributes["kind"], "undecodable");
+    assert_eq!(message.attributes["original_id"], id.as_str());
+    assert_eq!(message.attributes["original_attributes"], r#"{"origin":"a topic"}"#);
+    assert!(message.attributes["reason"].contains("not JSON"), "{:?}", message.attributes);
+    let letter: DeadLetter = serde_json::from_str(&message.body).unwrap();
+    assert_eq!(letter.original.unwrap().attributes, brought);
+}
+
+#[tokio::test]
+async fn a_message_that_no_letter_can_hold_is_kept_as_it_came() {
+    let world = World::new();
+    // The longer of the two leaves no room even for what stands beside it.
+    for (length, is_told) in [(LONGEST_MESSAGE - 2_000, true), (LONGEST_MESSAGE, false)] {
+        let body = "\"".repeat(length);
+        world.send_body(&body).await;
+        assert_eq!(world.once().await.settlement, Settlement::Deleted);
+        let message = world.letters.receive(1, MINUTE, Duration::ZERO).await.unwrap().remove(0);
+        assert_eq!(message.body, body);
+        assert_eq!(message.attributes.contains_key("reason"), is_told, "{:?}", message.attributes);
+        world.letters.delete(&[message.receipt]).await.unwrap();
+    }
+    assert_eq!(world.queue_total().await, 0);
+}
+
+#[tokio::test]
+async fn a_letter_that_names_its_object_stays_a_letter() {
+    let world = World::new();
+    world.land("other.txt", "a");
+    // In the letter each of these is four bytes.
+    let more = "\"".repeat(LONGEST_MESSAGE / 3);
+    let body = serde_json::json!({
+        "lakehand_event": 1, "objects": [{"uri": world.object("other.txt").as_str()}], "more": more,
+    });
+    world.send_body(&body.to_string()).await;
+    world.once().await;
+    let letters = world.letters().await;
+    assert_eq!(letters[0].kind, SetAsideKind::NoDataset);
+    assert_eq!(letters[0].object.as_ref(), Some(&world.object("other.txt")));
+    let original = letters[0].original.as_ref().unwrap();
+    assert_eq!(original.full_bytes, u64::try_from(body.to_string().len()).ok());
+    assert!(original.body.len() < 100_000, "{}", original.body.len());
 }

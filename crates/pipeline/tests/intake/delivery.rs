@@ -86,7 +86,7 @@ async fn each_record_of_a_message_settles_by_itself() {
     assert_eq!(letters.len(), 1);
     assert_eq!(letters[0].kind.as_str(), "undecodable");
     assert!(letters[0].reason.starts_with("objects[4]"), "{}", letters[0].reason);
-    assert_eq!(letters[0].original.as_ref().unwrap().body, body);
+    assert_eq!(letters[0].original.as_ref().unwrap().body, r#"{"lakehand_event":1,"objects":[{"uri":7}]}"#, "alone");
 }
 
 #[tokio::test]
@@ -144,9 +144,9 @@ async fn work_that_is_stopped_is_given_back_at_once() {
 async fn a_message_that_asks_for_nothing_goes() {
     let world = World::new();
     world.send_body(r#"{"Service":"Amazon S3","Event":"s3:TestEvent"}"#).await;
-    assert_eq!(world.fate().await, Fate::Ignored);
+    assert!(matches!(world.fate().await, Fate::Ignored { .. }));
     world.send_body(r#"{"Records":[]}"#).await;
-    assert_eq!(world.fate().await, Fate::Ignored);
+    assert!(matches!(world.fate().await, Fate::Ignored { .. }));
     assert_eq!(world.queue_total().await, 0);
     assert!(world.letters().await.is_empty());
 }

@@ -7,6 +7,7 @@ mod crash;
 mod dead_letter;
 mod delivery;
 mod moody;
+mod shapes;
 mod tiny;
 mod trouble;
 mod world;

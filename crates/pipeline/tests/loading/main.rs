@@ -4,6 +4,7 @@
 
 mod after_load;
 mod crash;
+mod definitions;
 mod health;
 mod meddled;
 mod race;

@@ -6,7 +6,7 @@ use lakehand_domain::fault::Effect;
 use lakehand_domain::port::queue::QueueError;
 use lakehand_sqlite::failure::Failure;
 use lakehand_sqlite::file::{Layout, open};
-use rusqlite::Connection;
+use rusqlite::{Connection, TransactionBehavior};
 
 /// Rows are never numbered twice, so that a receipt means one delivery for ever.
 const TABLES: &str = "
@@ -18,7 +18,8 @@ const TABLES: &str = "
         sent_at        INTEGER NOT NULL,
         visible_at     INTEGER NOT NULL,
         received_at    INTEGER NOT NULL DEFAULT 0,
-        delivery_count INTEGER NOT NULL DEFAULT 0
+        delivery_count INTEGER NOT NULL DEFAULT 0,
+        attributes     TEXT    NOT NULL DEFAULT ''
     ) STRICT;
     CREATE INDEX message_by_due ON message (queue, visible_at, seq);
 ";
@@ -34,7 +35,24 @@ const LAYOUT: Layout = Layout {
 /// Opens the file and makes sure that its tables are there. A message is acknowledged to its sender once: it outlives a
 /// power cut from then on.
 pub(super) fn open_file(path: &Path) -> Result<Connection, QueueError> {
-    open(path, &LAYOUT, |_| Ok(())).map_err(|failure| failed("open", failure))
+    let mut connection = open(path, &LAYOUT, |_| Ok(())).map_err(|failure| failed("open", failure))?;
+    add_attributes(&mut connection).map_err(not_applied("open"))?;
+    Ok(connection)
+}
+
+/// Files of before have no column for attributes. It has a default, so that older processes go on with the file beside us.
+fn add_attributes(connection: &mut Connection) -> rusqlite::Result<()> {
+    let is_there = "SELECT count(*) FROM pragma_table_info('message') WHERE name = 'attributes'";
+    let count = |connection: &Connection| connection.query_row(is_there, [], |row| row.get::<_, i64>(0));
+    if count(connection)? > 0 {
+        return Ok(());
+    }
+    let transaction = connection.transaction_with_behavior(TransactionBehavior::Immediate)?;
+    // Another process may have been first.
+    if count(&transaction)? == 0 {
+        transaction.execute_batch("ALTER TABLE message ADD COLUMN attributes TEXT NOT NULL DEFAULT ''")?;
+    }
+    transaction.commit()
 }
 
 /// What a failure is to the caller of the queue.

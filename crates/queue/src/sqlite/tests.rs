@@ -57,6 +57,24 @@ async fn messages_outlive_the_process_and_queues_of_a_file_are_apart() {
 }
 
 #[tokio::test]
+async fn a_file_of_before_attributes_is_taken_over_with_its_messages() {
+    let (folder, clock) = (TempDir::new().unwrap(), clock());
+    let id = queue(&folder, "a", QueueOptions::default(), &clock).send("kept", Duration::ZERO).await.unwrap();
+    let file = Connection::open(folder.path().join("deep/queue.sqlite")).unwrap();
+    file.execute_batch("ALTER TABLE message DROP COLUMN attributes").unwrap();
+    let (first, second) =
+        (queue(&folder, "a", QueueOptions::default(), &clock), queue(&folder, "a", QueueOptions::default(), &clock));
+    let messages = first.receive(10, SHORT, Duration::ZERO).await.unwrap();
+    assert_eq!((&messages[0].id, &messages[0].attributes), (&id, &Attributes::new()));
+    // As a process of before does beside us.
+    file.execute_batch(
+        "INSERT INTO message (queue, id, body, sent_at, visible_at) VALUES ('a', 'old', 'of before', 1, 1)",
+    )
+    .unwrap();
+    assert_eq!(second.receive(10, SHORT, Duration::ZERO).await.unwrap()[0].body, "of before");
+}
+
+#[tokio::test]
 async fn a_receipt_of_an_old_delivery_says_that_it_is_lost() {
     let (folder, clock) = (TempDir::new().unwrap(), clock());
     let queue = queue(&folder, "a", QueueOptions::default(), &clock);

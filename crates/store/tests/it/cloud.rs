@@ -3,7 +3,6 @@
 mod bed;
 mod conformance;
 mod lost;
-mod meddler;
 mod names;
 mod reading;
 mod soak;

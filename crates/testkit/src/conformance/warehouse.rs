@@ -1,7 +1,8 @@
 //! The suite of the warehouse port: every sentence of its contract is a check.
 //!
-//! The suite brings its own parts, held in memory, so that a backend needs no Parquet to pass it. Every check works in
-//! families of its own, so that one warehouse serves them all, also one that other tests use.
+//! The suite brings its own parts, held in memory, so that a backend that takes rows needs no Parquet to pass it; for one
+//! that reads files itself they are put where it does. Every check works in families of its own, so that one warehouse
+//! serves them all, also one that other tests use.
 
 mod batches;
 mod fencing;
@@ -21,7 +22,7 @@ use lakehand_domain::port::warehouse::{QueryWarehouse, Warehouse};
 use lakehand_domain::shape::TableShape;
 
 pub use model::expected_rows;
-pub use parts::MemoryParts;
+pub use parts::{MemoryParts, SampleParts};
 pub use sample::{Dump, SampleLoad, SampleRow, Site};
 
 /// A warehouse under test.
@@ -52,11 +53,17 @@ where
     R: Future<Output = Tested>,
 {
     let parts = Arc::new(MemoryParts::default());
-    let tested = Arc::new(make(Arc::clone(&parts) as Arc<dyn PartReader>).await);
-    let sites = sample::Sites::new(label, tested, parts);
+    let tested = make(Arc::clone(&parts) as Arc<dyn PartReader>).await;
+    warehouse_suite_on(label, tested, parts, 24).await;
+}
+
+/// Runs every check on a warehouse that reads the parts that are kept here. Loads are delivered in so many `orders`, at
+/// most 24: fewer for a warehouse whose calls are slow.
+pub async fn warehouse_suite_on(label: &str, tested: Tested, parts: Arc<dyn SampleParts>, orders: usize) {
+    let sites = sample::Sites::new(label, Arc::new(tested), parts);
     fencing::check(&sites).await;
     batches::check(&sites).await;
     migrations::check(&sites).await;
-    standing::check(&sites).await;
+    standing::check(&sites, orders).await;
     queries::check(&sites).await;
 }

@@ -1,6 +1,7 @@
 //! The ledger port, failing as planned.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lakehand_domain::entry::Entry;
@@ -85,5 +86,9 @@ impl Ledger for FaultyLedger {
 
     async fn reset(&self, name: &str, value: i64) -> Result<(), LedgerError> {
         self.meet("ledger.reset", "reset", self.inner.reset(name, value)).await
+    }
+
+    fn lag(&self) -> Duration {
+        self.inner.lag()
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{MessageId, ReceiptHandle};
-use lakehand_domain::message::Message;
+use lakehand_domain::message::{Attributes, Message};
 use lakehand_domain::port::queue::{Queue, QueueDepth, QueueError, ReceiptOutcome};
 
 use crate::faulty::injected::Injected;
@@ -66,6 +66,10 @@ impl Queue for FaultyQueue {
 
     async fn send(&self, body: &str, delay: Duration) -> Result<MessageId, QueueError> {
         self.meet("queue.send", "send", self.inner.send(body, delay)).await
+    }
+
+    async fn send_with(&self, body: &str, attributes: &Attributes, delay: Duration) -> Result<MessageId, QueueError> {
+        self.meet("queue.send", "send", self.inner.send_with(body, attributes, delay)).await
     }
 
     async fn depth(&self) -> Result<QueueDepth, QueueError> {

@@ -129,11 +129,16 @@ impl Typing {
             ColumnType::Timestamp => time::timestamp(text, self.notation.as_ref()).map(Value::Integer),
             ColumnType::Timestamptz => time::timestamptz(text, self.notation.as_ref(), self.zone).map(Value::Integer),
             ColumnType::Json => match serde_json::from_str::<serde::de::IgnoredAny>(text) {
-                Ok(_) => Ok(Value::Text(at)),
+                Ok(_) => super::rules::sound(text).map(|()| Value::Text(at)),
                 Err(error) => Err(Complaint::owned(Rule::Type, format!("is not JSON: {error}"))),
             },
             _ => match number::parse(text) {
                 Some(number) => self.number(number, text, at),
+                None if number::is_unreal(text) => {
+                    let message =
+                        "is no finite number, and columns hold no others; to have it null, name it in null_if";
+                    Err(Complaint::new(Rule::Type, message))
+                }
                 None => Err(not_a(self.column_type)),
             },
         }

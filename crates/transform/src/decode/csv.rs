@@ -12,6 +12,7 @@ use super::plan::CsvPlan;
 use super::slot::{Kind, Row, Slot};
 use super::walk::Failure;
 use crate::piece::Header;
+use crate::source::quotes::is_escaped;
 
 /// The most names a message lists.
 const SHOWN_NAMES: usize = 200;
@@ -53,11 +54,17 @@ impl Mapping {
             );
             return Err(TransformError::Unreadable { message });
         }
-        let doubled = |field: &&String| names.iter().filter(|name| name == field).count() > 1;
-        let doubled = list_names(&mut plan.fields.iter().filter(doubled));
-        if !doubled.is_empty() {
-            let message = format!("has the column {doubled} more than once, and it is not known which is meant");
-            return Err(TransformError::Unreadable { message });
+        for field in &plan.fields {
+            let places = names.iter().zip(1..).filter(|(name, _)| *name == field).map(|(_, place)| place);
+            let places = places.map(|place: usize| place.to_string()).collect::<Vec<_>>();
+            if places.len() > 1 {
+                let message = format!(
+                    "has the column {field:?} more than once, as its fields {}, and it is not known which is meant; \
+                     deliver names that differ, or give source.csv.names with header = true",
+                    places.join(" and ")
+                );
+                return Err(TransformError::Unreadable { message });
+            }
         }
         let unknown =
             list_names(&mut names.iter().zip(&slots).filter(|(_, slot)| slot.is_none()).map(|(name, _)| name));
@@ -89,7 +96,16 @@ pub(super) struct ReadRecord {
 }
 
 /// Reads the record that starts here into the row, which must be clear. The text must end with a line end.
-pub(super) fn read(text: &str, start: usize, plan: &CsvPlan, mapping: &Mapping, row: &mut Row) -> ReadRecord {
+///
+/// `returns`: carriage returns within quotes are line ends too.
+pub(super) fn read(
+    text: &str,
+    start: usize,
+    plan: &CsvPlan,
+    mapping: &Mapping,
+    returns: bool,
+    row: &mut Row,
+) -> ReadRecord {
     let bytes = text.as_bytes();
     let delimiter = plan.format.delimiter;
     let mut record = ReadRecord { end: start, inner_lines: 0, failure: None };
@@ -97,8 +113,13 @@ pub(super) fn read(text: &str, start: usize, plan: &CsvPlan, mapping: &Mapping, 
     let mut at = start;
     loop {
         let slot = mapping.slots.get(field).copied().flatten();
+        let before = at;
         if plan.format.quote.is_some() && bytes.get(at) == plan.format.quote.as_ref() {
             at = quoted(text, at, plan, slot, row, &mut record);
+            if returns {
+                let content = bytes.get(before..at).unwrap_or_default();
+                record.inner_lines += u32::try_from(memchr_iter(b'\r', content).count()).unwrap_or(u32::MAX);
+            }
         } else {
             let end = either(bytes, at, delimiter, b'\n');
             let last = bytes.get(end) != Some(&delimiter);
@@ -146,6 +167,11 @@ fn quoted(
             return bytes.len().saturating_sub(1).max(open);
         };
         close += found;
+        if is_escaped(bytes, close, plan.format.escape) {
+            doubled = true;
+            close += 1;
+            continue;
+        }
         if bytes.get(close + 1) != Some(&quote) {
             break;
         }
@@ -155,9 +181,11 @@ fn quoted(
     let content = bytes.get(start..close).unwrap_or_default();
     record.inner_lines += u32::try_from(memchr_iter(b'\n', content).count()).unwrap_or(u32::MAX);
     if let Some(slot) = slot {
+        doubled |= plan.format.escape.is_some_and(|escape| memchr(escape, content).is_some());
         row.slots[slot] = if doubled {
             let from = row.scratch.len();
-            undouble(text.get(start..close).unwrap_or_default(), char::from(quote), &mut row.scratch);
+            let escape = plan.format.escape.map(char::from);
+            unquote(text.get(start..close).unwrap_or_default(), char::from(quote), escape, &mut row.scratch);
             Slot::escaped(start, close, from..row.scratch.len())
         } else {
             Slot::of(Kind::Text, start, close)
@@ -176,13 +204,26 @@ fn quoted(
     }
 }
 
-/// Two quotes are one.
-fn undouble(text: &str, quote: char, into: &mut String) {
+/// Two quotes are one, and an escape before a quote or an escape is none.
+fn unquote(text: &str, quote: char, escape: Option<char>, into: &mut String) {
+    let marks = [quote, escape.unwrap_or(quote)];
     let mut rest = text;
-    while let Some(at) = rest.find(quote) {
-        let (head, tail) = rest.split_at(at + quote.len_utf8());
+    while let Some(at) = rest.find(marks) {
+        let (head, tail) = rest.split_at(at);
         into.push_str(head);
-        rest = tail.strip_prefix(quote).unwrap_or(tail);
+        let mut tail = tail.chars();
+        let mark = tail.next().unwrap_or(quote);
+        let mut behind = tail.clone();
+        match behind.next() {
+            Some(taken) if taken == quote || (escape == Some(mark) && escape == Some(taken)) => {
+                into.push(taken);
+                rest = behind.as_str();
+            }
+            _ => {
+                into.push(mark);
+                rest = tail.as_str();
+            }
+        }
     }
     into.push_str(rest);
 }

@@ -1,5 +1,7 @@
 //! Texts of JSON: finding their end, and their escapes.
 
+use std::collections::HashSet;
+
 /// Every byte is this.
 const fn every(byte: u8) -> u64 {
     u64::from_le_bytes([byte; 8])
@@ -131,6 +133,58 @@ pub(crate) fn unescape(text: &str, into: &mut String) -> bool {
     true
 }
 
+/// What is wrong with JSON whose syntax is right.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Unsound {
+    /// An object within has this key twice, and readers differ on which is meant.
+    DuplicateKey(String),
+    /// A text within has an escape that stands for no character.
+    LoneSurrogate,
+}
+
+/// Whether JSON that is kept as it came means one thing. Its syntax must have been checked.
+pub(crate) fn unsound(json: &str) -> Option<Unsound> {
+    let bytes = json.as_bytes();
+    // Without an object and without an escape there is nothing that could be wrong.
+    memchr::memchr2(b'{', b'\\', bytes)?;
+    let mut open: Vec<Option<HashSet<String>>> = Vec::new();
+    let mut at = 0;
+    while let Some(found) = memchr_any(bytes.get(at..)?) {
+        at += found;
+        match bytes[at] {
+            b'{' => open.push(Some(HashSet::new())),
+            b'[' => open.push(None),
+            b'}' | b']' => drop(open.pop()),
+            _ => {
+                let scanned = scan(bytes, at + 1).ok()?;
+                let raw = json.get(at + 1..scanned.close)?;
+                at = scanned.close;
+                let mut text = String::new();
+                let plain = if scanned.escaped {
+                    if !unescape(raw, &mut text) {
+                        return Some(Unsound::LoneSurrogate);
+                    }
+                    text.as_str()
+                } else {
+                    raw
+                };
+                let behind = bytes[at + 1..].iter().find(|byte| !byte.is_ascii_whitespace());
+                if let (Some(b':'), Some(Some(keys))) = (behind, open.last_mut())
+                    && !keys.insert(plain.to_owned())
+                {
+                    return Some(Unsound::DuplicateKey(plain.to_owned()));
+                }
+            }
+        }
+        at += 1;
+    }
+    None
+}
+
+fn memchr_any(bytes: &[u8]) -> Option<usize> {
+    bytes.iter().position(|byte| matches!(byte, b'{' | b'[' | b'}' | b']' | b'"'))
+}
+
 /// Four hexadecimal digits at the start, and what follows.
 fn code_unit(text: &str) -> Option<(u32, &str)> {
     let (digits, rest) = text.split_at_checked(4)?;
@@ -182,6 +236,22 @@ mod tests {
             let mut into = String::new();
             let whole = unescape(text, &mut into);
             assert_eq!(whole.then_some(into.as_str()), plain, "{text}");
+        }
+    }
+
+    #[test]
+    fn json_that_means_two_things_is_found() {
+        for (json, expected) in [
+            (r#"{"a":1,"b":{"a":2},"c":[{"a":3},{"a":4}]}"#, None),
+            (r#"{"a":"a","b":["a","a"]}"#, None),
+            (r#"["{\"a\":1,\"a\":2}"]"#, None),
+            (r#"{"x":[{"a":1,"a" :2}]}"#, Some(Unsound::DuplicateKey("a".to_owned()))),
+            (r#"{"a":1,"\u0061":2}"#, Some(Unsound::DuplicateKey("a".to_owned()))),
+            (r#"["\ud800"]"#, Some(Unsound::LoneSurrogate)),
+            (r#"{"\ude00":1}"#, Some(Unsound::LoneSurrogate)),
+            ("1e400", None),
+        ] {
+            assert_eq!(unsound(json), expected, "{json}");
         }
     }
 }

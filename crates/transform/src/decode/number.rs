@@ -93,6 +93,12 @@ pub(crate) fn parse(text: &str) -> Option<Number> {
     (at == bytes.len()).then_some(number)
 }
 
+/// Whether a text is how NaN or an infinity is written.
+pub(crate) fn is_unreal(text: &str) -> bool {
+    let name = text.strip_prefix(['-', '+']).unwrap_or(text);
+    ["nan", "inf", "infinity"].iter().any(|unreal| name.eq_ignore_ascii_case(unreal))
+}
+
 /// Takes digits into the mantissa; `significant` counts them from the first that is not zero.
 #[inline]
 fn take_digits(bytes: &[u8], mut at: usize, number: &mut Number, significant: &mut u32) -> usize {

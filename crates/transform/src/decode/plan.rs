@@ -13,6 +13,7 @@ use super::coerce::Value;
 use super::rules::ColumnRules;
 use super::texts::{PlanTexts, Texts};
 use super::trie::Trie;
+use crate::mask::{MaskKeys, Masker};
 
 /// Everything about a dataset that decoding needs, with the captures of one object's name.
 #[derive(Debug)]
@@ -25,7 +26,13 @@ pub(crate) struct Plan {
     pub(super) max_line: usize,
     /// Cells that others need before their own row is made: table and column.
     pub(super) early: Vec<(usize, usize)>,
+    /// Columns that are masked: table and column.
+    pub(super) masked: Vec<(usize, usize)>,
 }
+
+/// What stands for a record in which it is not known where the masked values stand.
+pub(crate) const WITHHELD: &str =
+    "withheld: the dataset masks columns, and where they stand in this record is not known";
 
 /// What a delimited file needs.
 #[derive(Debug)]
@@ -56,6 +63,8 @@ pub(super) struct ColumnPlan {
     pub(super) column_type: ColumnType,
     pub(super) origin: ColumnOrigin,
     pub(super) rules: ColumnRules,
+    /// What is kept of its values.
+    pub(super) mask: Option<Masker>,
     /// Whether its cell is made before the rows.
     pub(super) early: bool,
 }
@@ -82,11 +91,15 @@ fn defect(what: String) -> TransformError {
 impl Plan {
     /// Compiles the dataset. A capture that cannot be typed makes the object [`TransformError::Unreadable`]; what the
     /// check of the definition should have refused is [`TransformError::Engine`].
-    pub(crate) fn compile(dataset: &Dataset, captures: &BTreeMap<String, String>) -> Result<Arc<Self>, TransformError> {
+    pub(crate) fn compile(
+        dataset: &Dataset,
+        captures: &BTreeMap<String, String>,
+        keys: &MaskKeys,
+    ) -> Result<Arc<Self>, TransformError> {
         let strict = dataset.quality.unknown_fields == UnknownFields::Reject;
         let csv = match &dataset.source.format {
             Format::Csv(format) => Some(CsvPlan { format: format.clone(), fields: Vec::new(), strict }),
-            Format::Jsonl => None,
+            Format::Jsonl | Format::Json(_) | Format::Parquet(_) | Format::Avro(_) => None,
         };
         let mut plan = Self {
             tables: Vec::with_capacity(dataset.tables.len()),
@@ -95,11 +108,14 @@ impl Plan {
             texts: PlanTexts::default(),
             max_line: usize::try_from(dataset.source.max_line_bytes).unwrap_or(usize::MAX),
             early: Vec::new(),
+            masked: Vec::new(),
         };
         let mut base = 0;
         for table in &dataset.tables {
-            let compiled = plan.table(table, base, captures)?;
+            let compiled = plan.table(table, base, captures, keys)?;
             base += compiled.columns.len();
+            let masked = compiled.columns.iter().enumerate().filter(|(_, column)| column.mask.is_some());
+            plan.masked.extend(masked.map(|(at, _)| (plan.tables.len(), at)));
             plan.tables.push(compiled);
         }
         plan.find_early()?;
@@ -117,6 +133,7 @@ impl Plan {
         table: &Table,
         base: usize,
         captures: &BTreeMap<String, String>,
+        keys: &MaskKeys,
     ) -> Result<TablePlan, TransformError> {
         let name = &table.shape.name;
         let list = match &table.rows {
@@ -145,7 +162,11 @@ impl Plan {
                 return Err(defect(format!("{full_name}: a hash is a bigint or a varchar of at least 32")));
             }
             let column_type = shape.column_type;
-            columns.push(ColumnPlan { name: full_name, column_type, origin, rules, early: false });
+            let mask =
+                column.rules.mask.as_ref().map(|mask| Masker::new(mask, keys)).transpose().map_err(|what| {
+                    TransformError::Engine { what: format!("mask {full_name}"), source: what.into() }
+                })?;
+            columns.push(ColumnPlan { name: full_name, column_type, origin, rules, mask, early: false });
         }
         let skip_key = match &table.shape.contest {
             Contest::Upsert { key, .. } if table.skip_without_key => {
@@ -181,7 +202,7 @@ impl Plan {
                     return Err(defect(format!("{full_name}: the object's name has no capture {{{capture}}}")));
                 };
                 let at = self.texts.keep(text);
-                let texts = Texts { chunk: "", scratch: "", plan: self.texts.as_str() };
+                let texts = Texts { chunk: "", scratch: "", plan: self.texts.as_str(), masked: "" };
                 let value = rules.value_of_text(at, &texts);
                 match value.and_then(|value| rules.check_required(value).map(|()| value)) {
                     Ok(value) => ColumnOrigin::Fixed(value),
@@ -234,6 +255,11 @@ impl Plan {
         }
         self.early = early;
         Ok(())
+    }
+
+    /// Whether the column of this name is masked.
+    pub(super) fn masks(&self, column: &str) -> bool {
+        self.masked.iter().any(|&(table, at)| self.tables[table].columns[at].name == column)
     }
 
     /// How many cells a record has over all tables.

@@ -7,9 +7,10 @@ use lakehand_domain::shape::ColumnType;
 use super::coerce::Value;
 use super::complaint::Complaint;
 use super::plan::{ColumnOrigin, ColumnPlan, Plan, TablePlan};
-use super::slot::{Kind, Row, Slot};
-use super::texts::Texts;
+use super::slot::{Kind, Row, Slot, narrow};
+use super::texts::{Place, TextAt, Texts};
 use crate::hash::{Hashed, KeyHasher, as_bigint};
+use crate::mask::Masker;
 use crate::physical::Builder;
 use crate::piece::TablePiece;
 
@@ -37,6 +38,8 @@ pub(super) struct RowMaker {
     /// For each exploded table the cells of its rows, row after row, and the position of each in the list.
     exploded: Vec<(Vec<Value>, Vec<i32>)>,
     digits: String,
+    /// What masks have left of the record's values.
+    pub(super) masked: String,
 }
 
 /// The builders of one table.
@@ -86,6 +89,7 @@ impl RowMaker {
             whole: vec![false; tables],
             exploded: vec![(Vec::new(), Vec::new()); tables],
             digits: String::new(),
+            masked: String::new(),
             plan,
         }
     }
@@ -110,7 +114,27 @@ impl RowMaker {
                 }
             }
         }
+        if !self.plan.masked.is_empty() {
+            self.put_masks_on(texts);
+        }
         Ok(())
+    }
+
+    /// Masks values once all of the record are judged.
+    fn put_masks_on(&mut self, texts: &Texts<'_>) {
+        self.masked.clear();
+        for &(at, column) in &self.plan.masked {
+            let table = &self.plan.tables[at];
+            let width = table.columns.len();
+            let cells = match table.list {
+                None if self.whole[at] => &mut self.cells[table.base..][..width],
+                None => continue,
+                Some(_) => self.exploded[at].0.as_mut_slice(),
+            };
+            for cell in cells.iter_mut().skip(column).step_by(width) {
+                *cell = masked(&table.columns[column], *cell, texts, &mut self.masked);
+            }
+        }
     }
 
     /// Adds the rows of the record made last.
@@ -213,6 +237,13 @@ impl Record<'_> {
                 ColumnOrigin::Record(_) => self.early[table.base + at],
                 _ => first_cell(input, self.row, element, self.texts)?,
             };
+            if input.mask.is_some() {
+                // A hash of the value itself would show it to who can guess it.
+                let mut text = String::new();
+                let kept = !masked(input, value, self.texts, &mut text).is_null();
+                hasher.add(if kept { Hashed::Text(&text) } else { Hashed::Null });
+                continue;
+            }
             hasher.add(hashed(value, input.column_type, self.texts));
         }
         Ok(match (hasher.finish(), column.column_type) {
@@ -229,6 +260,24 @@ fn push_row(columns: &mut [Option<Builder>], cells: &[Value], texts: &Texts<'_>,
         if let Some(builder) = builder {
             builder.push(cell.scalar(texts, digits));
         }
+    }
+}
+
+/// What is kept of a value, its text at the end of `into`.
+fn masked(column: &ColumnPlan, value: Value, texts: &Texts<'_>, into: &mut String) -> Value {
+    match (&column.mask, value) {
+        (Some(Masker::Drop), _) => Value::Null,
+        (Some(mask), Value::Text(at)) => {
+            let start = into.len();
+            if mask.put_on(texts.get(at), into) {
+                Value::Text(TextAt { place: Place::Masked, start: narrow(start), end: narrow(into.len()) })
+            } else {
+                Value::Null
+            }
+        }
+        // Other masks than drop are for texts alone; were it otherwise, nothing would be kept.
+        (Some(_), _) => Value::Null,
+        (None, value) => value,
     }
 }
 

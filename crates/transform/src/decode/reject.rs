@@ -21,6 +21,12 @@ fn cut(text: &str, most: usize) -> &str {
     text.get(..text.floor_char_boundary(most)).unwrap_or(text)
 }
 
+/// As much of a raw record as is kept, and whether that is less than all.
+pub(super) fn cut_raw(raw: &str) -> (&str, bool) {
+    let kept = cut(raw, RAW_BYTES);
+    (kept, kept.len() < raw.len())
+}
+
 /// A record that is refused: its line in the chunk and its bytes.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Refusal<'a> {
@@ -47,6 +53,7 @@ impl Refusal<'_> {
             raw_cut = true;
         }
         Reject {
+            object: String::new(),
             record: self.line,
             member: None,
             line: self.line,

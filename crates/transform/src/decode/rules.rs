@@ -2,6 +2,7 @@
 
 use std::cmp::Ordering;
 use std::collections::{HashMap, HashSet};
+use std::ops::RangeInclusive;
 
 use chrono_tz::Tz;
 use lakehand_dataset::dataset::Rules;
@@ -11,9 +12,11 @@ use regex::Regex;
 
 use super::coerce::{Typing, Value};
 use super::complaint::Complaint;
+use super::json_text::{Unsound, unsound};
 use super::slot::{Kind, Slot};
 use super::texts::{Place, PlanTexts, TextAt, Texts};
 use super::time::Notation;
+use crate::mask::Masker;
 
 /// How the values of one column are typed and judged.
 #[derive(Debug)]
@@ -41,6 +44,8 @@ struct TextRules {
 struct Judge {
     min: Option<(Value, String)>,
     max: Option<(Value, String)>,
+    /// Of texts, in characters.
+    lengths: Option<RangeInclusive<u32>>,
     matches: Option<Regex>,
     one_of: Vec<Value>,
 }
@@ -59,6 +64,13 @@ impl ColumnRules {
             Some(format) => Some(Notation::new(format).ok_or_else(|| format!("format {format:?} is no notation"))?),
             None => None,
         };
+        // Of a text that is hashed, the column holds the hash.
+        let column_type = match (column_type, &rules.mask) {
+            (ColumnType::Varchar { .. }, Some(mask)) if Masker::is_of_fixed_length(mask) => {
+                ColumnType::Varchar { bytes: u32::MAX }
+            }
+            (column_type, _) => column_type,
+        };
         let iso = Typing { column_type, notation: None, zone };
         let typing = Typing { notation, ..iso.clone() };
         let mut literal = |text: &str| {
@@ -74,8 +86,10 @@ impl ColumnRules {
         let max = bound(&rules.max, &mut literal)?;
         let one_of = rules.one_of.iter().map(|text| literal(text)).collect::<Result<Vec<_>, _>>()?;
         let matches = regex(rules.matches.as_deref())?;
-        let judged = min.is_some() || max.is_some() || matches.is_some() || !one_of.is_empty();
-        let judge = judged.then(|| Box::new(Judge { min, max, matches, one_of }));
+        let lengths = (rules.min_length.is_some() || rules.max_length.is_some())
+            .then(|| rules.min_length.unwrap_or(0)..=rules.max_length.unwrap_or(u32::MAX));
+        let judged = min.is_some() || max.is_some() || matches.is_some() || !one_of.is_empty() || lengths.is_some();
+        let judge = judged.then(|| Box::new(Judge { min, max, lengths, matches, one_of }));
         let text_rules = TextRules {
             trim: rules.trim,
             null_if: rules.null_if.iter().cloned().collect(),
@@ -123,11 +137,15 @@ impl ColumnRules {
         match slot.kind {
             Kind::Absent | Kind::Null => Ok(Value::Null),
             Kind::Number => self.typing.number(slot.number, texts.get(at), at),
+            Kind::Broken => Err(broken()),
+            Kind::Object | Kind::Array if self.is_json_as_it_is() => {
+                let at = raw_at(slot);
+                sound(texts.get(at)).map(|()| Value::Text(at))
+            }
             _ if self.is_json_as_it_is() => Ok(Value::Text(raw_at(slot))),
             Kind::Text | Kind::Escaped => self.typing.text(texts.get(at), at),
             Kind::True => self.typing.boolean(true, texts.get(at), at),
             Kind::False => self.typing.boolean(false, texts.get(at), at),
-            Kind::Broken => Err(broken()),
             Kind::Object | Kind::Array => Err(self.nested(slot.kind)),
         }
     }
@@ -182,6 +200,18 @@ impl ColumnRules {
 #[cold]
 fn broken() -> Complaint {
     Complaint::new(Rule::Utf8, "has an escape that is half of a surrogate pair, and so no character")
+}
+
+/// Whether JSON that is kept whole means one thing.
+pub(super) fn sound(json: &str) -> Result<(), Complaint> {
+    match unsound(json) {
+        None => Ok(()),
+        Some(Unsound::LoneSurrogate) => Err(broken()),
+        Some(Unsound::DuplicateKey(key)) => {
+            let key = super::reject::excerpt(&key);
+            Err(Complaint::owned(Rule::DuplicateKey, format!("has an object with the key {key:?} twice")))
+        }
+    }
 }
 
 fn regex(pattern: Option<&str>) -> Result<Option<Regex>, String> {
@@ -258,6 +288,12 @@ impl Judge {
         {
             return Err(Complaint::owned(Rule::Bounds, format!("is greater than {written}")));
         }
+        if let (Some(lengths), Value::Text(at)) = (&self.lengths, value) {
+            let characters = u32::try_from(texts.get(at).chars().count()).unwrap_or(u32::MAX);
+            if !lengths.contains(&characters) {
+                return Err(Complaint::owned(Rule::Length, unfit_length(characters, lengths)));
+            }
+        }
         if let (Some(matches), Value::Text(at)) = (&self.matches, value)
             && !matches.is_match(texts.get(at))
         {
@@ -268,6 +304,16 @@ impl Judge {
             return Err(Complaint::new(Rule::OneOf, "is none of the values of one_of"));
         }
         Ok(())
+    }
+}
+
+/// A text of another length than allowed, in words.
+pub(crate) fn unfit_length(characters: u32, lengths: &RangeInclusive<u32>) -> String {
+    let (least, most) = (lengths.start(), lengths.end());
+    if characters < *least {
+        format!("has {characters} characters, fewer than the {least} of min_length")
+    } else {
+        format!("has {characters} characters, more than the {most} of max_length")
     }
 }
 

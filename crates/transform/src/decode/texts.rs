@@ -11,6 +11,8 @@ pub(crate) enum Place {
     Scratch,
     /// The plan: defaults, results of `map`, captures.
     Plan,
+    /// What masks have left of a record's values.
+    Masked,
 }
 
 /// A text by its place.
@@ -40,6 +42,8 @@ pub(crate) struct Texts<'a> {
     pub(crate) scratch: &'a str,
     /// See [`Place::Plan`].
     pub(crate) plan: &'a str,
+    /// See [`Place::Masked`].
+    pub(crate) masked: &'a str,
 }
 
 impl<'a> Texts<'a> {
@@ -51,6 +55,7 @@ impl<'a> Texts<'a> {
             Place::Chunk => self.chunk,
             Place::Scratch => self.scratch,
             Place::Plan => self.plan,
+            Place::Masked => self.masked,
         };
         let found = text.get(at.start as usize..at.end as usize);
         debug_assert!(found.is_some(), "{at:?} is no text of {} bytes", text.len());

@@ -1,6 +1,7 @@
 //! The rules of a column whose value is an expression: default, required, bounds, pattern and list.
 
 use std::fmt::Display;
+use std::ops::RangeInclusive;
 
 use chrono::{DateTime, NaiveDate, NaiveDateTime};
 use lakehand_dataset::dataset::Rules;
@@ -10,6 +11,7 @@ use lakehand_domain::value::decimal_text;
 use regex::Regex;
 
 use super::fit::Misfit;
+use crate::decode::unfit_length;
 use crate::physical::Scalar;
 
 /// A value that owns its text.
@@ -42,6 +44,7 @@ pub(crate) struct Judge {
     default: Option<Value>,
     least: Option<(Value, String)>,
     greatest: Option<(Value, String)>,
+    lengths: Option<RangeInclusive<u32>>,
     pattern: Option<Regex>,
     allowed: Vec<Value>,
 }
@@ -63,6 +66,8 @@ impl Judge {
             default: optional("default", &rules.default)?.map(|(value, _)| value),
             least: optional("min", &rules.min)?,
             greatest: optional("max", &rules.max)?,
+            lengths: (rules.min_length.is_some() || rules.max_length.is_some())
+                .then(|| rules.min_length.unwrap_or(0)..=rules.max_length.unwrap_or(u32::MAX)),
             pattern: pattern.map_err(|error| ("matches".to_owned(), error.to_string()))?,
             allowed: rules.one_of.iter().map(|text| value("one_of", text)).collect::<Result<_, _>>()?,
         })
@@ -89,6 +94,13 @@ impl Judge {
             && below(greatest.scalar(), scalar)
         {
             return Err(self.broken(Rule::Bounds, format_args!("the result is greater than {text}"), scalar));
+        }
+        if let (Some(lengths), Scalar::Text(text)) = (&self.lengths, scalar) {
+            let characters = u32::try_from(text.chars().count()).unwrap_or(u32::MAX);
+            if !lengths.contains(&characters) {
+                let message = format!("the result {}", unfit_length(characters, lengths));
+                return Err(self.broken(Rule::Length, message, scalar));
+            }
         }
         if let (Some(pattern), Scalar::Text(text)) = (&self.pattern, scalar)
             && !pattern.is_match(text)

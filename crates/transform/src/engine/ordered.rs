@@ -13,6 +13,7 @@ use super::quarantine::Quarantine;
 use crate::derive::{Batch, Rows};
 use crate::encode::{ColumnData, PartSchema};
 use crate::gather::value_bytes;
+use crate::unique::SeenValues;
 
 /// A row group is closed at this many bytes of values, however few rows they are.
 const GROUP_BYTES: usize = 64 << 20;
@@ -39,6 +40,7 @@ pub(crate) struct Ordered {
     member_lines: u64,
     records: u64,
     rejects: RejectCounts,
+    unique: SeenValues,
     quarantine: Quarantine,
 }
 
@@ -105,6 +107,7 @@ impl Ordered {
             member_lines: 0,
             records: 0,
             rejects: RejectCounts::default(),
+            unique: SeenValues::new(dataset),
             quarantine: Quarantine::new(format!("_quarantine/{}.jsonl.zst", input.load_id)),
         }
     }
@@ -112,16 +115,24 @@ impl Ordered {
     /// Takes the next batch. Tasks are pushed for every row group that it closes.
     pub(crate) fn absorb(
         &mut self,
-        batch: Batch,
+        mut batch: Batch,
         sink: &dyn PartSink,
         tasks: &mut Vec<EncodeTask>,
     ) -> Result<(), TransformError> {
+        if !batch.unique.is_empty() {
+            self.unique.judge(&mut batch)?;
+        }
         if batch.begins_member {
             self.member_lines = 0;
         }
         for mut reject in batch.rejects {
+            let relative = usize::try_from(reject.line).unwrap_or(0).saturating_sub(1);
+            reject.line = match &batch.places {
+                Some(places) => places.get(relative).copied().unwrap_or(0),
+                None => reject.line + self.member_lines,
+            };
             reject.record += self.lines;
-            reject.line += self.member_lines;
+            self.object.as_ref().clone_into(&mut reject.object);
             reject.member = batch.member.as_deref().map(str::to_owned);
             self.rejects.add(reject.rule, reject.column.as_deref());
             self.quarantine.push(&reject, sink)?;

@@ -1,5 +1,7 @@
 //! The back half on pieces made by hand: determinism, partitions, parts, quarantine, verdicts and failures.
 
+mod formats;
+mod privacy;
 mod whole;
 
 use std::collections::BTreeMap;
@@ -18,7 +20,7 @@ use lakehand_domain::manifest::Part;
 use lakehand_domain::object::{ObjectUri, Order};
 use lakehand_domain::port::row_reader::RowReader;
 use lakehand_domain::reject::{Reject, Rule};
-use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, OnRewrite, TableShape};
+use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, OnRewrite, TableLayout, TableShape};
 use lakehand_domain::value::ColumnValues;
 
 use super::*;
@@ -149,6 +151,8 @@ fn table(name: &str, columns: Vec<(ColumnShape, Column)>) -> Table {
             contest: Contest::Append { on_rewrite: OnRewrite::Replace },
             has_where: false,
             exploded: false,
+            layout: TableLayout::default(),
+            subjects: Vec::new(),
         },
         rows: None,
         columns,
@@ -171,8 +175,14 @@ fn dataset(tables: Vec<Table>) -> Dataset {
             max_line_bytes: 64 << 20,
             max_expanded_bytes: 1 << 40,
             max_expansion: 1000,
+            charset: None,
+            max_block_bytes: None,
         },
-        quality: Quality { max_rejects: MaxRejects::BasisPoints(500), unknown_fields: UnknownFields::Ignore },
+        quality: Quality {
+            max_rejects: MaxRejects::BasisPoints(500),
+            unknown_fields: UnknownFields::Ignore,
+            min_records: None,
+        },
         encoding: Encoding { zstd_level: 3, row_group_rows: 1000, part_bytes: 1 << 30 },
         tables,
     }
@@ -221,6 +231,7 @@ fn piece(
         member: member.map(|(name, _)| name.into()),
         begins_member: member.map_or(number == 0, |(_, begins)| begins),
         lines: u64::from(rows + skipped),
+        places: None,
         records: u64::from(rows),
         tables: vec![TablePiece { record, element: Vec::new(), columns }],
         rejects: Vec::new(),
@@ -696,6 +707,10 @@ fn a_part_that_is_not_its_manifests_is_never_read() {
     assert!(open(&bytes, &good, &table.columns[1..]).is_some());
 }
 
+fn quality(max_rejects: MaxRejects) -> Quality {
+    Quality { max_rejects, unknown_fields: UnknownFields::Ignore, min_records: None }
+}
+
 #[test]
 fn limits_read_as_they_were_written() {
     let mut rejects = RejectCounts::default();
@@ -703,12 +718,12 @@ fn limits_read_as_they_were_written() {
     for (limit, text) in
         [(MaxRejects::BasisPoints(5), "0.05%"), (MaxRejects::BasisPoints(0), "0%"), (MaxRejects::Count(0), "0")]
     {
-        match verdict(limit, 1, &rejects) {
+        match verdict(&quality(limit), 1, &rejects) {
             Verdict::TooManyRejects { message } => {
                 assert!(message.contains(&format!("= {text} allows (type t.a: 1)")), "{message}");
             }
-            Verdict::Accepted => panic!("{text}"),
+            other => panic!("{text}: {other:?}"),
         }
     }
-    assert_eq!(verdict(MaxRejects::Count(1), 1, &rejects), Verdict::Accepted);
+    assert_eq!(verdict(&quality(MaxRejects::Count(1)), 1, &rejects), Verdict::Accepted);
 }

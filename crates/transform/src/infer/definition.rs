@@ -2,6 +2,8 @@
 
 use std::fmt::{self, Write};
 
+use lakehand_dataset::dataset::Charset;
+
 use super::Field;
 use super::seen::Inferred;
 
@@ -43,6 +45,10 @@ pub(crate) struct Draft {
     pub(crate) pattern: String,
     /// The name of the sample.
     pub(crate) file_name: String,
+    /// As definitions write it.
+    pub(crate) format: &'static str,
+    /// How text is encoded, where it is not UTF-8 and has no mark that says so.
+    pub(crate) charset: Option<Charset>,
     /// Delimiter and, where there is no header line, names of the fields; `None` for JSON.
     pub(crate) csv: Option<(char, Option<Vec<String>>)>,
     /// Where the records sit.
@@ -67,7 +73,11 @@ impl fmt::Display for Draft {
             .fields
             .iter()
             .map(|field| {
-                let inferred = field.seen.infer(self.csv.is_some());
+                let mut inferred = field.seen.infer(self.csv.is_some());
+                // The file says what it would hold, and a column of another type would be refused; json takes anything.
+                if inferred.values == 0 && matches!(self.format, "parquet" | "avro") {
+                    "json".clone_into(&mut inferred.column_type);
+                }
                 let required = self.records > 0 && inferred.values >= self.records;
                 Column { field, inferred, required }
             })
@@ -86,16 +96,30 @@ impl fmt::Display for Draft {
             "# Numbers and dates in the name became *. Name a part {{so}} to use it in a column: capture = \"so\"."
         )?;
         writeln!(f, "objects = [{}]", quoted(&self.pattern))?;
-        writeln!(f, "format = {}", quoted(if self.csv.is_some() { "csv" } else { "jsonl" }))?;
+        writeln!(f, "format = {}", quoted(self.format))?;
+        if let Some(charset) = self.charset {
+            writeln!(
+                f,
+                "# It is no UTF-8. Which other encoding it is in is a guess: look at a text with umlauts or accents."
+            )?;
+            writeln!(f, "encoding = {}", quoted(&charset.name().to_lowercase()))?;
+        }
         if let Some(at) = &self.records_at {
-            writeln!(f, "# Every document holds its record here.")?;
+            let place = if at.contains("[]") {
+                "The records are the elements of this list"
+            } else {
+                "Every document holds its record here"
+            };
+            writeln!(f, "# {place}.")?;
             writeln!(f, "records = {}", quoted(at))?;
         }
         writeln!(f, "on_rewrite = \"replace\"")?;
         writeln!(f, "after_load = \"keep\"")?;
         if let Some((delimiter, names)) = &self.csv {
             writeln!(f, "\n[source.csv]")?;
-            writeln!(f, "delimiter = {}", quoted(&delimiter.to_string()))?;
+            if self.format != "tsv" {
+                writeln!(f, "delimiter = {}", quoted(&delimiter.to_string()))?;
+            }
             writeln!(f, "quote = {}", quoted("\""))?;
             if let Some(names) = names {
                 writeln!(f, "# The first line looks like data, so the fields were named by their position.")?;
@@ -205,7 +229,7 @@ fn column_line(f: &mut fmt::Formatter<'_>, column: &Column<'_>, records: u64) ->
         );
     }
     if PERSONAL.iter().any(|part| field.name.contains(part)) {
-        notes.push("personal? leave it out unless it is needed".to_owned());
+        notes.push("personal? leave it out, or mask it, unless it is needed".to_owned());
     }
     notes.extend(field.comment.clone());
     if !notes.is_empty() {

@@ -54,6 +54,37 @@ impl Place {
     }
 }
 
+/// Whether a line is one JSON object.
+pub(crate) fn is_object(line: &str) -> bool {
+    line.trim_start().starts_with('{') && serde_json::from_str::<IgnoredAny>(line).is_ok()
+}
+
+/// Where in a single document the list lies whose elements are the records: the longest one of objects, where there is
+/// one of two or more.
+pub(crate) fn list_of(documents: &str) -> Option<Vec<String>> {
+    let mut lines = documents.lines();
+    let (Some(only), None) = (lines.next(), lines.next()) else { return None };
+    let document: serde_json::Value = serde_json::from_str(only).ok()?;
+    let mut longest = None;
+    find_lists(&document, &mut Vec::new(), &mut longest);
+    longest.map(|(_, path)| path)
+}
+
+fn find_lists(value: &serde_json::Value, path: &mut Vec<String>, longest: &mut Option<(usize, Vec<String>)>) {
+    let Some(object) = value.as_object().filter(|_| path.len() < DEPTH_MOST) else { return };
+    for (key, value) in object {
+        path.push(key.clone());
+        if let Some(list) = value.as_array()
+            && list.len() > longest.as_ref().map_or(1, |(length, _)| *length)
+            && list.iter().all(serde_json::Value::is_object)
+        {
+            *longest = Some((list.len(), path.clone()));
+        }
+        find_lists(value, path, longest);
+        path.pop();
+    }
+}
+
 /// What was seen of the records.
 #[derive(Debug, Default)]
 pub(crate) struct Records {

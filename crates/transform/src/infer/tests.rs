@@ -17,8 +17,8 @@ use crate::engine::Engine;
 use crate::preview::{Preview, preview};
 
 /// Infers, checks and loads; the definition and what came of the sample.
-fn loaded(sample: &str, file_name: &str) -> (String, Preview) {
-    let content = Content::Bytes(Bytes::copy_from_slice(sample.as_bytes()));
+fn loaded(sample: impl AsRef<[u8]>, file_name: &str) -> (String, Preview) {
+    let content = Content::Bytes(Bytes::copy_from_slice(sample.as_ref()));
     let text = infer(&content, file_name).unwrap();
     let landing = ObjectUri::parse("file:///landing").unwrap();
     let file = DefinitionFile { path: "d.toml".to_owned(), text: text.clone() };
@@ -69,7 +69,7 @@ not json
         ("rooms", "{ type = \"decimal(4,1)\", from = \"rooms\", required = true }"),
         (
             "contact_email",
-            "{ type = \"varchar(10)\", from = \"contact.email\" }  # personal? leave it out unless it is needed",
+            "{ type = \"varchar(10)\", from = \"contact.email\" }  # personal? leave it out, or mask it, unless it is needed",
         ),
         ("zip", "{ type = \"varchar(10)\", from = \"zip\", required = true }"),
         (
@@ -112,7 +112,7 @@ fn delimited_text_is_recognised() {
 #[test]
 fn delimited_text_without_a_header_gets_names() {
     let (text, preview) = loaded("1\t2026-11-21\tx\n2\t2026-11-22\ty\n", "rows.tsv");
-    assert!(text.contains("names = [\"c1\", \"c2\", \"c3\"]") && text.contains("delimiter = \"\\t\""), "{text}");
+    assert!(text.contains("names = [\"c1\", \"c2\", \"c3\"]") && text.contains("format = \"tsv\""), "{text}");
     assert!(text.contains("mode = \"append\""));
     assert_eq!(line(&text, "c2"), "c2 = { type = \"date\", from = \"c2\", required = true }");
     assert_eq!(preview.tables[0].rows, 2);
@@ -138,7 +138,57 @@ fn awkward_names_and_values_still_load() {
 #[test]
 fn what_is_no_sample_says_so() {
     let error = |bytes: &[u8]| infer(&Content::Bytes(Bytes::copy_from_slice(bytes)), "x.json").unwrap_err().to_string();
-    assert!(error(b"[{\"a\":1}]").contains("one JSON object a line"));
+    assert!(error(b"[1,2]").contains("has no JSON object in it"));
     assert!(error(b"\n\n").contains("no records"));
-    assert!(error(b"{broken").contains("no line of it is a JSON object"));
+    assert!(error(b"{broken").contains("is cut off"));
+}
+
+/// Lists, documents and lists within documents are found.
+#[test]
+fn json_of_any_layout_is_inferred() {
+    let (text, preview) = loaded("[\n{\"id\": 1},\n{\"id\": 2}\n]", "a.json");
+    assert!(text.contains("format = \"json\"\non_rewrite"), "{text}");
+    assert_eq!(preview.records, 2);
+    let (text, preview) = loaded("{\n  \"id\": 1,\n  \"name\": \"x\"\n}\n", "a.json");
+    assert!(text.contains("format = \"json\""), "{text}");
+    assert_eq!(preview.records, 1);
+    let response = "{\"page\": 1, \"data\": {\"errors\": [{\"e\": 1}], \"items\": [{\"node\": {\"id\": 1}}, {\"node\": {\"id\": 2}}]}}";
+    let (text, preview) = loaded(response, "a.json");
+    // A document on one line is a line of JSON too, which is read as such.
+    assert!(text.contains("format = \"jsonl\""), "{text}");
+    assert_eq!(preview.records, 1);
+    let (text, preview) = loaded(response.replace(", ", ",\n"), "a.json");
+    assert!(text.contains("# The records are the elements of this list.\nrecords = \"data.items[].node\""), "{text}");
+    assert_eq!(preview.records, 2);
+}
+
+#[test]
+fn encodings_and_tabs_are_inferred() {
+    let (text, preview) = loaded(b"id\tname\n1\tgr\xf6\xdfer\n2\t5 \x80\n", "a.tsv");
+    assert!(text.contains("format = \"tsv\"\n# It is no UTF-8"), "{text}");
+    assert!(text.contains("encoding = \"windows-1252\"") && !text.contains("delimiter ="), "{text}");
+    assert_eq!(preview.tables[0].first[0][1].as_deref(), Some("größer"));
+    let (text, _) = loaded(b"id;name\n1;\x81\n2;x\n", "a.csv");
+    assert!(text.contains("encoding = \"latin-1\""), "{text}");
+    let wide: Vec<u8> = "id,name\n1,ä\n2,ö\n".encode_utf16().flat_map(u16::to_be_bytes).collect();
+    let (text, _) = loaded(&wide, "a.csv");
+    assert!(text.contains("encoding = \"utf-16be\""), "{text}");
+    let (text, _) = loaded([&[0xfe, 0xff][..], &wide].concat(), "a.csv");
+    assert!(!text.contains("encoding ="), "{text}");
+    let (_, preview) = loaded("id,name\r1,a\r2,b\r", "a.csv");
+    assert_eq!(preview.records, 2);
+}
+
+#[test]
+fn parquet_and_avro_are_inferred() {
+    let folder = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("src/source/tests/files");
+    for (file, format) in [("types_zstd.parquet", "parquet"), ("types_snappy.avro", "avro")] {
+        let (text, preview) = loaded(std::fs::read(folder.join(file)).unwrap(), file);
+        assert!(text.contains(&format!("format = \"{format}\"")), "{text}");
+        assert_eq!(preview.records, 3);
+        assert!(line(&text, "d").contains("type = \"date\""), "{text}");
+        assert!(line(&text, "us").contains("type = \"timestamptz\""), "{text}");
+        assert!(line(&text, "dec").contains("type = \"decimal("), "{text}");
+        assert!(line(&text, "list").contains("type = \"json\""), "{text}");
+    }
 }

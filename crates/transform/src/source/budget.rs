@@ -27,6 +27,11 @@ impl Budget {
         }
     }
 
+    /// Whether nothing came out so far.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.produced == 0
+    }
+
     /// Counts so many bytes more.
     pub(crate) fn add(&mut self, bytes: usize) -> Result<(), TransformError> {
         self.produced = self.produced.saturating_add(bytes as u64);

@@ -48,12 +48,12 @@ pub(crate) struct Cutter {
 }
 
 impl Cutter {
-    /// At the start of a member whose first bytes have been read to look at them.
-    pub(crate) fn new(target: usize, max_line: usize, quotes: Option<Quotes>, first: Vec<u8>) -> Self {
+    /// At the start of a member.
+    pub(crate) fn new(target: usize, max_line: usize, quotes: Option<Quotes>) -> Self {
         // A record with quotes is followed no further than the longest line allowed, so that where it would end does
         // not depend on what else is in its chunk.
         let target = if quotes.is_some() { target.min(max_line) } else { target };
-        Self { target: target.max(1), max_line, quotes, carry: first, ended: false, strayed_bytes: 0 }
+        Self { target: target.max(1), max_line, quotes, carry: Vec::new(), ended: false, strayed_bytes: 0 }
     }
 
     /// The next chunk, in the buffer given; `None` after the last.

@@ -7,12 +7,23 @@ use memchr::memchr;
 use super::quotes::Quotes;
 use crate::piece::Header;
 
-/// Finds the header in the first chunk of a member: its names, and how many bytes it takes with the blank lines before
-/// it. `None` where all lines are blank.
-pub(crate) fn find(bytes: &[u8], format: &CsvFormat) -> Result<Option<(Header, usize)>, TransformError> {
+/// The first record of a member.
+#[derive(Debug)]
+pub(crate) struct First {
+    /// What its fields hold.
+    pub(crate) header: Header,
+    /// Where it starts, behind blank lines and comments.
+    pub(crate) start: usize,
+    /// Where it ends, its line end included.
+    pub(crate) end: usize,
+}
+
+/// Finds the first record in the first chunk of a member. `None` where all lines are blank or comments.
+pub(crate) fn find(bytes: &[u8], format: &CsvFormat) -> Result<Option<First>, TransformError> {
     let mut start = 0;
     while let Some(line) = memchr(b'\n', &bytes[start..]).map(|at| &bytes[start..start + at]) {
-        if !matches!(line, b"" | b"\r") {
+        let comment = format.comment.is_some() && line.first() == format.comment.as_ref();
+        if !matches!(line, b"" | b"\r") && !comment {
             break;
         }
         start += line.len() + 1;
@@ -22,7 +33,7 @@ pub(crate) fn find(bytes: &[u8], format: &CsvFormat) -> Result<Option<(Header, u
         return Ok(None);
     }
     let end = match format.quote {
-        Some(quote) => Quotes::new(format.delimiter, quote).first_record_end(rest),
+        Some(quote) => Quotes::new(format, quote).first_record_end(rest),
         None => memchr(b'\n', rest).map(|at| at + 1),
     };
     let end = end.unwrap_or(rest.len());
@@ -40,7 +51,7 @@ pub(crate) fn find(bytes: &[u8], format: &CsvFormat) -> Result<Option<(Header, u
                 .to_owned(),
         });
     }
-    Ok(Some((Header { names: names(line, format) }, start + end)))
+    Ok(Some(First { header: Header { names: names(line, format) }, start, end: start + end }))
 }
 
 /// Whether a carriage return stands outside quotes. A file without line feeds is one line as long as itself, and may
@@ -60,8 +71,13 @@ fn names(line: &str, format: &CsvFormat) -> Vec<String> {
     let mut name = String::new();
     let mut rest = line.chars().peekable();
     let (mut quoted, mut begun) = (false, false);
+    let escape = format.escape.map(char::from);
     while let Some(next) = rest.next() {
-        if quoted && Some(next) == quote {
+        let taken = rest.peek().filter(|after| Some(**after) == quote || Some(**after) == escape).copied();
+        if let (true, true, Some(taken)) = (quoted, Some(next) == escape, taken) {
+            rest.next();
+            name.push(taken);
+        } else if quoted && Some(next) == quote {
             if rest.peek() == Some(&next) {
                 rest.next();
                 name.push(next);
@@ -89,19 +105,21 @@ mod tests {
 
     #[test]
     fn names_are_split_as_fields_are() {
-        let format = CsvFormat { delimiter: b';', quote: Some(b'"'), names: None, empty_is_null: true };
-        let cases: [(&str, &[&str], usize); 6] = [
+        let format = CsvFormat { delimiter: b';', escape: Some(b'\\'), comment: Some(b'#'), ..CsvFormat::plain() };
+        let cases: [(&str, &[&str], usize); 8] = [
             ("a;b\n1;2\n", &["a", "b"], 4),
             ("\n\r\na;b\r\n", &["a", "b"], 8),
             ("\"a;b\";\"c\"\"d\"\n", &["a;b", "c\"d"], 13),
             ("\"a\nb\";c\nx;y\n", &["a\nb", "c"], 8),
             ("a;;\n", &["a", "", ""], 4),
+            ("# it's \"so\n\n#\"\na;b\n", &["a", "b"], 19),
+            ("\"a\\\";\\\\\";b\\c\n", &["a\";\\", "b\\c"], 13),
             ("größe;5\"\n", &["größe", "5\""], 11),
         ];
         for (text, expected, bytes) in cases {
-            let (header, end) = find(text.as_bytes(), &format).unwrap().unwrap();
-            assert_eq!(header.names, expected, "{text:?}");
-            assert_eq!(end, bytes, "{text:?}");
+            let first = find(text.as_bytes(), &format).unwrap().unwrap();
+            assert_eq!(first.header.names, expected, "{text:?}");
+            assert_eq!(first.end, bytes, "{text:?}");
         }
         assert!(find(b"\n\n", &format).unwrap().is_none());
         assert!(find(b"a\xff;b\n", &format).is_err());

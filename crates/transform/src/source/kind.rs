@@ -9,14 +9,30 @@ pub(crate) enum Kind {
     Gzip,
     /// One or more zstd frames.
     Zstd,
+    /// One or more bzip2 streams.
+    Bzip2,
+    /// One or more xz streams.
+    Xz,
+    /// One or more lz4 frames.
+    Lz4,
+    /// Framed snappy.
+    Snappy,
     /// An archive of files.
     Zip,
+    /// A Parquet file.
+    Parquet,
+    /// An Avro object container file.
+    Avro,
     /// Known, and not read by this version; its name.
     Foreign(&'static str),
 }
 
 /// How many first bytes [`Kind::of`] wants to see.
 pub(crate) const MAGIC_BYTES: usize = 16;
+
+/// The first six bytes of a block of bzip2, and those of its end, where a stream holds nothing.
+const BZIP2_BLOCK: &[u8] = &[0x31, 0x41, 0x59, 0x26, 0x53, 0x59];
+const BZIP2_END: &[u8] = &[0x17, 0x72, 0x45, 0x38, 0x50, 0x90];
 
 impl Kind {
     /// The kind by its first bytes; there may be fewer than [`MAGIC_BYTES`].
@@ -28,21 +44,34 @@ impl Kind {
             Self::Zstd
         } else if [b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08"].iter().any(|magic| first.starts_with(*magic)) {
             Self::Zip
-        } else if first.starts_with(b"BZh") && first.get(4..10) == Some(&[0x31, 0x41, 0x59, 0x26, 0x53, 0x59]) {
-            Self::Foreign("bzip2")
+        } else if first.starts_with(b"BZh") && matches!(first.get(4..10), Some(BZIP2_BLOCK | BZIP2_END)) {
+            Self::Bzip2
         } else if first.starts_with(&[0xfd, b'7', b'z', b'X', b'Z', 0]) {
-            Self::Foreign("xz")
+            Self::Xz
+        } else if first.starts_with(&[0x04, 0x22, 0x4d, 0x18]) {
+            Self::Lz4
+        } else if first.starts_with(b"\xff\x06\0\0sNaPpY") {
+            Self::Snappy
         } else if first.starts_with(&[b'7', b'z', 0xbc, 0xaf, 0x27, 0x1c]) {
             Self::Foreign("7z")
-        } else if first.starts_with(&[0x04, 0x22, 0x4d, 0x18]) {
-            Self::Foreign("lz4")
         } else if first.starts_with(b"PAR1") {
-            Self::Foreign("Parquet")
+            Self::Parquet
+        } else if first.starts_with(b"PARE") {
+            Self::Foreign("encrypted Parquet")
         } else if first.starts_with(b"Obj\x01") {
-            Self::Foreign("Avro")
+            Self::Avro
+        } else if first.starts_with(b"ARROW1") {
+            Self::Foreign("Arrow IPC")
+        } else if first.starts_with(b"ORC") {
+            Self::Foreign("ORC")
         } else {
             Self::Plain
         }
+    }
+
+    /// Whether it is one stream of compressed bytes.
+    pub(crate) fn is_compressed(self) -> bool {
+        matches!(self, Self::Gzip | Self::Zstd | Self::Bzip2 | Self::Xz | Self::Lz4 | Self::Snappy)
     }
 
     /// Its name as people know it.
@@ -51,22 +80,14 @@ impl Kind {
             Self::Plain => "plain",
             Self::Gzip => "gzip",
             Self::Zstd => "zstd",
+            Self::Bzip2 => "bzip2",
+            Self::Xz => "xz",
+            Self::Lz4 => "lz4",
+            Self::Snappy => "snappy",
             Self::Zip => "zip",
+            Self::Parquet => "Parquet",
+            Self::Avro => "Avro",
             Self::Foreign(name) => name,
         }
     }
 }
-
-/// The encoding other than UTF-8 that a byte order mark announces, if one does.
-pub(crate) fn foreign_text(first: &[u8]) -> Option<&'static str> {
-    if first.starts_with(&[0xff, 0xfe, 0, 0]) || first.starts_with(&[0, 0, 0xfe, 0xff]) {
-        Some("UTF-32")
-    } else if first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) {
-        Some("UTF-16")
-    } else {
-        None
-    }
-}
-
-/// The byte order mark of UTF-8, which says nothing and is removed.
-pub(crate) const UTF8_MARK: [u8; 3] = [0xef, 0xbb, 0xbf];

@@ -1,14 +1,22 @@
 //! One stream of decompressed bytes: the object itself, or one file of an archive.
 
-use std::io::Read;
+use std::io::{self, ErrorKind, Read};
 use std::sync::Arc;
 
+use bzip2::bufread::MultiBzDecoder;
 use flate2::bufread::DeflateDecoder;
 use lakehand_dataset::transformer::{Content, TransformError};
 
+use lzma_rust2::XzReader;
+
 use super::gzip::GzipMembers;
+use super::kind::Kind;
+use super::lz4::Lz4Frames;
 use super::pinned::{Pinned, classify};
 use super::zip::ZipMember;
+
+/// The most memory a dictionary of xz may take; `xz -9` takes half of it.
+const XZ_KIB: u32 = 129 << 10;
 
 /// The decompressed bytes of one member.
 pub(crate) enum MemberBytes {
@@ -18,18 +26,36 @@ pub(crate) enum MemberBytes {
     Gzip(GzipMembers),
     /// From zstd; skippable frames are skipped.
     Zstd(Box<zstd::stream::read::Decoder<'static, Pinned>>),
+    /// From bzip2.
+    Bzip2(Box<MultiBzDecoder<Pinned>>),
+    /// From xz.
+    Xz(Box<XzReader<Pinned>>),
+    /// From lz4.
+    Lz4(Box<Lz4Frames>),
+    /// From snappy.
+    Snappy(Box<snap::read::FrameDecoder<Pinned>>),
     /// From an archive.
     Zip(ZipBytes),
 }
 
 impl MemberBytes {
-    /// From zstd frames.
-    pub(crate) fn zstd(pinned: Pinned) -> Result<Self, TransformError> {
-        let decoder = zstd::stream::read::Decoder::with_buffer(pinned).map_err(|source| TransformError::Engine {
-            what: "the zstd decoder could not be made".to_owned(),
-            source: source.into(),
-        })?;
-        Ok(Self::Zstd(Box::new(decoder)))
+    /// The decompressed bytes of an object of this kind, which is no archive.
+    pub(crate) fn of(kind: Kind, pinned: Pinned) -> Result<Self, TransformError> {
+        Ok(match kind {
+            Kind::Gzip => Self::Gzip(GzipMembers::new(pinned)),
+            Kind::Zstd => {
+                let decoder = zstd::stream::read::Decoder::with_buffer(pinned);
+                Self::Zstd(Box::new(decoder.map_err(|source| TransformError::Engine {
+                    what: "the zstd decoder could not be made".to_owned(),
+                    source: source.into(),
+                })?))
+            }
+            Kind::Bzip2 => Self::Bzip2(Box::new(MultiBzDecoder::new(pinned))),
+            Kind::Xz => Self::Xz(Box::new(XzReader::new_mem_limit(pinned, true, XZ_KIB))),
+            Kind::Lz4 => Self::Lz4(Box::new(Lz4Frames::new(pinned))),
+            Kind::Snappy => Self::Snappy(Box::new(snap::read::FrameDecoder::new(pinned))),
+            Kind::Plain | Kind::Zip | Kind::Parquet | Kind::Avro | Kind::Foreign(_) => Self::Plain(pinned),
+        })
     }
 
     /// Reads decompressed bytes; 0 at the end, and only once sizes and checksums are found right. `into` must not be
@@ -39,18 +65,32 @@ impl MemberBytes {
             Self::Plain(pinned) => pinned.read(into).map_err(|error| classify(error, ToString::to_string)),
             Self::Gzip(members) => members.read(into),
             Self::Zip(bytes) => bytes.read(into),
-            Self::Zstd(decoder) => decoder.read(into).map_err(|error| {
-                let (offset, end) = (decoder.get_ref().offset(), decoder.get_ref().end());
-                classify(error, |error| {
-                    if error.kind() == std::io::ErrorKind::UnexpectedEof {
-                        format!("is a zstd stream cut off at byte {end}; deliver the file again")
-                    } else {
-                        format!("is corrupt zstd near byte {offset} of {end}: {error}; deliver the file again")
-                    }
-                })
+            Self::Lz4(frames) => frames.read(into),
+            Self::Zstd(decoder) => decoder.read(into).map_err(|error| damaged(error, "zstd", decoder.get_ref())),
+            Self::Bzip2(decoder) => decoder.read(into).map_err(|error| damaged(error, "bzip2", decoder.get_ref())),
+            Self::Snappy(decoder) => decoder.read(into).map_err(|error| damaged(error, "snappy", decoder.get_ref())),
+            Self::Xz(decoder) => decoder.read(into).map_err(|error| match error.kind() {
+                ErrorKind::OutOfMemory => TransformError::Unreadable {
+                    message: "is an xz stream that needs more than 128 MiB to be decompressed; compress it with a \
+                              smaller dictionary, such as that of xz -9"
+                        .to_owned(),
+                },
+                _ => damaged(error, "xz", decoder.inner()),
             }),
         }
     }
+}
+
+/// What an error of a decompressor says of the object.
+pub(crate) fn damaged(error: io::Error, format: &str, pinned: &Pinned) -> TransformError {
+    let (offset, end) = (pinned.offset(), pinned.end());
+    classify(error, |error| {
+        if error.kind() == ErrorKind::UnexpectedEof {
+            format!("is a {format} stream cut off at byte {end}; deliver the file again")
+        } else {
+            format!("is corrupt {format} near byte {offset} of {end}: {error}; deliver the file again")
+        }
+    })
 }
 
 /// One file of a zip archive, verified against the directory.

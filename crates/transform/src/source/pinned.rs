@@ -67,7 +67,7 @@ impl Pinned {
 }
 
 /// Reads at a position, at least a byte unless `into` is empty; a file that is shorter than it was is an error.
-fn read_at(content: &Content, position: u64, into: &mut [u8]) -> io::Result<usize> {
+pub(crate) fn read_at(content: &Content, position: u64, into: &mut [u8]) -> io::Result<usize> {
     match content {
         Content::File { file, .. } => loop {
             match file.read_at(into, position) {

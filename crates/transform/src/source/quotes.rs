@@ -1,5 +1,6 @@
 //! Where records of delimited text end when quotes may hold line ends.
 
+use lakehand_dataset::dataset::CsvFormat;
 use memchr::{memchr, memchr_iter, memrchr};
 
 /// How far apart states are kept, so that finding the last record end reads little twice.
@@ -13,6 +14,8 @@ const CHECKPOINT_BYTES: usize = 64 << 10;
 pub(crate) struct Quotes {
     delimiter: u8,
     quote: u8,
+    escape: Option<u8>,
+    comment: Option<u8>,
     state: State,
     checkpoints: Vec<State>,
 }
@@ -23,12 +26,21 @@ struct State {
     at: usize,
     /// Whether this byte stands within quotes.
     quoted: bool,
+    /// Where the last line outside quotes begins; followed only where lines may be comments.
+    line: usize,
 }
 
 impl Quotes {
     /// At the start of a record, at the start of the buffer.
-    pub(crate) fn new(delimiter: u8, quote: u8) -> Self {
-        Self { delimiter, quote, state: State::default(), checkpoints: vec![State::default()] }
+    pub(crate) fn new(format: &CsvFormat, quote: u8) -> Self {
+        Self {
+            delimiter: format.delimiter,
+            quote,
+            escape: format.escape,
+            comment: format.comment,
+            state: State::default(),
+            checkpoints: vec![State::default()],
+        }
     }
 
     /// Begins anew with another buffer, at the start of a record.
@@ -93,9 +105,11 @@ impl Quotes {
         complete: bool,
         mut unquoted: impl FnMut(usize, usize),
     ) -> State {
-        let State { mut at, mut quoted } = from;
+        let State { mut at, mut quoted, mut line } = from;
         let mut outside_from = at;
         let mut skip_to = at;
+        // Lines have been looked for up to here.
+        let mut lines_to = at;
         let start = at;
         for found in memchr_iter(self.quote, bytes.get(start..until).unwrap_or_default()) {
             let quote_at = start + found;
@@ -104,8 +118,9 @@ impl Quotes {
             }
             if quoted {
                 match bytes.get(quote_at + 1) {
+                    _ if is_escaped(bytes, quote_at, self.escape) => {}
                     Some(&next) if next == self.quote => skip_to = quote_at + 2,
-                    None if !complete => return State { at: quote_at, quoted: true },
+                    None if !complete => return State { at: quote_at, quoted: true, line },
                     _ => {
                         quoted = false;
                         outside_from = quote_at + 1;
@@ -115,6 +130,13 @@ impl Quotes {
                 let opens = quote_at
                     .checked_sub(1)
                     .is_none_or(|before| bytes[before] == b'\n' || bytes[before] == self.delimiter);
+                if let Some(comment) = self.comment {
+                    line = line_start(bytes, lines_to.max(outside_from), quote_at).unwrap_or(line);
+                    lines_to = quote_at;
+                    if bytes[line] == comment {
+                        continue;
+                    }
+                }
                 if opens {
                     unquoted(outside_from, quote_at);
                     quoted = true;
@@ -124,7 +146,21 @@ impl Quotes {
         at = until.max(skip_to).max(at);
         if !quoted {
             unquoted(outside_from.min(until), until);
+            if self.comment.is_some() {
+                line = line_start(bytes, lines_to.max(outside_from).min(until), until).unwrap_or(line);
+            }
         }
-        State { at, quoted }
+        State { at, quoted, line }
     }
+}
+
+/// Whether an odd number of escapes stands before the quote at a place within quotes.
+pub(crate) fn is_escaped(bytes: &[u8], quote_at: usize, escape: Option<u8>) -> bool {
+    let Some(escape) = escape else { return false };
+    bytes[..quote_at].iter().rev().take_while(|byte| **byte == escape).count() % 2 == 1
+}
+
+/// Just behind the last line end between two places.
+fn line_start(bytes: &[u8], from: usize, to: usize) -> Option<usize> {
+    memrchr(b'\n', &bytes[from..to]).map(|at| from + at + 1)
 }

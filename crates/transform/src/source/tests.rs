@@ -1,6 +1,9 @@
 //! Whatever an object is wrapped in, the same lines come out, or a reason.
 
-mod archive;
+pub(crate) mod archive;
 mod arriving;
 mod bounds;
+mod json;
+mod text;
+mod typed;
 mod wrapping;

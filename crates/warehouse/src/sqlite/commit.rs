@@ -8,6 +8,8 @@ use lakehand_domain::shape::{FamilyShape, TableShape, lineage};
 use lakehand_domain::warehousing::CommitRequest;
 use rusqlite::Connection;
 
+use crate::fit::told;
+
 use super::connection::End;
 use super::contest::{self, Scope};
 use super::ddl::quoted_list;
@@ -52,7 +54,7 @@ fn guard(transaction: &Connection, shape: &FamilyShape, request: &CommitRequest)
     }
     for table in shape.tables.iter().filter(|table| table.dataset == definition.dataset) {
         if tables::find(transaction, &names::view(table))?.map(|(_, known)| known).as_ref() != Some(table) {
-            return refuse(format!("table {} is not what the definition in force says", tables::told(table)));
+            return refuse(format!("table {} is not what the definition in force says", told(table)));
         }
     }
     let mut entries = BTreeSet::new();
@@ -100,7 +102,7 @@ fn staged_amiss(
     for (nonce, loads) in by_staging(request) {
         for table in &dataset_tables {
             let Some(staging) = stage::find(transaction, &shape.family, nonce, table)? else {
-                return Ok(Some(format!("staging {nonce} holds no table {}", tables::told(table))));
+                return Ok(Some(format!("staging {nonce} holds no table {}", told(table))));
             };
             let mut statement =
                 transaction.prepare(&format!("SELECT \"_load_id\", count(*) FROM {} GROUP BY 1", quote(&staging)))?;
@@ -118,7 +120,7 @@ fn staged_amiss(
                 if staged != expected {
                     return Ok(Some(format!(
                         "load {load} has {staged} rows staged for {}, its manifest says {expected}",
-                        tables::told(table)
+                        told(table)
                     )));
                 }
             }

@@ -9,13 +9,16 @@ use lakehand_domain::shape::{Contest, FamilyShape, TableShape};
 use lakehand_domain::warehousing::Fence;
 use rusqlite::{Connection, params};
 
+use crate::change::{self, widens};
+use crate::fit::told;
+
 use super::connection::End;
 use super::contest::{self, Scope};
 use super::ddl::{self, ROWS_LINEAGE, RowsColumn, quoted_list};
-use super::fence::{self, signed};
+use super::fence::{self, signed, unsigned};
 use super::names::{self, RESERVED, quote};
-use super::physical::{declared_type, is_text_decimal, read_declared_type, widens};
-use super::tables::{self, told};
+use super::physical::{declared_type, is_text_decimal, read_declared_type};
+use super::tables;
 use super::trouble::Trouble;
 
 /// The next form of a table while it is copied.
@@ -80,32 +83,12 @@ fn migrate_table(transaction: &Connection, family: &FamilyId, table: &TableShape
 
 /// What is wrong with a shape by itself.
 fn amiss(table: &TableShape) -> Refusal {
-    let of = told(table);
     if names::view(table).starts_with(RESERVED) {
-        return Some(format!("table {of} would have a name that begins with {RESERVED}: rename it"));
+        return Some(format!("table {} would have a name that begins with {RESERVED}: rename it", told(table)));
     }
-    for (at, column) in table.columns.iter().enumerate() {
-        if ROWS_LINEAGE.contains(&column.name.as_str()) || column.name == "_rowid_" {
-            return Some(format!("column {} of {of} has a name that is kept for lineage: rename it", column.name));
-        }
-        if table.columns[..at].iter().any(|other| other.name == column.name) {
-            return Some(format!("table {of} has two columns {}", column.name));
-        }
-    }
-    let Contest::Upsert { key, version } = &table.contest else { return None };
-    if key.is_empty() {
-        return Some(format!("table {of} has an empty key: name its columns, or append"));
-    }
-    let find = |name: &String| table.columns.iter().find(|column| column.name == *name);
-    for name in key {
-        match find(name) {
-            Some(column) if column.required => {}
-            Some(_) => return Some(format!("key column {name} of {of} is not required: say required = true")),
-            None => return Some(format!("key column {name} of {of} does not exist")),
-        }
-    }
-    let version = version.as_ref().filter(|name| find(name).is_none())?;
-    Some(format!("version column {version} of {of} does not exist"))
+    let mut kept = ROWS_LINEAGE.to_vec();
+    kept.push("_rowid_");
+    change::amiss(table, &kept)
 }
 
 fn create(transaction: &Connection, table: &TableShape) -> Result<Refusal, Trouble> {
@@ -199,14 +182,8 @@ fn next_columns(table: &TableShape, physical: &[RowsColumn], is_empty: bool) -> 
         };
         let old = read_declared_type(&there.declared);
         if !is_empty && !old.is_some_and(|old| widens(old, column.column_type)) {
-            return Err(format!(
-                "column {} of {} holds {} and is to hold {}, which would bend the rows that are there: give the column \
-                 another name, or the table, and replay its files into it",
-                column.name,
-                told(table),
-                old.map_or_else(|| there.declared.clone(), |old| old.to_string()),
-                column.column_type
-            ));
+            let holds = old.map_or_else(|| there.declared.clone(), |old| old.to_string());
+            return Err(change::would_bend(table, &column.name, &holds, column.column_type));
         }
         there.declared = declared;
     }
@@ -249,11 +226,7 @@ fn null_keys(transaction: &Connection, table: &TableShape) -> Result<Refusal, Tr
         let sql = format!("SELECT count(*) FROM {} WHERE {} IS NULL", quote(&names::rows(table)), quote(name));
         let rows: i64 = transaction.query_row(&sql, [], |row| row.get(0))?;
         if rows > 0 {
-            return Ok(Some(format!(
-                "{rows} rows of {} have no {name}, which is to be of the key: give the table another name, and replay \
-                 its files into it",
-                told(table)
-            )));
+            return Ok(Some(change::without_key(table, unsigned(rows)?, name)));
         }
     }
     Ok(None)

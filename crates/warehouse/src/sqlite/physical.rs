@@ -35,19 +35,6 @@ pub(crate) fn read_declared_type(text: &str) -> Option<ColumnType> {
     (declared_type(column_type) == text).then_some(column_type)
 }
 
-/// Whether every value of `from` is the same value of `to`, so that a column may become wider.
-pub(crate) fn widens(from: ColumnType, to: ColumnType) -> bool {
-    use ColumnType::{Bigint, Decimal, Integer, Smallint, Varchar};
-    match (from, to) {
-        (Smallint, Integer | Bigint) | (Integer, Bigint) => true,
-        (Varchar { bytes: old }, Varchar { bytes: new }) => old <= new,
-        (Decimal { precision: old, scale: old_scale }, Decimal { precision: new, scale: new_scale }) => {
-            old <= new && old_scale == new_scale
-        }
-        _ => from == to,
-    }
-}
-
 /// The terms of `ORDER BY` that put the greatest value of a column first and nulls last.
 pub(crate) fn greatest_first(column: &str, column_type: ColumnType) -> String {
     if !is_text_decimal(column_type) {

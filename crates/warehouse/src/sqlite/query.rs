@@ -7,6 +7,8 @@ use lakehand_domain::shape::ColumnType;
 use rusqlite::types::ValueRef;
 use rusqlite::{Connection, InterruptHandle};
 
+use crate::number_text;
+
 use super::physical::read_declared_type;
 use super::trouble::Trouble;
 
@@ -86,29 +88,10 @@ fn text(column_type: Option<ColumnType>, value: ValueRef<'_>) -> Option<String> 
             format!("{value:.scale$}", scale = usize::from(scale))
         }
         #[expect(clippy::cast_possible_truncation, reason = "the column holds what fits a single")]
-        (Some(ColumnType::Real), ValueRef::Real(value)) => single_text(value as f32),
-        (_, ValueRef::Real(value)) => double_text(value),
+        (Some(ColumnType::Real), ValueRef::Real(value)) => number_text::single(value as f32),
+        (_, ValueRef::Real(value)) => number_text::double(value),
         (_, ValueRef::Integer(value)) => value.to_string(),
         (_, ValueRef::Text(value)) => String::from_utf8_lossy(value).into_owned(),
         (_, ValueRef::Blob(value)) => value.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().concat(),
     })
-}
-
-/// The shortest digits that read back as the same double.
-fn double_text(value: f64) -> String {
-    if value.is_infinite() {
-        return infinity(value > 0.0);
-    }
-    if value == 0.0 || (1e-5..1e16).contains(&value.abs()) { value.to_string() } else { format!("{value:e}") }
-}
-
-fn single_text(value: f32) -> String {
-    if value.is_infinite() {
-        return infinity(value > 0.0);
-    }
-    if value == 0.0 || (1e-5..1e16).contains(&value.abs()) { value.to_string() } else { format!("{value:e}") }
-}
-
-fn infinity(is_positive: bool) -> String {
-    if is_positive { "Infinity" } else { "-Infinity" }.to_owned()
 }

@@ -16,11 +16,12 @@ use lakehand_domain::warehousing::Staging;
 use rusqlite::{Connection, OptionalExtension, Statement, params};
 use tokio::sync::mpsc;
 
+use crate::fit::{check_manifest, find_table, told};
+
 use super::bind::{bind, is_kind};
 use super::connection::{Connections, End, transaction};
 use super::ddl::{RowsColumn, quoted_list};
 use super::names::{self, quote};
-use super::tables::told;
 use super::trouble::Trouble;
 
 /// Rows written under one hold of the file's write lock.
@@ -82,54 +83,6 @@ async fn open_all(
     }
     drop(jobs.send(Job::Finish).await);
     Ok(())
-}
-
-/// A manifest that was made under another definition than the shape's is not what the part should be: its load goes
-/// back to transform.
-fn check_manifest(shape: &FamilyShape, manifest: &Manifest) -> Result<(), PartError> {
-    for described in &manifest.tables {
-        let Some(first) = described.parts.first() else {
-            if described.rows == 0 {
-                continue;
-            }
-            let message =
-                format!("the manifest says {} rows in {}, and names no part", described.rows, described.table);
-            return Err(PartError::Mismatch { uri: manifest.object.uri.clone(), message });
-        };
-        let refuse = |message| Err(PartError::Mismatch { uri: first.uri.clone(), message });
-        let Some(table) = find_table(shape, manifest, described) else {
-            return refuse(format!("the definition has no table {}.{}", manifest.dataset, described.table));
-        };
-        let declared = table.part_columns();
-        for column in &described.columns {
-            match declared.iter().find(|declared| declared.name == column.name) {
-                Some(declared) if declared.column_type == column.column_type => {}
-                Some(declared) => {
-                    return refuse(format!(
-                        "column {} of {} is {} in the manifest, {} in the definition",
-                        column.name,
-                        told(table),
-                        column.column_type,
-                        declared.column_type
-                    ));
-                }
-                None => {
-                    return refuse(format!("the definition has no column {} in {}", column.name, told(table)));
-                }
-            }
-        }
-        let missing = declared
-            .iter()
-            .find(|declared| declared.required && !described.columns.iter().any(|column| column.name == declared.name));
-        if let Some(missing) = missing {
-            return refuse(format!("required column {} of {} is not in the manifest", missing.name, told(table)));
-        }
-    }
-    Ok(())
-}
-
-fn find_table<'a>(shape: &'a FamilyShape, manifest: &Manifest, described: &TableManifest) -> Option<&'a TableShape> {
-    shape.tables.iter().find(|table| table.dataset == manifest.dataset && table.name == described.table)
 }
 
 fn write_all(

@@ -77,8 +77,3 @@ pub(crate) fn standing(
     }
     Ok(standings)
 }
-
-/// What a shape's own tables are called here, for messages.
-pub(crate) fn told(table: &TableShape) -> String {
-    format!("{}.{}", table.dataset, table.name)
-}

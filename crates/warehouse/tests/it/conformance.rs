@@ -37,7 +37,7 @@ async fn sqlite_passes_the_suite() {
     warehouse_suite("suite", |parts| async { open_new(parts) }).await;
 }
 
-fn a_contest() -> impl Strategy<Value = Contest> {
+pub(crate) fn a_contest() -> impl Strategy<Value = Contest> {
     let key = || vec!["listing_id".to_owned()];
     prop_oneof![
         Just(Contest::Upsert { key: key(), version: Some("last_modified".to_owned()) }),
@@ -59,7 +59,7 @@ fn a_load() -> impl Strategy<Value = SampleLoad> {
 }
 
 /// Loads of which no two have the same entry and generation, each with the batch it comes in.
-fn some_batches() -> impl Strategy<Value = Vec<(SampleLoad, bool)>> {
+pub(crate) fn some_batches() -> impl Strategy<Value = Vec<(SampleLoad, bool)>> {
     proptest::collection::vec((a_load(), any::<bool>()), 0..10).prop_map(|mut loads| {
         let mut seen = std::collections::BTreeSet::new();
         loads.retain(|(load, _)| seen.insert((load.object, load.version, load.generation)));

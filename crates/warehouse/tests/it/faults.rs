@@ -15,7 +15,8 @@ use lakehand_testkit::faulty::plan::{Fate, FaultPlan};
 use lakehand_testkit::faulty::warehouse::FaultyWarehouse;
 use lakehand_warehouse::sqlite::SqliteWarehouse;
 
-fn loads() -> Vec<SampleLoad> {
+/// Loads that rival each other, the last a replay.
+pub(crate) fn loads() -> Vec<SampleLoad> {
     let row = |key, version| SampleRow { key, version, passes: key != 3 };
     let load = |object, generation, rows| SampleLoad { object, version: 1_000, generation, rows };
     vec![
@@ -26,7 +27,12 @@ fn loads() -> Vec<SampleLoad> {
 }
 
 /// One try to bring a load in, as the loading loop does it: after any failure it begins anew and looks.
-async fn attempt(warehouse: &dyn Warehouse, site: &Site, load: &SampleLoad, nonce: &str) -> Result<(), WarehouseError> {
+pub(crate) async fn attempt(
+    warehouse: &dyn Warehouse,
+    site: &Site,
+    load: &SampleLoad,
+    nonce: &str,
+) -> Result<(), WarehouseError> {
     let shape = &site.shape;
     warehouse.ensure(&shape.family).await?;
     let manifest = site.manifest(load);

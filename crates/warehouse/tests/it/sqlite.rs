@@ -14,7 +14,8 @@ use lakehand_domain::port::warehouse::{
     CommitOutcome, MigrateOutcome, QueryWarehouse, TakeOutcome, Warehouse, WarehouseError,
 };
 use lakehand_domain::shape::{
-    ColumnShape, ColumnType, Contest, DefinitionInForce, FamilyShape, OnRewrite, TableShape, lineage,
+    ColumnShape, ColumnType, Contest, DefinitionInForce, Distribution, FamilyShape, OnRewrite, TableLayout, TableShape,
+    lineage,
 };
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::value::{ColumnValues, RowBatch};
@@ -49,6 +50,8 @@ fn table(dataset: &str, name: &str, columns: Vec<ColumnShape>) -> TableShape {
         contest: Contest::Append { on_rewrite: OnRewrite::Replace },
         has_where: false,
         exploded: false,
+        layout: TableLayout::default(),
+        subjects: Vec::new(),
     }
 }
 
@@ -368,6 +371,23 @@ async fn a_staging_that_nobody_waits_for_is_dropped() {
         looks += 1;
         assert!(looks < 10_000, "the tables stay");
     }
+}
+
+#[tokio::test]
+async fn a_layout_that_only_others_know_changes_nothing() {
+    let folder = tempfile::tempdir().unwrap();
+    let parts = Arc::new(MemoryParts::default());
+    let warehouse = open(&folder.path().join("warehouse.db"), &parts);
+    let contest = upsert("listing_id", "last_modified");
+    let mut site = Site::open(tested(&warehouse), parts, "laid_out", &contest).await;
+    site.put_in_force().await;
+    // Under the same fingerprint: workers with the old file and with the new one load side by side.
+    site.shape.tables[0].layout.distribution = Distribution::Key("listing_id".to_owned());
+    site.deliver(&[sample(1)]).await;
+    site.put_in_force().await;
+    site.shape.tables[0].layout = TableLayout::default();
+    site.deliver(&[sample(2)]).await;
+    site.assert_is(&expected_rows(&site, &contest, &[sample(1), sample(2)])).await;
 }
 
 #[tokio::test]

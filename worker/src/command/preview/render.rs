@@ -45,7 +45,7 @@ impl Told {
     pub(crate) fn of(dataset: &Dataset, preview: &Preview, ddl: Vec<String>) -> Self {
         let verdict = match &preview.verdict {
             Verdict::Accepted => None,
-            Verdict::TooManyRejects { message } => Some(message.clone()),
+            Verdict::TooManyRejects { message } | Verdict::TooFewRecords { message } => Some(message.clone()),
         };
         Self {
             dataset: dataset.id.to_string(),

@@ -18,6 +18,7 @@ pub(crate) struct Told {
     messages: u64,
     files: BTreeMap<String, u64>,
     set_aside: BTreeMap<&'static str, u64>,
+    ignored: BTreeMap<String, u64>,
     records: u64,
     accepted: u64,
     rejected: u64,
@@ -47,6 +48,7 @@ impl Told {
             messages: tally.messages,
             files: outcomes(report).into_iter().map(|(name, count)| (name.replace(' ', "_"), count)).collect(),
             set_aside: tally.set_aside.iter().map(|(kind, count)| (kind.as_str(), *count)).collect(),
+            ignored: tally.ignored.clone(),
             records: tally.records,
             accepted: tally.records.saturating_sub(rejected),
             rejected,
@@ -95,6 +97,15 @@ pub(crate) fn render(report: &RunReport) -> String {
         }
     }
     page.table(&files);
+
+    let mut ignored = Grid::new(&["asked for nothing", ">count"]);
+    for (what, count) in &tally.ignored {
+        ignored.row(vec![what.clone(), number(*count)]);
+    }
+    if !ignored.is_empty() {
+        page.gap();
+        page.table(&ignored);
+    }
 
     let rejected = tally.rejects.total();
     let mut records = Grid::new(&["records", ">count"]);

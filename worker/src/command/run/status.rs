@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lakehand_console::{Kind, Metric, Source, Status};
-use lakehand_daemon::{Snapshot, Tally};
+use lakehand_daemon::{IntakeHealth, Snapshot, Tally};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -32,7 +32,11 @@ fn troubles(snapshot: &Snapshot) -> Vec<String> {
             let said = family.last_error.as_deref().unwrap_or("no reason was given");
             format!("{id} is not loaded: {said}")
         });
-    queue.chain(families).collect()
+    let intake = snapshot.intake.last_error.iter().filter(|_| snapshot.intake.failures >= IntakeHealth::MANY);
+    let intake = intake.map(|error| format!("files are not taken in: {error}"));
+    let listing = snapshot.listing.iter().filter_map(|listing| listing.error.as_ref());
+    let listing = listing.map(|error| format!("the landing cannot be listed: {error}"));
+    queue.chain(intake).chain(listing).chain(families).collect()
 }
 
 fn metrics(snapshot: &Snapshot) -> Vec<Metric> {
@@ -44,7 +48,12 @@ fn metrics(snapshot: &Snapshot) -> Vec<Metric> {
         counter("lakehand_files_written_total", "Files whose Parquet was written to the lake.", tally.written),
         counter("lakehand_files_loaded_total", "Files whose rows were loaded into the warehouse.", tally.loaded),
         counter("lakehand_files_known_before_total", "Deliveries of files that were done before.", tally.done_before),
-        counter("lakehand_events_ignored_total", "Events that asked for nothing.", tally.ignored),
+        Metric::by(
+            "lakehand_events_ignored_total",
+            "Events that asked for nothing, by what they were.",
+            Kind::Counter,
+            tally.ignored.iter().map(|(what, count)| (vec![("what", what.clone())], *count)),
+        ),
         counter("lakehand_retries_total", "Times a file had to wait for a later try.", tally.retried),
         counter("lakehand_files_sent_back_total", "Files that loading sent back to transform.", tally.sent_back),
         counter("lakehand_records_read_total", "Records read.", tally.records),
@@ -108,6 +117,7 @@ fn document(worker: &str, snapshot: &Snapshot) -> Value {
                 "unhealthy_since": family.unhealthy_since,
                 "failures": family.failures,
                 "needs_operator": family.needs_operator,
+                "paused": family.paused,
                 "last_loaded": family.last_loaded,
             });
             (id.to_string(), told)
@@ -132,7 +142,12 @@ fn document(worker: &str, snapshot: &Snapshot) -> Value {
             json!({"visible": depth.visible, "in_flight": depth.in_flight, "delayed": depth.delayed})
         }),
         "queue_error": snapshot.queue_error,
+        "intake_error": snapshot.intake.last_error,
+        "listing": snapshot.listing.as_ref().map(|listing| {
+            json!({"at": listing.at, "error": listing.error, "objects": listing.report.objects, "sent": listing.report.sent})
+        }),
         "messages": tally.messages,
+        "ignored": tally.ignored,
         "written": tally.written,
         "loaded": tally.loaded,
         "set_aside": tally.set_aside_total(),

@@ -42,9 +42,28 @@ fn delimited_text_is_described_byte_by_byte() {
             "csv.names = []",
             "",
             "5: tables.t.columns.a.from: source.csv.names has no \"a\"\n\
-             10: source.csv.names: names no fields; leave it out if the files have a header line",
+             10: source.csv.names: names no fields; leave it out if the files have a header line, or set header = false",
         ),
-        ("records = \"a\"", "", "10: source.records: is only for jsonl: a csv line is the record"),
+        ("csv = { escape = \"\\\\\", comment = \"#\" }\nencoding = \"latin-1\"", "", ""),
+        ("csv = { names = [\"a\"], header = true }", "", ""),
+        (
+            "csv.header = false",
+            "b = { type = \"date\", from = \"2\" }\nc = { type = \"date\", from = \"02\" }",
+            "5: tables.t.columns.a.from: is \"a\", and the files have no header line; write the number of the field, the \
+             first being \"1\", or give source.csv.names\n\
+             7: tables.t.columns.c.from: is \"02\", and the files have no header line; write the number of the field, the \
+             first being \"1\", or give source.csv.names",
+        ),
+        ("csv = { escape = \",\" }", "", "10: source.csv.escape: must differ from the delimiter"),
+        (
+            "csv = { escape = \"\\\\\", quote = \"\" }",
+            "",
+            "10: source.csv.escape: is for what stands in quotes, and quote is empty",
+        ),
+        ("csv.comment = \"\\\"\"", "", "10: source.csv.comment: must differ from the quote"),
+        ("binary = \"text\"", "", "10: source.binary: is only for parquet and avro"),
+        ("max_block_bytes = \"1MB\"", "", "10: source.max_block_bytes: is only for parquet and avro"),
+        ("records = \"a\"", "", "10: source.records: is not for csv: a line is the record"),
         ("", "b = { type = \"date\", from = \"\" }", "6: tables.t.columns.b.from: is empty"),
         (
             "",

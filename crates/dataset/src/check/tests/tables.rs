@@ -1,6 +1,16 @@
 //! Names, keys, versions and partitions of tables.
 
-use super::assert_changes;
+use super::{GOOD, assert_changes, problems_of};
+
+#[test]
+fn a_hundred_tables_are_enough() {
+    let more = |tables: usize| {
+        let table = |n: usize| format!("[tables.more_{n}]\nmode = \"append\"\ncolumns.id = {{ type = \"bigint\" }}\n");
+        problems_of(&format!("{GOOD}{}", (0..tables).map(table).collect::<String>()))
+    };
+    assert_eq!(more(98), "");
+    assert_eq!(more(99), "5: tables: there are 101 tables; at most 100 are allowed");
+}
 
 #[test]
 fn names_are_small_and_free() {
@@ -161,11 +171,7 @@ fn rows_are_one_list_of_the_record() {
             r#""$.a[]""#,
             "21: tables.cores.rows: must be the path of one list in the record, such as cores[] or a.b[]",
         ),
-        (
-            r#"format = "jsonl""#,
-            r#"format = "csv""#,
-            "21: tables.cores.rows: is only for jsonl: a csv line has no lists",
-        ),
+        (r#"format = "jsonl""#, r#"format = "csv""#, "21: tables.cores.rows: is not for csv: its lines have no lists"),
     ]);
 }
 
@@ -179,4 +185,40 @@ fn what_is_empty_is_said() {
         ),
         (r#"columns.serial = { type = "varchar(20)" }"#, "", "19: tables.cores.columns: is missing"),
     ]);
+}
+
+#[test]
+fn redshift_lays_rows_out_by_columns_that_are_there() {
+    let at = r#"key = ["id"]"#;
+    let with = |layout: &str| format!("{at}\nredshift = {{ {layout} }}");
+    let refused = [
+        (
+            r#"dist_key = "ids""#,
+            r#"8: tables.t.redshift.dist_key: there is no column "ids" in this table; did you mean id?"#,
+        ),
+        (
+            r#"dist_style = "key""#,
+            "8: tables.t.redshift.dist_style: is key, and no key is named; name a column in dist_key",
+        ),
+        (
+            r#"dist_style = "all", dist_key = "id""#,
+            r#"8: tables.t.redshift.dist_key: is only for dist_style key; remove it, or set dist_style = "key""#,
+        ),
+        (r#"sort_key = ["id", "id"]"#, r#"8: tables.t.redshift.sort_key: "id" stands here twice"#),
+        (
+            r#"sort_key = ["more"], json = "super""#,
+            r#"8: tables.t.redshift.sort_key: "more" is json kept as super, by which rows cannot be placed"#,
+        ),
+    ];
+    for (layout, expected) in refused {
+        assert_changes(&[(at, &with(layout), expected)]);
+    }
+    for layout in [
+        "",
+        r#"dist_style = "even", json = "super""#,
+        r#"dist_style = "key", dist_key = "id", sort_key = ["at", "more"]"#,
+        r#"dist_style = "auto", json = "varchar""#,
+    ] {
+        assert_changes(&[(at, &with(layout), "")]);
+    }
 }

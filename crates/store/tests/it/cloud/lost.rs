@@ -7,7 +7,7 @@ use lakehand_store::s3::{S3Options, S3Store};
 use lakehand_testkit::services::EMULATORS;
 
 use super::bed::{Bed, Versions, options, pattern, put, read};
-use super::meddler::{Fault, Meddler};
+use lakehand_testkit::meddler::{Fault, Meddler};
 
 const MIB: usize = 1 << 20;
 

@@ -9,7 +9,7 @@ use lakehand_store::s3::S3Options;
 use lakehand_testkit::services::EMULATORS;
 
 use super::bed::{Bed, Versions, drain, options, pattern, put, read};
-use super::meddler::{Fault, Meddler};
+use lakehand_testkit::meddler::{Fault, Meddler};
 
 const MIB: usize = 1 << 20;
 

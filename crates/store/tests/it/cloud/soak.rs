@@ -4,7 +4,7 @@ use lakehand_domain::port::object_store::{DeleteOutcome, ObjectStore, PutConditi
 use lakehand_store::s3::S3Options;
 
 use super::bed::{Bed, Versions, drain, options, pattern};
-use super::meddler::Meddler;
+use lakehand_testkit::meddler::Meddler;
 
 /// As a caller does: an error that a later call may cure is met by a later call.
 async fn at_last<T>(mut call: impl AsyncFnMut() -> Result<T, StoreError>) -> T {

@@ -5,7 +5,7 @@ use lakehand_domain::fault::chain;
 use lakehand_domain::port::object_store::{ObjectStore, StoreError};
 
 use super::bed::{Bed, Versions, options, put};
-use super::meddler::{Fault, Meddler};
+use lakehand_testkit::meddler::{Fault, Meddler};
 
 const EMULATOR: &str = "MINISTACK";
 

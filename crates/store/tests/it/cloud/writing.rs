@@ -11,7 +11,7 @@ use lakehand_testkit::services::EMULATORS;
 use tokio::task::JoinSet;
 
 use super::bed::{Bed, Versions, options, pattern, put, read};
-use super::meddler::{Fault, Meddler};
+use lakehand_testkit::meddler::{Fault, Meddler};
 
 const MIB: usize = 1 << 20;
 

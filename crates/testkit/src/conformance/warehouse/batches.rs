@@ -197,7 +197,7 @@ async fn parts_are_what_their_manifests_say(sites: &Sites) {
         assert!(matches!(error, WarehouseError::Part(PartError::Mismatch { .. })), "{error:?}");
     }
     let manifest = site.manifest(&sample);
-    site.parts.remove(&manifest.tables[0].parts[1].uri);
+    site.parts.lose(&manifest.tables[0].parts[1].uri);
     let error = site.stage(&[manifest]).await.unwrap_err();
     assert!(matches!(error, WarehouseError::Part(PartError::Gone { .. })), "{error:?}");
     assert!(site.warehouse().stagings(&site.shape.family).await.unwrap().is_empty(), "what failed leaves no tables");
@@ -211,12 +211,7 @@ async fn refused_rows_are_told_and_leave_nothing(sites: &Sites) {
     ];
     for bend in bend {
         let good = site.manifest(&load(1, 1, 1, &[(1, None)]));
-        let bad = site.manifest(&load(2, 1, 1, &[(1, None)]));
-        let part = &bad.tables[0].parts[0];
-        let mut reader = site.read(part, &bad.tables[0].columns).await;
-        let mut batch = reader.next().unwrap().unwrap();
-        bend(&mut batch);
-        site.parts.put(&part.uri, &bad.tables[0].columns, vec![batch]);
+        let bad = site.bent_manifest(&load(2, 1, 1, &[(1, None)]), bend);
         let error = site.stage(&[good, bad]).await.unwrap_err();
         assert!(matches!(error, WarehouseError::Data { .. }), "{error:?}");
         assert_eq!(error.effect(), Effect::NotApplied);

@@ -1,6 +1,7 @@
-//! Parts of the lake that are held in memory.
+//! Where the suite's parts lie: in memory, or wherever the warehouse under test reads them.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -9,6 +10,19 @@ use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::row_reader::{PartError, PartReader, RowReader};
 use lakehand_domain::shape::ColumnShape;
 use lakehand_domain::value::RowBatch;
+
+/// Keeps the parts of sample loads where the warehouse under test reads them.
+pub trait SampleParts: Debug + Send + Sync {
+    /// Below which URI parts lie.
+    fn root(&self) -> ObjectUri;
+
+    /// Keeps the rows of a part under this URI, batch by batch, in place of what is there. Gives how many bytes the part
+    /// has, and its checksum.
+    fn keep(&self, uri: &ObjectUri, columns: &[ColumnShape], batches: Vec<RowBatch>) -> (u64, String);
+
+    /// Loses a part.
+    fn lose(&self, uri: &ObjectUri);
+}
 
 #[derive(Debug, Clone)]
 struct Held {
@@ -32,6 +46,21 @@ impl MemoryParts {
     /// Forgets a part.
     pub fn remove(&self, uri: &ObjectUri) {
         self.parts.lock().unwrap_or_else(PoisonError::into_inner).remove(uri);
+    }
+}
+
+impl SampleParts for MemoryParts {
+    fn root(&self) -> ObjectUri {
+        ObjectUri::parse("s3://lake").unwrap()
+    }
+
+    fn keep(&self, uri: &ObjectUri, columns: &[ColumnShape], batches: Vec<RowBatch>) -> (u64, String) {
+        self.put(uri, columns, batches);
+        (1, String::new())
+    }
+
+    fn lose(&self, uri: &ObjectUri) {
+        self.remove(uri);
     }
 }
 

@@ -6,15 +6,16 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use lakehand_domain::id::{DatasetId, EntryId, FamilyId, Fingerprint, Generation, LedgerId, LoadId, Nonce};
 use lakehand_domain::manifest::{Manifest, Part, TableManifest};
 use lakehand_domain::object::{ObjectStat, ObjectUri, ObjectVersion, Order};
-use lakehand_domain::port::row_reader::{PartReader, RowReader};
 use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome, TakeOutcome, Warehouse, WarehouseError};
 use lakehand_domain::reject::RejectCounts;
-use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, DefinitionInForce, FamilyShape, TableShape, lineage};
+use lakehand_domain::shape::{
+    ColumnShape, ColumnType, Contest, DefinitionInForce, FamilyShape, TableLayout, TableShape, lineage,
+};
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::value::{ColumnValues, RowBatch};
 use lakehand_domain::warehousing::{CommitRequest, Fence, StagedLoad};
 
-use super::{MemoryParts, Tested};
+use super::{SampleParts, Tested};
 
 /// Rows as text: object, order, record, key, version, note, standing; sorted.
 pub type Dump = Vec<Vec<Option<String>>>;
@@ -24,12 +25,12 @@ pub type Dump = Vec<Vec<Option<String>>>;
 pub(super) struct Sites {
     label: String,
     tested: Arc<Tested>,
-    parts: Arc<MemoryParts>,
+    parts: Arc<dyn SampleParts>,
     made: AtomicU32,
 }
 
 impl Sites {
-    pub(super) fn new(label: &str, tested: Arc<Tested>, parts: Arc<MemoryParts>) -> Self {
+    pub(super) fn new(label: &str, tested: Arc<Tested>, parts: Arc<dyn SampleParts>) -> Self {
         Self { label: label.to_owned(), tested, parts, made: AtomicU32::new(0) }
     }
 
@@ -37,7 +38,7 @@ impl Sites {
     pub(super) async fn bare(&self, contest: &Contest) -> Site {
         let number = self.made.fetch_add(1, Ordering::SeqCst);
         let dataset = format!("{}_{number}", self.label);
-        Site::open(Arc::clone(&self.tested), Arc::clone(&self.parts), &dataset, contest).await
+        Site::on(Arc::clone(&self.tested), Arc::clone(&self.parts), &dataset, contest).await
     }
 
     /// A family of its own, with its definition in force.
@@ -79,7 +80,7 @@ pub struct Site {
     pub tested: Arc<Tested>,
     /// The shape, of which the only table is `flats`.
     pub shape: FamilyShape,
-    pub(super) parts: Arc<MemoryParts>,
+    pub(super) parts: Arc<dyn SampleParts>,
     nonces: AtomicU32,
 }
 
@@ -89,7 +90,15 @@ pub(super) fn column(name: &str, column_type: &str, required: bool) -> ColumnSha
 
 impl Site {
     /// Ensures a family of this name.
-    pub async fn open(tested: Arc<Tested>, parts: Arc<MemoryParts>, dataset: &str, contest: &Contest) -> Self {
+    pub async fn open<P>(tested: Arc<Tested>, parts: Arc<P>, dataset: &str, contest: &Contest) -> Self
+    where
+        P: SampleParts + 'static,
+    {
+        Self::on(tested, parts, dataset, contest).await
+    }
+
+    /// Ensures a family of this name, whose parts lie here.
+    pub(super) async fn on(tested: Arc<Tested>, parts: Arc<dyn SampleParts>, dataset: &str, contest: &Contest) -> Self {
         let dataset = DatasetId::new(dataset);
         let table = TableShape {
             dataset: dataset.clone(),
@@ -102,6 +111,8 @@ impl Site {
             contest: contest.clone(),
             has_where: true,
             exploded: false,
+            layout: TableLayout::default(),
+            subjects: Vec::new(),
         };
         let shape = FamilyShape {
             family: FamilyId::new(dataset.as_str()),
@@ -232,6 +243,11 @@ impl Site {
 
     /// The manifest of a load, whose parts are put where the warehouse finds them: two parts, of small batches.
     pub fn manifest(&self, load: &SampleLoad) -> Arc<Manifest> {
+        self.bent_manifest(load, |_| {})
+    }
+
+    /// The manifest of a load whose parts hold what `bend` makes of every batch of their rows.
+    pub fn bent_manifest(&self, load: &SampleLoad, bend: impl Fn(&mut RowBatch)) -> Arc<Manifest> {
         let (entry, object) = (self.entry(load), self.stat(load));
         let (generation, fingerprint) = (Generation(load.generation), self.definition().fingerprint.clone());
         let load_id = LoadId::of(&entry, generation, &fingerprint);
@@ -239,14 +255,15 @@ impl Site {
         let rows: Vec<(usize, &SampleRow)> = load.rows.iter().enumerate().collect();
         let mut parts = Vec::new();
         for (number, rows) in rows.chunks(rows.len().div_ceil(2).max(1)).enumerate() {
-            let uri = ObjectUri::parse(&format!("s3://lake/{}/{load_id}-{number}.parquet", self.definition().dataset));
-            let uri = uri.unwrap();
-            let batch = |rows: &[(usize, &SampleRow)]| RowBatch {
-                columns: columns.iter().map(|column| self.values(column, load, &load_id, rows)).collect(),
-                rows: rows.len(),
+            let uri = self.parts.root().join(&format!("{}/{load_id}-{number}.parquet", self.definition().dataset));
+            let batch = |rows: &[(usize, &SampleRow)]| {
+                let columns = columns.iter().map(|column| self.values(column, load, &load_id, rows)).collect();
+                let mut batch = RowBatch { columns, rows: rows.len() };
+                bend(&mut batch);
+                batch
             };
-            self.parts.put(&uri, &columns, rows.chunks(2).map(batch).collect());
-            parts.push(Part { uri, rows: rows.len() as u64, bytes: 1, checksum: String::new(), partition: Vec::new() });
+            let (bytes, checksum) = self.parts.keep(&uri, &columns, rows.chunks(2).map(batch).collect());
+            parts.push(Part { uri, rows: rows.len() as u64, bytes, checksum, partition: Vec::new() });
         }
         Arc::new(Manifest {
             format: 1,
@@ -339,10 +356,6 @@ impl Site {
         let visible: Dump =
             expected.iter().filter(|row| row.last() == Some(&Some("visible".to_owned()))).cloned().collect();
         similar(&self.dump_view().await, &visible);
-    }
-
-    pub(super) async fn read(&self, part: &Part, columns: &[ColumnShape]) -> Box<dyn RowReader> {
-        self.parts.open(part, columns).await.unwrap()
     }
 
     pub(super) async fn answer(&self, sql: &str) -> Dump {

@@ -1,13 +1,13 @@
 //! What delimited text is, record by record.
 
-use lakehand_dataset::dataset::{CsvFormat, Dataset, Format, UnknownFields};
+use lakehand_dataset::dataset::{CsvFormat, CsvHeader, Dataset, Format, UnknownFields};
 
 use super::fixture::{csv, decode, decode_in, one, unreadable};
 
 fn format(dataset: &mut Dataset, change: impl FnOnce(&mut CsvFormat)) {
     match &mut dataset.source.format {
         Format::Csv(format) => change(format),
-        Format::Jsonl => panic!("not delimited"),
+        _ => panic!("not delimited"),
     }
 }
 
@@ -94,7 +94,7 @@ fn formats_are_told_apart_by_the_definition() {
     let mut dataset = csv(b'\t', one(&["b varchar(9)", "a varchar(9)"]));
     assert_eq!(decode(&dataset, "a\tb\n\t\n1\t\"2\t3\"\n").rows(), ["NULL|NULL", "2\t3|1"]);
     format(&mut dataset, |format| {
-        format.names = Some(vec!["a".into(), "x".into(), "b".into()]);
+        format.header = CsvHeader::Given(vec!["a".into(), "x".into(), "b".into()]);
         format.empty_is_null = false;
         format.delimiter = b'|';
     });
@@ -110,7 +110,7 @@ fn formats_are_told_apart_by_the_definition() {
 #[test]
 fn rejects_show_the_field() {
     let mut dataset = csv(b';', one(&["a integer", "b integer"]));
-    format(&mut dataset, |format| format.names = Some(vec!["a".into(), "b".into()]));
+    format(&mut dataset, |format| format.header = CsvHeader::Given(vec!["a".into(), "b".into()]));
     let decoded = decode(&dataset, "x;1\n1;no value\n1;\"say \"\"no\"\"\"\n;\"\"\n2;3");
     assert_eq!(decoded.rules(), ["1 type t.a", "2 type t.b", "3 type t.b", "4 type t.b"]);
     let values: Vec<_> = decoded.rejects.iter().map(|reject| reject.value.as_deref()).collect();

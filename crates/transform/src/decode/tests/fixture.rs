@@ -12,11 +12,12 @@ use lakehand_dataset::path::FieldPath;
 use lakehand_dataset::transformer::{Content, TransformError};
 use lakehand_domain::id::{DatasetId, Fingerprint};
 use lakehand_domain::reject::Reject;
-use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, OnRewrite, TableShape};
+use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, OnRewrite, TableLayout, TableShape};
 use lakehand_domain::value::decimal_text;
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
 
 use crate::decode::Plan;
+use crate::mask::MaskKeys;
 use crate::source::open_with;
 
 /// A column and its shape.
@@ -79,6 +80,8 @@ pub(crate) fn table(name: &str, rows: Option<&str>, columns: Vec<ColumnSpec>) ->
             contest: Contest::Append { on_rewrite: OnRewrite::Replace },
             has_where: false,
             exploded: rows.is_some(),
+            layout: TableLayout::default(),
+            subjects: Vec::new(),
         },
         rows: rows.map(|path| FieldPath::parse(path).unwrap()),
         columns: columns.into_iter().map(|column| Column { origin: column.origin, rules: column.rules }).collect(),
@@ -102,8 +105,14 @@ pub(crate) fn jsonl(tables: Vec<Table>) -> Dataset {
             max_line_bytes: 1 << 20,
             max_expanded_bytes: 1 << 30,
             max_expansion: 1000,
+            charset: None,
+            max_block_bytes: None,
         },
-        quality: Quality { max_rejects: MaxRejects::Count(u64::MAX), unknown_fields: UnknownFields::Ignore },
+        quality: Quality {
+            max_rejects: MaxRejects::Count(u64::MAX),
+            unknown_fields: UnknownFields::Ignore,
+            min_records: None,
+        },
         encoding: Encoding { zstd_level: 1, row_group_rows: 1000, part_bytes: 1 << 20 },
         tables,
     }
@@ -112,7 +121,7 @@ pub(crate) fn jsonl(tables: Vec<Table>) -> Dataset {
 /// A dataset of delimited text with a header.
 pub(crate) fn csv(delimiter: u8, tables: Vec<Table>) -> Dataset {
     let mut dataset = jsonl(tables);
-    dataset.source.format = Format::Csv(CsvFormat { delimiter, quote: Some(b'"'), names: None, empty_is_null: true });
+    dataset.source.format = Format::Csv(CsvFormat { delimiter, ..CsvFormat::plain() });
     dataset
 }
 
@@ -170,17 +179,17 @@ pub(crate) fn decode_content(
     captures: &BTreeMap<String, String>,
     chunk_bytes: usize,
 ) -> Result<Decoded, TransformError> {
-    let plan = Plan::compile(dataset, captures)?;
+    let plan = Plan::compile(dataset, captures, &MaskKeys::made_up())?;
     let source = open_with(content, dataset, chunk_bytes)?;
     let mut decoder = plan.decoder();
     let mut decoded = Decoded { tables: vec![Vec::new(); dataset.tables.len()], ..Decoded::default() };
     let mut expected_number = 0;
     let mut reuse = Vec::new();
-    while let Some(chunk) = source.next(std::mem::take(&mut reuse))? {
+    while let Some(mut chunk) = source.next(std::mem::take(&mut reuse))? {
         assert_eq!(chunk.number, expected_number);
-        assert_eq!(chunk.bytes.last(), Some(&b'\n'));
         expected_number += 1;
-        let piece = decoder.decode(&chunk)?;
+        let piece = decoder.decode(&mut chunk)?;
+        assert_eq!(chunk.bytes.last(), Some(&b'\n'));
         assert_eq!(piece.number, chunk.number);
         assert_eq!(piece.accepted.len() + piece.rejects.len(), usize::try_from(piece.records).unwrap());
         let base = decoded.lines;
@@ -196,7 +205,10 @@ pub(crate) fn decode_content(
             }
         }
         for mut reject in piece.rejects {
-            reject.line += base;
+            reject.line = match &piece.places {
+                Some(places) => places[usize::try_from(reject.line).unwrap() - 1],
+                None => reject.line + base,
+            };
             reject.record += base;
             reject.member = piece.member.as_deref().map(str::to_owned);
             decoded.rejects.push(reject);
@@ -247,5 +259,5 @@ pub(crate) fn unreadable<T: std::fmt::Debug>(result: Result<T, TransformError>) 
 
 /// A plan, for tests that never read.
 pub(crate) fn plan(dataset: &Dataset) -> Arc<Plan> {
-    Plan::compile(dataset, &BTreeMap::new()).unwrap()
+    Plan::compile(dataset, &BTreeMap::new(), &MaskKeys::made_up()).unwrap()
 }

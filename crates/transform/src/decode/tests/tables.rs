@@ -10,6 +10,7 @@ use lakehand_domain::shape::Contest;
 
 use super::fixture::{Decoded, column, csv, decode, decode_content, jsonl, plan, table, unreadable};
 use crate::decode::Plan;
+use crate::mask::MaskKeys;
 
 fn hash_of(inputs: &[(usize, usize)]) -> Origin {
     Origin::Hash(inputs.iter().map(|&(table, column)| ColumnRef { table, column }).collect())
@@ -230,7 +231,10 @@ fn captures_are_typed_once() {
     assert_eq!(decoded.tables[1][0].2, ["7", "1970_01_03"]);
     let message = unreadable(with_capture(&dataset, "{}", "1970_02_30"));
     assert!(message.contains("{day} is \"1970_02_30\", which as t.day does not exist"), "{message}");
-    assert!(matches!(Plan::compile(&dataset, &BTreeMap::new()), Err(TransformError::Engine { .. })));
+    assert!(matches!(
+        Plan::compile(&dataset, &BTreeMap::new(), &MaskKeys::default()),
+        Err(TransformError::Engine { .. })
+    ));
 
     let csv = csv(b',', vec![table("t", None, vec![column("a integer"), capture()])]);
     assert_eq!(with_capture(&csv, "a\n1\n", "1970-01-02").unwrap().rows(), ["1|1"]);
@@ -281,9 +285,11 @@ fn defects_of_a_definition_are_no_fault_of_files() {
         table("t", None, vec![column("b varchar(8)").from(hash_of(&[(0, 1)])), column("c integer")]),
     ];
     for table in bad {
-        let compiled = Plan::compile(&jsonl(vec![table.clone()]), &BTreeMap::new());
+        let compiled = Plan::compile(&jsonl(vec![table.clone()]), &BTreeMap::new(), &MaskKeys::default());
         assert!(matches!(compiled, Err(TransformError::Engine { .. })), "{table:?}");
     }
     let _ = plan(&jsonl(vec![]));
-    assert!(Plan::compile(&csv(b',', vec![table("t", Some("l"), vec![])]), &BTreeMap::new()).is_err());
+    assert!(
+        Plan::compile(&csv(b',', vec![table("t", Some("l"), vec![])]), &BTreeMap::new(), &MaskKeys::default()).is_err()
+    );
 }

@@ -2,7 +2,7 @@
 
 use std::io::{Read, Write};
 
-use super::archive::{ZipFile, gzip, zip, zstd};
+use super::archive::{ZipFile, bzip2, gzip, lz4, xz, zip, zstd};
 use crate::decode::tests::fixture::{csv, decode, decode_in, jsonl, one, unreadable};
 
 /// A small object that expands without end is stopped by the ratio, and any object by its size.
@@ -11,7 +11,9 @@ fn bombs_are_stopped() {
     let mut dataset = jsonl(one(&["id bigint"]));
     dataset.source.max_expansion = 100;
     let zeros = vec![b' '; 4_000_000];
-    for bytes in [gzip(&zeros), zstd(&zeros), zip(&[ZipFile::new("bomb", &zeros)])] {
+    let bombs =
+        [gzip(&zeros), zstd(&zeros), zip(&[ZipFile::new("bomb", &zeros)]), bzip2(&zeros), xz(&zeros), lz4(&zeros)];
+    for bytes in bombs {
         let message = unreadable(decode_in(&dataset, &bytes, 1 << 16));
         assert!(message.contains(&format!("more than 100 times its {} bytes", bytes.len())), "{message}");
         assert!(message.contains("source.max_expansion"), "{message}");
@@ -110,4 +112,16 @@ fn a_chunk_has_a_bounded_number_of_lines() {
     let second = source.next(Vec::new()).unwrap().unwrap();
     assert_eq!((first.bytes.len(), second.bytes.len()), (3 << 16, 300_000 - (3 << 16)));
     assert!(source.next(Vec::new()).unwrap().is_none());
+}
+
+/// An xz stream may ask for a dictionary of 4 GiB with a byte; it does not get one.
+#[test]
+fn a_huge_dictionary_is_refused() {
+    let dataset = jsonl(one(&["id bigint"]));
+    let mut options = lzma_rust2::XzOptions::with_preset(0);
+    options.lzma_options.dict_size = 256 << 20;
+    let mut encoder = lzma_rust2::XzWriter::new(Vec::new(), options).unwrap();
+    encoder.write_all(b"{\"id\":1}\n").unwrap();
+    let message = unreadable(decode_in(&dataset, &encoder.finish().unwrap(), 1 << 16));
+    assert!(message.contains("needs more than 128 MiB"), "{message}");
 }

@@ -1,4 +1,4 @@
-//! Plain, gzip, zstd and zip, whole and damaged.
+//! Plain and compressed in every way, whole and damaged.
 
 use std::collections::BTreeMap;
 use std::io::Write;
@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use lakehand_dataset::transformer::{Content, TransformError};
 
-use super::archive::{ZipFile, gzip, zip, zstd};
+use super::archive::{ZipFile, bzip2, gzip, lz4, snappy, xz, zip, zstd};
 use crate::decode::tests::fixture::{Decoded, csv, decode, decode_content, decode_in, jsonl, one, unreadable};
 
 fn lines(from: u32, to: u32) -> Vec<u8> {
@@ -40,6 +40,19 @@ fn wrapping_changes_nothing() {
         ("two zstd frames", [zstd(&first), zstd(&second)].concat()),
         ("a skippable zstd frame", skippable),
         ("zip", zip(&[ZipFile::new("a.json", &plain)])),
+        ("bzip2", bzip2(&plain)),
+        ("three bzip2 streams, one empty", [bzip2(&first), bzip2(b""), bzip2(&second)].concat()),
+        ("bzip2 that begins empty", [bzip2(b""), bzip2(&plain)].concat()),
+        ("xz", xz(&plain)),
+        ("two xz streams with padding", [xz(&first), vec![0; 8], xz(&second)].concat()),
+        ("lz4", lz4(&plain)),
+        (
+            "two lz4 frames and one to skip",
+            [lz4(&first), b"\x51\x2a\x4d\x18\x02\0\0\0xy".to_vec(), lz4(&second)].concat(),
+        ),
+        ("an lz4 frame without checksums", lz4_flex_plain(&plain)),
+        ("snappy", snappy(&plain)),
+        ("two snappy streams", [snappy(&first), snappy(&second)].concat()),
     ];
     for (name, bytes) in &cases {
         let decoded = decode(&dataset, bytes);
@@ -55,6 +68,12 @@ fn wrapping_changes_nothing() {
         let decoded = decode_content(&dataset, &content, &BTreeMap::new(), 5000).unwrap();
         assert_eq!(decoded, expected, "{name} in a file");
     }
+}
+
+fn lz4_flex_plain(bytes: &[u8]) -> Vec<u8> {
+    let mut encoder = lz4_flex::frame::FrameEncoder::new(Vec::new());
+    encoder.write_all(bytes).unwrap();
+    encoder.finish().unwrap()
 }
 
 /// Members come in the order of the directory, each with lines of its own; directories and resource forks do not.
@@ -105,6 +124,7 @@ fn damage_is_named() {
     let dataset = jsonl(one(&["id bigint"]));
     let plain = lines(0, 2000);
     let (gz, zst) = (gzip(&plain), zstd(&plain));
+    let (bz2, xzs, lz4s, sz) = (bzip2(&plain), xz(&plain), lz4(&plain), snappy(&plain));
     let flipped = |bytes: &[u8], at: usize| {
         let mut bytes = bytes.to_vec();
         bytes[at] ^= 0xff;
@@ -147,10 +167,32 @@ fn damage_is_named() {
         (member(&|file| file.method = Some(12)), "holds the member \"m.json\" compressed by zip method 12"),
         (zip(&[ZipFile::new("inner.zip", &archive)]), "its member \"inner.zip\" holds a zip file inside"),
         (gzip(&gz), "holds a gzip file inside"),
-        (b"PAR1....".to_vec(), "is a Parquet file"),
-        (b"\xfd7zXZ\0..".to_vec(), "is a xz file"),
-        (b"\xff\xfe{\0}\0\n\0".to_vec(), "is UTF-16 text"),
-        (zip(&[ZipFile::new("u.json", b"\xfe\xff\0{\0}")]), "its member \"u.json\" is UTF-16 text"),
+        (b"PAR1....".to_vec(), "is a Parquet file, and source.format is jsonl; set source.format = \"parquet\""),
+        (b"Obj\x01....".to_vec(), "is a Avro file, and source.format is jsonl; set source.format = \"avro\""),
+        (b"7z\xbc\xaf\x27\x1c".to_vec(), "is a 7z file, which lakehand does not read"),
+        (b"\xfd7zXZ\0..".to_vec(), "is a xz stream cut off at byte 8"),
+        (b"{\0}\0\n\0".to_vec(), "set source.encoding = \"utf-16le\""),
+        (b"\xff\xfe\0\0{\0\0\0".to_vec(), "is UTF-32 text"),
+        (zip(&[ZipFile::new("u.json", b"\0{\0}")]), "its member \"u.json\" looks like UTF-16 text"),
+        (bz2[..bz2.len() - 1].to_vec(), "is a bzip2 stream cut off at byte"),
+        (flipped(&bz2, bz2.len() / 2), "is corrupt bzip2 near byte"),
+        ([bz2.clone(), b"more".to_vec()].concat(), "is corrupt bzip2 near byte"),
+        (xzs[..xzs.len() - 1].to_vec(), "is a xz stream cut off at byte"),
+        (xzs[..xzs.len() / 2].to_vec(), "is a xz stream cut off at byte"),
+        (flipped(&xzs, xzs.len() / 2), "is corrupt xz near byte"),
+        ([xzs.clone(), b"more".to_vec()].concat(), "is corrupt xz near byte"),
+        (lz4s[..lz4s.len() - 1].to_vec(), "is a lz4 stream cut off at byte"),
+        (lz4s[..lz4s.len() - 8].to_vec(), "is a lz4 stream cut off at byte"),
+        (lz4s[..lz4s.len() - 10].to_vec(), "is a lz4 stream cut off at byte"),
+        (lz4s[..5].to_vec(), "is a lz4 stream cut off at byte 5"),
+        (flipped(&lz4s, lz4s.len() / 2), "is corrupt lz4 near byte"),
+        ([lz4s.clone(), b"more".to_vec()].concat(), "that are no other frame"),
+        (sz[..sz.len() - 1].to_vec(), "is a snappy stream cut off at byte"),
+        (flipped(&sz, sz.len() / 2), "is corrupt snappy near byte"),
+        (gzip(&bz2), "holds a bzip2 file inside"),
+        (bzip2(b""), "is empty once decompressed"),
+        (xz(b""), "is empty once decompressed"),
+        (lz4(b""), "is empty once decompressed"),
         (Vec::new(), "is empty, 0 bytes"),
         (gzip(b""), "is empty once decompressed"),
         (zstd(b""), "is empty once decompressed"),
@@ -185,11 +227,18 @@ fn no_cut_and_no_flip_loses_lines() {
     let dataset = jsonl(one(&["id bigint"]));
     let plain = lines(0, 40);
     let whole = decode(&dataset, &plain);
-    for bytes in [gzip(&plain), zstd(&plain), zip(&[ZipFile::new("a", &plain), ZipFile::new("b", &plain[..100])])] {
+    for bytes in [
+        gzip(&plain),
+        zstd(&plain),
+        zip(&[ZipFile::new("a", &plain), ZipFile::new("b", &plain[..100])]),
+        bzip2(&plain),
+        xz(&plain),
+        lz4(&plain),
+    ] {
         for at in 0..bytes.len() {
             // Fewer bytes than say what it is are a line of nonsense.
             let cut = decode_in(&dataset, &bytes[..at], 100);
-            assert!(cut.is_err() || (at < 4 && cut.unwrap().rows().is_empty()), "cut at {at}");
+            assert!(cut.is_err() || (at < 10 && cut.unwrap().rows().is_empty()), "cut at {at}");
             let mut flipped = bytes.clone();
             flipped[at] ^= 0x55;
             if let Ok(decoded) = decode_in(&dataset, &flipped, 100) {

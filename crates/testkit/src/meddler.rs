@@ -17,7 +17,7 @@ type Deed = Arc<dyn Fn() -> Pin<Box<dyn Future<Output = ()> + Send>> + Send + Sy
 
 /// What happens to a call.
 #[derive(Clone)]
-pub(super) enum Fault {
+pub enum Fault {
     /// It is answered so, and does not reach the service.
     Refused(u16, &'static str),
     /// It happens, and its answer is lost with the connection.
@@ -38,10 +38,15 @@ pub(super) enum Fault {
     Before(Deed),
 }
 
+impl fmt::Debug for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Fault")
+    }
+}
+
 impl Fault {
-    pub(super) fn before<F: Future<Output = ()> + Send + 'static>(
-        deed: impl Fn() -> F + Send + Sync + 'static,
-    ) -> Self {
+    /// Does something else just before the call.
+    pub fn before<F: Future<Output = ()> + Send + 'static>(deed: impl Fn() -> F + Send + Sync + 'static) -> Self {
         Self::Before(Arc::new(move || Box::pin(deed())))
     }
 }
@@ -58,14 +63,15 @@ struct Rule {
 
 /// A call that came.
 #[derive(Debug, Clone)]
-pub(super) struct Seen {
+pub struct Seen {
     /// `METHOD target`.
-    pub(super) line: String,
+    pub line: String,
     headers: Vec<(String, String)>,
 }
 
 impl Seen {
-    pub(super) fn header(&self, name: &str) -> Option<&str> {
+    /// One of its headers.
+    pub fn header(&self, name: &str) -> Option<&str> {
         header(&self.headers, name)
     }
 }
@@ -83,8 +89,9 @@ struct Plan {
 }
 
 /// The proxy. Dropped, it is gone.
-pub(super) struct Meddler {
-    pub(super) url: String,
+pub struct Meddler {
+    /// Where to send what it is to pass on.
+    pub url: String,
     plan: Arc<Mutex<Plan>>,
     _serving: JoinSet<()>,
 }
@@ -96,7 +103,8 @@ impl fmt::Debug for Meddler {
 }
 
 impl Meddler {
-    pub(super) async fn before(endpoint: &str) -> Self {
+    /// Starts one before the service at this URL. It passes everything on until it is told otherwise.
+    pub async fn before(endpoint: &str) -> Self {
         let upstream = endpoint.strip_prefix("http://").unwrap().to_owned();
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
@@ -116,12 +124,12 @@ impl Meddler {
     }
 
     /// The next `times` calls by `method` whose target contains `with` meet this fault.
-    pub(super) fn meddle(&self, method: &'static str, with: &'static str, times: usize, fault: Fault) {
+    pub fn meddle(&self, method: &'static str, with: &'static str, times: usize, fault: Fault) {
         self.meddle_later(method, with, "\n", 0, times, fault);
     }
 
     /// As [`Meddler::meddle`], after `skipped` such calls went well, and only where the target does not contain `without`.
-    pub(super) fn meddle_later(
+    pub fn meddle_later(
         &self,
         method: &'static str,
         with: &'static str,
@@ -134,31 +142,32 @@ impl Meddler {
     }
 
     /// From now on one call in seven fails somehow, the same ones for the same seed and calls.
-    pub(super) fn fail_at_random(&self, seed: u64) {
+    pub fn fail_at_random(&self, seed: u64) {
         self.plan.lock().unwrap().chance = Some(seed);
     }
 
     /// How many calls failed at random.
-    pub(super) fn chanced(&self) -> usize {
+    pub fn chanced(&self) -> usize {
         self.plan.lock().unwrap().chanced
     }
 
     /// The calls that came since this was last asked.
-    pub(super) fn seen(&self) -> Vec<Seen> {
+    pub fn seen(&self) -> Vec<Seen> {
         std::mem::take(&mut self.plan.lock().unwrap().seen)
     }
 
     /// How many calls by `method` came since calls were last asked for.
-    pub(super) fn count(&self, method: &str) -> usize {
+    pub fn count(&self, method: &str) -> usize {
         self.seen().iter().filter(|seen| seen.line.starts_with(method)).count()
     }
 
     /// How many faults are still to be met.
-    pub(super) fn unmet(&self) -> usize {
+    pub fn unmet(&self) -> usize {
         self.plan.lock().unwrap().rules.iter().map(|rule| rule.times).sum()
     }
 
-    pub(super) fn most_flying(&self) -> usize {
+    /// The most bodies of requests that were on their way at once.
+    pub fn most_flying(&self) -> usize {
         self.plan.lock().unwrap().most_flying
     }
 }

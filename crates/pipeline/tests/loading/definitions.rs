@@ -1,0 +1,103 @@
+//! What becomes of files that were written under a definition that is no longer in force, and which of two definitions
+//! stays. All of these were found by the simulation.
+
+use std::fs;
+
+use lakehand_domain::entry::{Entry, EntryState, SetAsideKind, StateName};
+use lakehand_domain::object_event::Cause;
+use lakehand_domain::port::ledger::{Ledger, PutEntry};
+use lakehand_domain::shape::DefinitionInForce;
+use lakehand_domain::timestamp::Timestamp;
+use lakehand_pipeline::loading::{Memory, Standing, remember_definition};
+
+use crate::world::World;
+
+/// A worker with a third definition was faster than one with the second, which the warehouse has never seen.
+#[tokio::test]
+async fn a_definition_that_was_overtaken_before_it_was_in_force_does_not_come_back() {
+    let world = World::new();
+    let mut memory = Memory::default();
+    world.load(&world.ports, &mut memory).await.unwrap();
+    let mut memories = [Memory::default(), Memory::default()];
+    let definitions = [world.redefined(2), world.redefined(3)];
+    for (number, (dataset, memory)) in (1..).zip(definitions.iter().zip(&mut memories)) {
+        let definition = DefinitionInForce { dataset: dataset.id.clone(), fingerprint: dataset.fingerprint.clone() };
+        let started = Timestamp::from_micros(number);
+        remember_definition(&world.ports, &definition, started, memory).await.unwrap();
+        // Another worker that starts later changes nothing of it.
+        let later = Timestamp::from_micros(100);
+        remember_definition(&world.ports, &definition, later, &mut Memory::default()).await.unwrap();
+    }
+    let [second, third] = &definitions;
+    let [second_memory, third_memory] = &mut memories;
+    world.load_under(&world.as_worker("third"), third, third_memory).await.unwrap();
+    let outcome = world.load_under(&world.as_worker("second"), second, second_memory).await.unwrap();
+    let Standing::Retired { message } = &outcome.standing else { panic!("{outcome:?}") };
+    assert!(message.contains("revision"), "{message}");
+    fs::write(world.landed("in_1.txt"), "1").unwrap();
+    world.write_under("in_1.txt", &[1], third, Cause::Arrived).await;
+    let mut newest = Memory::default();
+    for _ in 0..2 {
+        world.load_under(&world.as_worker("third again"), third, &mut newest).await.unwrap();
+    }
+    assert_eq!(world.state("in_1.txt").await, StateName::Loaded);
+}
+
+/// Its loader died between the commit and the ledger, a newer definition came into force, and the source is gone.
+#[tokio::test]
+async fn what_was_committed_under_a_retired_definition_is_loaded_and_not_set_aside() {
+    let world = World::new();
+    world.write("in_1.txt", &[1, 2]).await;
+    world.load_all(&world.ports, &mut Memory::default()).await.unwrap();
+    let loaded = world.entries().await.remove(0);
+    let summary = loaded.summary().unwrap().clone();
+    let state = EntryState::Written { at: loaded.updated, summary };
+    let unfinished = Entry { state, live: None, revision: loaded.revision + 1, ..loaded };
+    assert_eq!(world.ledger.put(&unfinished).await.unwrap(), PutEntry::Stored);
+    fs::remove_file(world.landed("in_1.txt")).unwrap();
+    let (newer, mut memory) = (world.redefined(2), Memory::default());
+    for _ in 0..2 {
+        world.load_under(&world.as_worker("newer"), &newer, &mut memory).await.unwrap();
+    }
+    assert_eq!(world.state("in_1.txt").await, StateName::Loaded);
+    assert!(world.asked().await.is_empty());
+    assert_eq!(world.rows().await.len(), 2);
+}
+
+#[tokio::test]
+async fn what_was_written_under_a_retired_definition_and_cannot_be_read_again_is_set_aside_once() {
+    for is_rewritten in [false, true] {
+        let world = World::new();
+        world.load(&world.ports, &mut Memory::default()).await.unwrap();
+        let written = world.write("in_1.txt", &[1]).await;
+        fs::remove_file(world.landed("in_1.txt")).unwrap();
+        if is_rewritten {
+            fs::write(world.landed("in_1.txt"), "another text").unwrap();
+        }
+        let (newer, mut memory) = (world.redefined(2), Memory::default());
+        for _ in 0..4 {
+            world.load_under(&world.as_worker("newer"), &newer, &mut memory).await.unwrap();
+            world.clock.advance(world.settings.ask_again);
+        }
+        let entry = world.entries().await.into_iter().find(|entry| entry.id == written.id).unwrap();
+        let EntryState::SetAside { reason, .. } = &entry.state else { panic!("{entry:?}") };
+        assert_eq!(reason.kind, if is_rewritten { SetAsideKind::Replaced } else { SetAsideKind::Gone });
+        assert!(world.asked().await.is_empty());
+    }
+}
+
+/// A definition that no loader ever puts in force was taken back: what was written under it is asked for in the end.
+#[tokio::test]
+async fn what_was_written_under_a_definition_that_never_came_into_force_is_asked_for_late() {
+    let world = World::new();
+    let mut memory = Memory::default();
+    fs::write(world.landed("in_1.txt"), "1").unwrap();
+    world.write_under("in_1.txt", &[1], &world.redefined(2), Cause::Arrived).await;
+    for _ in 0..3 {
+        world.load(&world.ports, &mut memory).await.unwrap();
+        assert!(world.asked().await.is_empty(), "its own loader may be about to come");
+    }
+    world.clock.advance(world.settings.ask_again * 10);
+    world.load(&world.ports, &mut memory).await.unwrap();
+    assert_eq!(world.asked().await, [("in_1.txt".to_owned(), Cause::DefinitionChanged)]);
+}

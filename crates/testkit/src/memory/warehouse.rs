@@ -1,0 +1,286 @@
+//! A warehouse whose calls are concurrent transactions, each a script of statements that take locks and a snapshot as
+//! the isolation says.
+//!
+//! A transaction goes on, to its end, when nobody waits for its answer any more.
+
+mod commit;
+mod contest;
+mod migrate;
+mod select;
+mod stage;
+mod state;
+mod transaction;
+
+use std::fmt::Debug;
+use std::future::Future;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use async_trait::async_trait;
+use lakehand_domain::fault::Effect;
+use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
+use lakehand_domain::manifest::Manifest;
+use lakehand_domain::port::row_reader::PartReader;
+use lakehand_domain::port::warehouse::{
+    CommitOutcome, MigrateOutcome, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse, WarehouseError,
+};
+use lakehand_domain::shape::{FamilyShape, TableShape};
+use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
+use tokio::sync::oneshot;
+use tokio::task::JoinSet;
+
+pub use state::{Cell, Family, Kept, Standing, State, rows_name, view_name};
+
+/// How transactions see and hinder each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Isolation {
+    /// As Redshift: a write locks its table until the transaction ends. The snapshot is taken by the first statement,
+    /// after it has waited for its lock; what another changed since is a conflict.
+    TableLocks,
+    /// As PostgreSQL at repeatable read: a write locks its row. The snapshot is taken by the first statement, before it
+    /// waits; what another changed since is a conflict.
+    RowLocks,
+    /// As PostgreSQL at read committed: a write locks its row, and each statement sees what is committed by then.
+    ReadCommitted,
+    /// As SQLite: one transaction that writes at a time.
+    OneWriter,
+}
+
+/// What goes by between two steps of a transaction.
+#[async_trait]
+pub trait Pace: Debug + Send + Sync {
+    /// Returns when the next step is to be done. An error ends the transaction there, as a restart of the warehouse
+    /// does.
+    async fn step(&self) -> Result<(), WarehouseError>;
+}
+
+/// No time goes by, and others get their turn.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct Unhurried;
+
+#[async_trait]
+impl Pace for Unhurried {
+    async fn step(&self) -> Result<(), WarehouseError> {
+        tokio::task::yield_now().await;
+        Ok(())
+    }
+}
+
+/// A transaction that another was in the way of did not happen, and is begun anew this often before the caller is told.
+const ATTEMPTS: u32 = 16;
+
+/// A warehouse in memory.
+#[derive(Debug)]
+pub struct MemoryWarehouse {
+    engine: Arc<Engine>,
+    running: Mutex<JoinSet<()>>,
+}
+
+/// What transactions share.
+#[derive(Debug)]
+struct Engine {
+    isolation: Isolation,
+    pace: Box<dyn Pace>,
+    parts: Arc<dyn PartReader>,
+    state: Mutex<State>,
+}
+
+impl Engine {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl MemoryWarehouse {
+    /// An empty warehouse that reads its parts from `parts`.
+    pub fn new(isolation: Isolation, pace: Box<dyn Pace>, parts: Arc<dyn PartReader>) -> Self {
+        let engine = Engine { isolation, pace, parts, state: Mutex::default() };
+        Self { engine: Arc::new(engine), running: Mutex::default() }
+    }
+
+    /// All that is committed.
+    pub fn snapshot(&self) -> State {
+        self.engine.state().committed()
+    }
+
+    /// Goes back to what was committed then. Transactions under way come to nothing.
+    pub fn restore(&self, state: &State) {
+        self.engine.state().restore(state);
+    }
+
+    /// Changes whenever something is committed.
+    pub fn changes(&self) -> u64 {
+        self.engine.state().changes()
+    }
+
+    /// A family as it is committed, for a test to look at.
+    pub fn family(&self, family: &FamilyId) -> Option<Family> {
+        self.engine.state().family(family).cloned()
+    }
+
+    /// Runs a transaction that nobody's impatience ends.
+    async fn run<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = Result<T, WarehouseError>> + Send + 'static,
+    ) -> Result<T, WarehouseError> {
+        let (tell, told) = oneshot::channel();
+        {
+            let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
+            while running.try_join_next().is_some() {}
+            running.spawn(async move { drop(tell.send(work.await)) });
+        }
+        told.await.unwrap_or_else(|_| Err(unavailable("the transaction was never ended", Effect::Unknown)))
+    }
+}
+
+#[async_trait]
+#[deny(clippy::missing_trait_methods)]
+impl Warehouse for MemoryWarehouse {
+    async fn ensure(&self, family: &FamilyId) -> Result<(), WarehouseError> {
+        self.engine.state().ensure(family);
+        Ok(())
+    }
+
+    async fn take_fence(
+        &self,
+        family: &FamilyId,
+        owner: &Nonce,
+        ledger: &LedgerId,
+    ) -> Result<TakeOutcome, WarehouseError> {
+        let (engine, family) = (Arc::clone(&self.engine), family.clone());
+        let (owner, ledger) = (owner.clone(), ledger.clone());
+        self.run(async move {
+            let mut attempts = 0;
+            loop {
+                attempts += 1;
+                match commit::take(&engine, &family, &owner, &ledger).await {
+                    Err(WarehouseError::Conflict { .. }) if attempts < ATTEMPTS => {}
+                    answer => return answer,
+                }
+            }
+        })
+        .await
+    }
+
+    async fn markers(&self, family: &FamilyId, entries: &[EntryId]) -> Result<Vec<Marker>, WarehouseError> {
+        let state = self.engine.state();
+        let family = state.family(family).ok_or_else(|| never_ensured("markers", family))?;
+        Ok(family.markers().filter(|marker| entries.contains(&marker.entry)).cloned().collect())
+    }
+
+    async fn migrate(&self, fence: &Fence, shape: &FamilyShape) -> Result<MigrateOutcome, WarehouseError> {
+        let (engine, fence, shape) = (Arc::clone(&self.engine), fence.clone(), shape.clone());
+        self.run(async move {
+            let mut attempts = 0;
+            loop {
+                attempts += 1;
+                match migrate::migrate(&engine, &fence, &shape).await {
+                    Err(WarehouseError::Conflict { .. }) if attempts < ATTEMPTS => {}
+                    answer => return answer,
+                }
+            }
+        })
+        .await
+    }
+
+    async fn stage(
+        &self,
+        shape: &FamilyShape,
+        name: &Nonce,
+        manifests: &[Arc<Manifest>],
+    ) -> Result<Staging, WarehouseError> {
+        let (engine, shape, name) = (Arc::clone(&self.engine), shape.clone(), name.clone());
+        let manifests = manifests.to_vec();
+        self.run(async move { stage::stage(&engine, &shape, &name, &manifests).await }).await
+    }
+
+    async fn commit(&self, shape: &FamilyShape, request: &CommitRequest) -> Result<CommitOutcome, WarehouseError> {
+        let (engine, shape, request) = (Arc::clone(&self.engine), shape.clone(), request.clone());
+        self.run(async move {
+            let mut attempts = 0;
+            loop {
+                attempts += 1;
+                match commit::commit(&engine, &shape, &request).await {
+                    Err(WarehouseError::Conflict { .. }) if attempts < ATTEMPTS => {}
+                    answer => return answer,
+                }
+            }
+        })
+        .await
+    }
+
+    async fn drop_staging(&self, name: &Nonce) -> Result<(), WarehouseError> {
+        self.engine.state().drop_staging(name);
+        Ok(())
+    }
+
+    async fn stagings(&self, family: &FamilyId) -> Result<Vec<Nonce>, WarehouseError> {
+        Ok(self.engine.state().stagings(family))
+    }
+
+    async fn standing(&self, shape: &FamilyShape, load: &LoadId) -> Result<Vec<TableStanding>, WarehouseError> {
+        let state = self.engine.state();
+        let family = state.family(&shape.family).ok_or_else(|| never_ensured("standing", &shape.family))?;
+        Ok(shape.tables.iter().filter_map(|table| family.standing(table, load)).collect())
+    }
+
+    async fn ping(&self) -> Result<(), WarehouseError> {
+        Ok(())
+    }
+
+    fn ddl(&self, shape: &FamilyShape) -> Vec<String> {
+        let create = |table: &TableShape| {
+            let columns: Vec<String> =
+                table.part_columns().iter().map(|column| format!("{} {}", column.name, column.column_type)).collect();
+            format!("CREATE TABLE {} ({})", rows_name(table), columns.join(", "))
+        };
+        shape.tables.iter().map(create).collect()
+    }
+}
+
+#[async_trait]
+impl QueryWarehouse for MemoryWarehouse {
+    async fn query(&self, sql: &str, limit: usize) -> Result<QueryAnswer, WarehouseError> {
+        let state = self.engine.state();
+        select::select(&state, sql, limit).map_err(|message| denied("query", message))
+    }
+}
+
+fn denied(operation: &'static str, message: impl Into<String>) -> WarehouseError {
+    WarehouseError::Denied { operation, source: message.into().into() }
+}
+
+fn never_ensured(operation: &'static str, family: &FamilyId) -> WarehouseError {
+    denied(operation, format!("family {family} was never ensured"))
+}
+
+fn conflict(message: &str) -> WarehouseError {
+    WarehouseError::Conflict { operation: "transaction", source: message.into() }
+}
+
+fn unavailable(message: &str, effect: Effect) -> WarehouseError {
+    WarehouseError::Unavailable { operation: "transaction", effect, source: message.into() }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::warehouse::{Tested, warehouse_suite};
+
+    #[tokio::test]
+    async fn it_passes_the_suite_in_every_isolation() {
+        let all = [Isolation::TableLocks, Isolation::RowLocks, Isolation::ReadCommitted, Isolation::OneWriter];
+        for isolation in all {
+            warehouse_suite("memory", |parts| async move {
+                let warehouse = Arc::new(MemoryWarehouse::new(isolation, Box::new(Unhurried), parts));
+                Tested {
+                    warehouse: Arc::<MemoryWarehouse>::clone(&warehouse),
+                    query: warehouse,
+                    view: view_name,
+                    rows: rows_name,
+                    keep: Box::new(()),
+                }
+            })
+            .await;
+        }
+    }
+}

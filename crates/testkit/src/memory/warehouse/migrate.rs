@@ -1,0 +1,99 @@
+//! A changed definition: one transaction under the fence.
+
+use std::sync::Arc;
+
+use lakehand_domain::port::warehouse::{MigrateOutcome, WarehouseError};
+use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, FamilyShape, TableShape};
+use lakehand_domain::warehousing::Fence;
+
+use super::Engine;
+use super::contest::stand;
+use super::state::{Family, FenceRow, Table, view_name};
+use super::transaction::{Object, Transaction, Write};
+
+pub(super) async fn migrate(
+    engine: &Arc<Engine>,
+    fence: &Fence,
+    shape: &FamilyShape,
+) -> Result<MigrateOutcome, WarehouseError> {
+    let mut transaction = Transaction::begin(engine, &shape.family)?;
+    transaction.statement(&[Object::Fence]).await?;
+    if !transaction.view.is_held(fence) {
+        return Ok(MigrateOutcome::FenceLost);
+    }
+    let row = transaction.view.fence.clone();
+    transaction.write(Write::Fence(in_force(row, shape)));
+    transaction.statement(&[Object::Rows]).await?;
+    for table in &shape.tables {
+        match next(&transaction.view, table) {
+            Ok(next) => transaction.write(Write::Table(view_name(table), next)),
+            Err(message) => return Ok(MigrateOutcome::Refused { message }),
+        }
+    }
+    for (id, standing) in stand(&transaction.view) {
+        transaction.write(Write::Stand(id, standing));
+    }
+    transaction.end().await?;
+    Ok(MigrateOutcome::InForce)
+}
+
+fn in_force(row: FenceRow, shape: &FamilyShape) -> FenceRow {
+    let (mut in_force, mut retired) = (row.in_force.clone(), row.retired.clone());
+    let is_redefined = |known: &lakehand_domain::shape::DefinitionInForce| {
+        shape.definitions.iter().any(|definition| definition.dataset == known.dataset)
+    };
+    let (out, kept): (Vec<_>, Vec<_>) = in_force.drain(..).partition(is_redefined);
+    retired.extend(out);
+    retired.retain(|known| !shape.definitions.contains(known));
+    retired.sort();
+    retired.dedup();
+    let in_force = kept.into_iter().chain(shape.definitions.iter().cloned()).collect();
+    FenceRow { in_force, retired, ..row }
+}
+
+/// The table as it is to be, or why it cannot be.
+fn next(family: &Family, shape: &TableShape) -> Result<Table, String> {
+    let name = view_name(shape);
+    let told = format!("{}.{}", shape.dataset, shape.name);
+    let is_empty = !family.rows().any(|kept| kept.table == name);
+    let mut columns = family.tables.get(&name).map(|table| table.columns.clone()).unwrap_or_default();
+    for column in &shape.columns {
+        match columns.iter_mut().find(|there| there.name == column.name) {
+            None => columns.push(column.clone()),
+            Some(there) if is_empty || widens(there.column_type, column.column_type) => *there = column.clone(),
+            Some(there) => {
+                return Err(format!(
+                    "column {} of {told} holds {} and is to hold {}",
+                    column.name, there.column_type, column.column_type
+                ));
+            }
+        }
+    }
+    if let Contest::Upsert { key, version } = &shape.contest {
+        let find = |name: &String| shape.columns.iter().find(|column| column.name == *name);
+        if let Some(bad) = key.iter().find(|name| find(name).is_none_or(|column: &ColumnShape| !column.required)) {
+            return Err(format!("key column {bad} of {told} does not exist or is not required"));
+        }
+        if let Some(bad) = version.iter().find(|name| find(name).is_none()) {
+            return Err(format!("version column {bad} of {told} does not exist"));
+        }
+        let is_null =
+            |column: &String| family.rows().any(|kept| kept.table == name && kept.row.value(column).is_none());
+        if let Some(bad) = key.iter().find(|column| is_null(column)) {
+            return Err(format!("rows of {told} have no {bad}, which is to be of the key"));
+        }
+    }
+    Ok(Table { shape: shape.clone(), columns })
+}
+
+fn widens(from: ColumnType, to: ColumnType) -> bool {
+    use ColumnType::{Bigint, Decimal, Integer, Smallint, Varchar};
+    match (from, to) {
+        (Smallint, Integer | Bigint) | (Integer, Bigint) => true,
+        (Varchar { bytes: old }, Varchar { bytes: new }) => old <= new,
+        (Decimal { precision: old, scale }, Decimal { precision: new, scale: new_scale }) => {
+            old <= new && scale == new_scale
+        }
+        _ => from == to,
+    }
+}

@@ -1,0 +1,63 @@
+//! What a changed definition may do to rows that are there.
+
+use lakehand_domain::shape::{ColumnType, Contest, TableShape};
+
+use crate::fit::told;
+
+/// Whether every value of `from` is the same value of `to`, so that a column may become wider.
+pub(crate) fn widens(from: ColumnType, to: ColumnType) -> bool {
+    use ColumnType::{Bigint, Decimal, Integer, Smallint, Varchar};
+    match (from, to) {
+        (Smallint, Integer | Bigint) | (Integer, Bigint) => true,
+        (Varchar { bytes: old }, Varchar { bytes: new }) => old <= new,
+        (Decimal { precision: old, scale: old_scale }, Decimal { precision: new, scale: new_scale }) => {
+            old <= new && old_scale == new_scale
+        }
+        _ => from == to,
+    }
+}
+
+/// The words for a column that cannot become what the definition says; `holds` is what it is.
+pub(crate) fn would_bend(table: &TableShape, column: &str, holds: &str, next: ColumnType) -> String {
+    format!(
+        "column {column} of {} holds {holds} and is to hold {next}, which would bend the rows that are there: give the \
+         column another name, or the table, and replay its files into it",
+        told(table)
+    )
+}
+
+/// The words for rows that would have no key.
+pub(crate) fn without_key(table: &TableShape, rows: u64, column: &str) -> String {
+    format!(
+        "{rows} rows of {} have no {column}, which is to be of the key: give the table another name, and replay its \
+         files into it",
+        told(table)
+    )
+}
+
+/// What is wrong with a shape by itself; `kept` are the names that its columns may not have.
+pub(crate) fn amiss(table: &TableShape, kept: &[&str]) -> Option<String> {
+    let of = told(table);
+    for (at, column) in table.columns.iter().enumerate() {
+        if kept.contains(&column.name.as_str()) {
+            return Some(format!("column {} of {of} has a name that is kept for lineage: rename it", column.name));
+        }
+        if table.columns[..at].iter().any(|other| other.name == column.name) {
+            return Some(format!("table {of} has two columns {}", column.name));
+        }
+    }
+    let Contest::Upsert { key, version } = &table.contest else { return None };
+    if key.is_empty() {
+        return Some(format!("table {of} has an empty key: name its columns, or append"));
+    }
+    let find = |name: &String| table.columns.iter().find(|column| column.name == *name);
+    for name in key {
+        match find(name) {
+            Some(column) if column.required => {}
+            Some(_) => return Some(format!("key column {name} of {of} is not required: say required = true")),
+            None => return Some(format!("key column {name} of {of} does not exist")),
+        }
+    }
+    let version = version.as_ref().filter(|name| find(name).is_none())?;
+    Some(format!("version column {version} of {of} does not exist"))
+}

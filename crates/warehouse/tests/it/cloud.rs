@@ -1,0 +1,15 @@
+//! Redshift, on the stand-in, with parts in a bucket.
+
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on fails by panicking")]
+
+mod conformance;
+mod cost;
+mod faults;
+mod killed;
+mod lake;
+mod parquet;
+mod refusals;
+mod side_by_side;
+mod tables;
+mod values;
+mod world;

@@ -1,0 +1,10 @@
+//! The real `lakehand`, as processes, on a cloud of this machine: S3, SQS and DynamoDB by an emulator, Redshift by its
+//! stand-in on PostgreSQL.
+
+mod definitions;
+mod deliveries;
+mod doubt;
+mod letters;
+mod outage;
+mod world;
+mod zombie;

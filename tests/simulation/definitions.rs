@@ -1,0 +1,81 @@
+//! The definitions of a plan, written down and checked as an operator's are.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use lakehand_dataset::catalog::Catalog;
+use lakehand_dataset::fingerprint::TransformIdentity;
+use lakehand_dataset::problem::DefinitionFile;
+use lakehand_domain::object::ObjectUri;
+
+use crate::plan::{DatasetPlan, Mode, Plan, Revision};
+
+thread_local! {
+    /// Checking a definition costs more than most worlds.
+    static CHECKED: RefCell<BTreeMap<String, Arc<Catalog>>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+pub(crate) const LANDING: &str = "s3://landing";
+pub(crate) const LAKE: &str = "s3://lake";
+
+pub(crate) fn uri(text: &str) -> ObjectUri {
+    ObjectUri::parse(text).expect("an object URI")
+}
+
+/// The object of this number of a dataset.
+pub(crate) fn object_uri(dataset: usize, object: u64) -> ObjectUri {
+    uri(&format!("{LANDING}/d{dataset}/f{object}.txt"))
+}
+
+/// All definitions, each dataset's in this revision.
+pub(crate) fn catalog(plan: &Plan, revisions: &[usize]) -> Arc<Catalog> {
+    let texts: Vec<String> = (plan.datasets.iter().enumerate())
+        .map(|(number, dataset)| text(number, dataset, revisions[number], dataset.revisions[revisions[number]]))
+        .collect();
+    let key = texts.concat();
+    if let Some(known) = CHECKED.with_borrow(|checked| checked.get(&key).cloned()) {
+        return known;
+    }
+    let file = |(number, text)| DefinitionFile { path: format!("d{number}.toml"), text };
+    let files: Vec<DefinitionFile> = texts.into_iter().enumerate().map(file).collect();
+    let checked = Catalog::check(&files, &uri(LANDING), Some(&uri(LAKE)), &TransformIdentity("tiny 1".to_owned()));
+    let catalog = Arc::new(checked.unwrap_or_else(|problems| panic!("{problems:?}")));
+    CHECKED.with_borrow_mut(|known| {
+        if known.len() > 500 {
+            known.clear();
+        }
+        known.insert(key, Arc::clone(&catalog));
+    });
+    catalog
+}
+
+fn text(number: usize, dataset: &DatasetPlan, at: usize, revision: Revision) -> String {
+    let on_rewrite = match revision.mode {
+        Mode::Append => "append",
+        Mode::Ignore => "ignore",
+        _ => "replace",
+    };
+    let mode = match revision.mode {
+        Mode::UpsertByVersion => "mode = \"upsert\"\nkey = [\"k\"]\nversion = \"v\"\n",
+        Mode::Upsert => "mode = \"upsert\"\nkey = [\"k\"]\n",
+        _ => "mode = \"append\"\n",
+    };
+    let filter = if revision.has_where { "where = \"p\"\n" } else { "" };
+    let extra: String = (1..=revision.extra).map(|n| format!("columns.x{n} = {{ type = \"bigint\" }}\n")).collect();
+    let second = if dataset.two_tables {
+        "\n[tables.u]\nmode = \"append\"\ncolumns.k = { type = \"bigint\", required = true }\n"
+    } else {
+        ""
+    };
+    let after_load = match dataset.after_load.strip_prefix("s3:") {
+        Some(_) => format!("archive:{}", dataset.after_load),
+        None => dataset.after_load.to_owned(),
+    };
+    format!(
+        "name = \"d{number}\"\nrevision = {at}\n\n[source]\nobjects = [\"d{number}/*.txt\"]\nformat = \"jsonl\"\n\
+         on_rewrite = \"{on_rewrite}\"\nafter_load = \"{after_load}\"\n\n[quality]\nmax_rejects = \"50%\"\n\n\
+         [tables.t]\n{mode}{filter}columns.k = {{ type = \"bigint\", required = true }}\n\
+         columns.v = {{ type = \"bigint\" }}\ncolumns.p = {{ type = \"boolean\" }}\n{extra}{second}"
+    )
+}

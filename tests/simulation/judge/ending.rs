@@ -1,0 +1,184 @@
+//! What must hold at the end, once nothing goes wrong any more.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use lakehand_domain::entry::{Entry, EntryState, SetAsideKind};
+use lakehand_domain::id::EntryId;
+use lakehand_domain::object::ObjectStat;
+use lakehand_domain::warehousing::Marker;
+use lakehand_testkit::memory::object_store::MemoryStore;
+use lakehand_testkit::memory::queue::MemoryQueue;
+
+use super::{Judge, LAKE, Version, told, uri};
+
+impl Judge {
+    /// What still waits; nothing: it has come to its end.
+    pub(crate) fn waits_for(&self, queue: &MemoryQueue, landing: &MemoryStore) -> Option<String> {
+        let depth = queue.depth_now();
+        if depth.total() > 0 {
+            return Some(format!("messages are in the queue: {depth:?} {:?}", queue.bodies()));
+        }
+        let entries = self.ledger.entries();
+        let unfinished = |entry: &&Entry| match &entry.state {
+            EntryState::Claimed { .. } | EntryState::Written { .. } => true,
+            EntryState::SetAside { told, .. } => !told,
+            EntryState::Loaded { .. } => false,
+        };
+        if let Some(entry) = entries.iter().find(unfinished) {
+            return Some(format!("not at its end: {}", told(entry)));
+        }
+        // A listing does not tell two versions of the same bytes and the same second apart, and nothing is lost by it.
+        let is_known = |version: &Version| {
+            let same = |seen: &ObjectStat| {
+                let mine = &version.stat;
+                (&seen.uri, seen.last_modified, &seen.etag) == (&mine.uri, mine.last_modified, &mine.etag)
+            };
+            entries.iter().any(|entry| entry.id == version.entry || same(&entry.object))
+        };
+        let unknown = self.current(landing).into_iter().find(|version| !is_known(version));
+        if let Some(version) = unknown {
+            return Some(format!("nobody knows of {} {}", version.stat.uri, version.stat.version));
+        }
+        self.amiss(landing).into_iter().next()
+    }
+
+    /// The versions that lie in the landing now.
+    fn current(&self, landing: &MemoryStore) -> Vec<Version> {
+        let seen = self.seen();
+        let is_there = |version: &&Version| {
+            landing.stat_now(&version.stat.uri).is_ok_and(|stat| stat.version == version.stat.version)
+        };
+        seen.versions.values().filter(is_there).cloned().collect()
+    }
+
+    /// What is not explained, not accounted for, not told. After a fault it may take until the next pass, sweep or
+    /// lease to be right; it must not stay.
+    fn amiss(&self, landing: &MemoryStore) -> Vec<String> {
+        let mut amiss = Vec::new();
+        let found = &mut amiss;
+        let entries = self.ledger.entries();
+        let mut markers: BTreeMap<EntryId, Marker> = BTreeMap::new();
+        for number in 0..self.plan.datasets.len() {
+            let family = self.family(number);
+            markers.extend(family.iter().flat_map(|family| family.markers().map(|m| (m.entry.clone(), m.clone()))));
+        }
+        let current: BTreeSet<EntryId> = self.current(landing).into_iter().map(|version| version.entry).collect();
+        for entry in &entries {
+            let version = self.seen().versions.get(&entry.id).cloned();
+            let Some(version) = version else {
+                found.push(format!("an entry of what never landed: {}", told(entry)));
+                continue;
+            };
+            explained(entry, &version, current.contains(&entry.id), found);
+            self.loaded(entry, &version, markers.get(&entry.id), found);
+            if self.plan.is_long && entry.lapses > 0 {
+                found.push(format!("nothing went wrong, and its worker has lost its lease: {}", told(entry)));
+            }
+        }
+        let restored = self.seen().ledger_restored;
+        for marker in markers.values() {
+            if !restored && !entries.iter().any(|entry| entry.id == marker.entry) {
+                found.push(format!("a marker without an entry: {marker:?}"));
+            }
+            let manifest = uri(LAKE).join(&format!("{}/_manifests/{}.json", marker.dataset, marker.load_id));
+            if let Err(why) = self.whole(&manifest) {
+                found.push(format!("the live load {} is not whole: {why}", marker.load_id));
+            }
+        }
+        self.letters(&entries, found);
+        amiss
+    }
+
+    /// Whether ledger and warehouse say the same, and read is loaded and rejected.
+    fn loaded(&self, entry: &Entry, version: &Version, marker: Option<&Marker>, found: &mut Vec<String>) {
+        let restored = self.seen().ledger_restored;
+        match (&entry.live, marker) {
+            (None, None) => {}
+            (Some(live), Some(marker)) if live.load_id == marker.load_id => {
+                let (records, rejects) = (version.body.lines.len() as u64, version.rejects() as u64);
+                if (live.summary.records, live.summary.rejects.total()) != (records, rejects) {
+                    found.push(format!(
+                        "{} has read {records} and rejected {rejects}: {:?}",
+                        told(entry),
+                        live.summary
+                    ));
+                }
+                let rows = live.summary.rows.get("t").copied().unwrap_or(0);
+                if rows + rejects != records || live.summary.rows != marker.rows || marker.rejects != rejects {
+                    found.push(format!("records are lost: {} {:?} {marker:?}", told(entry), live.summary));
+                }
+            }
+            // A ledger that went back learns of live loads only when it meets their markers; the warehouse knows.
+            (_, Some(_)) if restored => {}
+            (live, marker) => found.push(format!(
+                "ledger and warehouse differ: {} {live:?} {:?}",
+                told(entry),
+                marker.map(|marker| (&marker.load_id, marker.generation))
+            )),
+        }
+    }
+
+    fn letters(&self, entries: &[Entry], found: &mut Vec<String>) {
+        let seen = self.seen();
+        for entry in entries.iter().filter(|entry| matches!(entry.state, EntryState::SetAside { .. })) {
+            let about = |letter: &&lakehand_domain::dead_letter::DeadLetter| {
+                letter.entry.as_ref() == Some(&entry.id) && letter.generation == Some(entry.generation)
+            };
+            if !seen.letters.iter().any(|letter| about(&letter)) {
+                found.push(format!("nobody was told of {}", told(entry)));
+            }
+        }
+        for body in &seen.junk {
+            let about = |original: &lakehand_domain::dead_letter::OriginalMessage| original.body == *body;
+            if !seen.letters.iter().any(|letter| letter.original.as_ref().is_some_and(about)) {
+                found.push(format!("nobody was told of the message {body}"));
+            }
+        }
+        for object in &seen.strays {
+            if !seen.letters.iter().any(|letter| letter.object.as_ref() == Some(object)) {
+                found.push(format!("nobody was told of {object}, which no dataset claims"));
+            }
+        }
+    }
+
+    /// Once the lake was swept, nothing lies in it that is not of a load somebody names.
+    pub(crate) fn swept(&self) {
+        // What a restored ledger has lost may come back from its manifest, and stays.
+        if !self.plan.is_swept || self.seen().ledger_restored {
+            return;
+        }
+        let mut named: BTreeSet<String> = BTreeSet::new();
+        for entry in self.ledger.entries() {
+            named.insert(entry.load_id.to_string());
+            named.extend(entry.live.map(|live| live.load_id.to_string()));
+        }
+        for number in 0..self.plan.datasets.len() {
+            let family = self.family(number);
+            named.extend(family.iter().flat_map(|family| family.markers().map(|m| m.load_id.to_string())));
+        }
+        let listed = self.lake.list_now(&uri(LAKE), None, usize::MAX).map(|page| page.objects).unwrap_or_default();
+        for object in listed {
+            let name = object.uri.file_name();
+            if !named.iter().any(|load| name.starts_with(load.as_str())) {
+                self.fail(format!("{} lies in the lake, and is of no load", object.uri));
+            }
+        }
+    }
+}
+
+/// Whether its state is right for what the file is.
+fn explained(entry: &Entry, version: &Version, is_current: bool, found: &mut Vec<String>) {
+    match (&entry.state, version.refusal()) {
+        (EntryState::Loaded { .. }, None) => {}
+        (EntryState::Loaded { .. }, Some(why)) => found.push(format!("loaded, and it is {why}: {}", told(entry))),
+        (EntryState::SetAside { reason, .. }, refusal) => {
+            let is_unseen = matches!(reason.kind, SetAsideKind::Gone | SetAsideKind::Replaced);
+            if is_unseen && is_current {
+                found.push(format!("set aside as {}, and it is there: {}", reason.kind, told(entry)));
+            } else if !is_unseen && Some(reason.kind) != refusal {
+                found.push(format!("set aside as {}, and it is {refusal:?}: {}", reason.kind, told(entry)));
+            }
+        }
+        _ => found.push(format!("not at its end: {}", told(entry))),
+    }
+}

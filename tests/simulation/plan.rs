@@ -1,0 +1,303 @@
+//! What a seed stands for: the world, what happens in it, and what goes wrong.
+
+use std::collections::BTreeMap;
+
+use lakehand_testkit::memory::warehouse::Isolation;
+
+use crate::random::Random;
+use crate::wire::{Fate, Faults};
+
+/// One world and its story. Steps and faults may be taken away from it, to find what matters.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Plan {
+    pub(crate) seed: u64,
+    pub(crate) replicas: usize,
+    pub(crate) isolation: Isolation,
+    /// Whether the landing gives each write a version id.
+    pub(crate) versioned: bool,
+    /// Whether the landing is listed. Otherwise every object is announced.
+    pub(crate) is_listed: bool,
+    /// How far the ledger's index may be behind.
+    pub(crate) lag_ms: u64,
+    pub(crate) max_files: usize,
+    pub(crate) batch_entries: usize,
+    /// Whether parts take longer than a lease to become visible, and nothing goes wrong: nobody may lose its lease.
+    pub(crate) is_long: bool,
+    /// Whether it goes on until the lake is swept.
+    pub(crate) is_swept: bool,
+    pub(crate) datasets: Vec<DatasetPlan>,
+    /// What happens when, in milliseconds, in this order.
+    pub(crate) steps: Vec<(u64, Step)>,
+    pub(crate) faults: Faults,
+    /// The fates of calls by their number, instead of those that would be drawn.
+    pub(crate) fates: Option<BTreeMap<u64, Fate>>,
+    /// When faults end, in milliseconds.
+    pub(crate) calm_ms: u64,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct DatasetPlan {
+    pub(crate) after_load: &'static str,
+    /// Whether a second table is made of its records.
+    pub(crate) two_tables: bool,
+    /// Its definitions, each replacing the one before.
+    pub(crate) revisions: Vec<Revision>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Revision {
+    pub(crate) mode: Mode,
+    pub(crate) has_where: bool,
+    /// How many columns more than the first definition had.
+    pub(crate) extra: u32,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Mode {
+    Replace,
+    Append,
+    Ignore,
+    UpsertByVersion,
+    Upsert,
+}
+
+/// The content of a file.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Body {
+    pub(crate) lines: Vec<Line>,
+    /// It cannot be read as what it should be.
+    pub(crate) is_unreadable: bool,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Line {
+    Row {
+        key: i64,
+        version: Option<i64>,
+        passes: bool,
+    },
+    /// It is rejected.
+    Bad,
+    /// It becomes a row that the warehouse refuses.
+    Poison,
+}
+
+impl Body {
+    pub(crate) fn text(&self) -> String {
+        let mut text = String::new();
+        if self.is_unreadable {
+            text.push_str("UNREADABLE\n");
+        }
+        for line in &self.lines {
+            match line {
+                Line::Row { key, version, passes } => {
+                    let version = version.map_or_else(String::new, |version| version.to_string());
+                    text.push_str(&format!("{key},{version},{}\n", u8::from(*passes)));
+                }
+                Line::Bad => text.push_str("bad\n"),
+                Line::Poison => text.push_str("poison\n"),
+            }
+        }
+        text
+    }
+}
+
+/// How an object is told of.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Style {
+    /// As S3 does.
+    Notification,
+    /// By a message of our own.
+    Own,
+    /// By a message of our own that names all objects of its dataset.
+    Together,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// A version of an object is written, and announced after each of these milliseconds.
+    Land {
+        dataset: usize,
+        object: u64,
+        body: Body,
+        backdated_s: u64,
+        announced_ms: Vec<u64>,
+        style: Style,
+    },
+    Delete {
+        dataset: usize,
+        object: u64,
+    },
+    Announce {
+        dataset: usize,
+        object: u64,
+        style: Style,
+    },
+    Replay {
+        dataset: usize,
+        object: u64,
+    },
+    /// All dead letters go back to the queue.
+    ReplayLetters,
+    /// A message that is no message.
+    Junk,
+    /// An object that no dataset claims.
+    Stray,
+    /// The next definition of a dataset, replica by replica.
+    Deploy {
+        dataset: usize,
+    },
+    Kill {
+        replica: usize,
+    },
+    Stop {
+        replica: usize,
+    },
+    /// A message that was delivered is delivered once more.
+    ShowAgain {
+        which: usize,
+    },
+    KeepLedger,
+    RestoreLedger,
+    KeepWarehouse,
+    RestoreWarehouse,
+}
+
+impl Plan {
+    pub(crate) fn draw(seed: u64) -> Self {
+        let random = &mut Random::new(seed);
+        let restores = random.below(6);
+        let datasets: Vec<DatasetPlan> =
+            (0..*random.pick(&[1, 1, 1, 2, 2, 3])).map(|_| draw_dataset(random, restores < 2)).collect();
+        let objects = random.between(1, 5);
+        let is_listed = restores == 0 || !random.once_in(3);
+        let span = random.between(8_000, 60_000);
+        let mut steps: Vec<(u64, Step)> = Vec::new();
+        for _ in 0..random.between(3, 15) {
+            let at = random.below(span);
+            steps.push((at, draw_step(random, &datasets, objects, is_listed)));
+        }
+        for (dataset, plan) in datasets.iter().enumerate() {
+            for _ in 1..plan.revisions.len() {
+                steps.push((random.below(span), Step::Deploy { dataset }));
+            }
+        }
+        let kept = random.below(span * 3 / 4);
+        let restored = kept + random.between(1_000, span);
+        if restores < 2 {
+            let (keep, restore) = match restores {
+                0 => (Step::KeepLedger, Step::RestoreLedger),
+                _ => (Step::KeepWarehouse, Step::RestoreWarehouse),
+            };
+            steps.push((kept, keep));
+            steps.push((restored, restore));
+        }
+        steps.sort_by_key(|(at, _)| *at);
+        let last = steps.last().map_or(0, |(at, _)| *at);
+        let faults = draw_faults(random);
+        let stops = |(_, step): &(u64, Step)| match step {
+            Step::Land { .. } | Step::Delete { .. } | Step::Announce { .. } | Step::Replay { .. } => false,
+            Step::ReplayLetters | Step::Junk | Step::Stray => false,
+            _ => true,
+        };
+        let is_long = faults == Faults::default() && !steps.iter().any(stops);
+        Self {
+            is_long,
+            seed,
+            replicas: *random.pick(&[1, 1, 2, 2, 2, 3, 3, 4, 5]),
+            isolation: *random.pick(&[
+                Isolation::TableLocks,
+                Isolation::RowLocks,
+                Isolation::ReadCommitted,
+                Isolation::OneWriter,
+            ]),
+            versioned: random.once_in(2),
+            is_listed,
+            lag_ms: *random.pick(&[0, 300, 2_500]),
+            max_files: *random.pick(&[1, 2, 4]),
+            batch_entries: *random.pick(&[1, 2, 10]),
+            is_swept: random.once_in(7),
+            datasets,
+            steps,
+            faults,
+            fates: None,
+            calm_ms: last + random.between(2_000, 25_000),
+        }
+    }
+}
+
+fn draw_dataset(random: &mut Random, keeps: bool) -> DatasetPlan {
+    let after_load = if keeps { "keep" } else { *random.pick(&["keep", "keep", "keep", "delete", "s3://archive/old"]) };
+    let mut revisions = vec![draw_revision(random, 0)];
+    while revisions.len() < 3 && random.once_in(3) {
+        let extra = revisions.len() as u32;
+        let before = revisions[revisions.len() - 1];
+        let next = draw_revision(random, extra);
+        revisions.push(if random.once_in(2) { next } else { Revision { extra, ..before } });
+    }
+    DatasetPlan { after_load, two_tables: random.once_in(3), revisions }
+}
+
+fn draw_revision(random: &mut Random, extra: u32) -> Revision {
+    let modes = [Mode::Replace, Mode::Append, Mode::Ignore, Mode::UpsertByVersion, Mode::UpsertByVersion, Mode::Upsert];
+    Revision { mode: *random.pick(&modes), has_where: random.once_in(2), extra }
+}
+
+fn draw_body(random: &mut Random) -> Body {
+    let line = |random: &mut Random| {
+        let version = (!random.once_in(5)).then(|| random.below(4) as i64);
+        match random.below(9) {
+            0 => Line::Bad,
+            _ => Line::Row { key: random.below(5) as i64, version, passes: !random.once_in(4) },
+        }
+    };
+    let mut lines: Vec<Line> = (0..random.below(6)).map(|_| line(random)).collect();
+    match random.below(14) {
+        0 => return Body { lines, is_unreadable: true },
+        1 => lines = vec![Line::Bad, Line::Bad, Line::Row { key: 1, version: None, passes: true }],
+        2 => lines.push(Line::Poison),
+        _ => {}
+    }
+    Body { lines, is_unreadable: false }
+}
+
+fn draw_step(random: &mut Random, datasets: &[DatasetPlan], objects: u64, is_listed: bool) -> Step {
+    let dataset = random.index(datasets.len());
+    let object = random.below(objects);
+    let style = *random.pick(&[Style::Notification, Style::Own, Style::Together]);
+    match random.below(24) {
+        0 => Step::Delete { dataset, object },
+        1 => Step::Announce { dataset, object, style },
+        2 | 3 => Step::Replay { dataset, object },
+        4 => Step::ReplayLetters,
+        5 if random.once_in(2) => Step::Junk,
+        5 => Step::Stray,
+        6 => Step::Kill { replica: random.index(5) },
+        7 => Step::Stop { replica: random.index(5) },
+        8 | 9 => Step::ShowAgain { which: random.index(8) },
+        _ => {
+            let times = if is_listed { random.below(4) } else { random.between(1, 4) };
+            let announced_ms = (0..times).map(|_| if random.once_in(2) { 0 } else { random.below(15_000) }).collect();
+            let backdated_s = if random.once_in(4) { random.between(1, 90) } else { 0 };
+            Step::Land { dataset, object, body: draw_body(random), backdated_s, announced_ms, style }
+        }
+    }
+}
+
+fn draw_faults(random: &mut Random) -> Faults {
+    let Some(base) = *random.pick(&[None, Some(400), Some(400), Some(120), Some(120), Some(40)]) else {
+        return Faults::default();
+    };
+    // Each world has its own mixture, so that one kind of fault does not hide what another shows.
+    let mut some = |times: u64| if random.once_in(4) { 0 } else { times };
+    Faults {
+        before: some(base),
+        after: some(base),
+        late: some(base * 2),
+        slow: some(base * 2),
+        die: some(base * 3),
+        freeze: some(base * 3),
+        slow_step: some(base / 2),
+        abort: some(base * 2),
+    }
+}
