@@ -56,7 +56,7 @@ fn a_wrong_command_line_is_told_apart_from_wrong_settings() {
         (&["loads", "--since", "soon"], 2),
         (&["check", "--set", "intake.concurrency=none"], 64),
         (&["run", "--config", "nowhere.toml"], 64),
-        (&["loads", "--set", "lake.url=s3://bucket/lake"], 64),
+        (&["loads", "--set", "lake.url=gs://bucket/lake"], 64),
         (&["--help"], 0),
         (&["check"], 0),
     ] {
@@ -337,4 +337,24 @@ fn the_demo_runs_where_it_is_called_and_tells_what_it_did() {
         assert!(said.contains(part), "no {part:?} in\n{}", text(&output));
     }
     assert_eq!(site.run(&["demo", "--folder", "datasets"]).status.code(), Some(70), "a folder of others is left alone");
+}
+
+#[test]
+fn check_refuses_what_redshift_would_not_take_in_one_transaction() {
+    let table = |at: u32| {
+        format!(
+            "[tables.t{at}]\nmode = \"upsert\"\nkey = [\"id\"]\n[tables.t{at}.columns]\n\
+             id = {{ type = \"bigint\", required = true }}\n"
+        )
+    };
+    let tables = (0..30).map(table).collect::<String>();
+    let site =
+        Site::new(&[&format!("name = \"wide\"\n[source]\nobjects = [\"*.jsonl\"]\nformat = \"jsonl\"\n{tables}")]);
+    let mut command = site.command(&["check", "--set", "lake.url=s3://lake", "--set", "aws.region=eu-central-1"]);
+    // Nobody listens there: what the definitions are is told all the same.
+    command.args(["--set", "warehouse.url=redshift://group/dev", "--set", "aws.endpoint_url=http://127.0.0.1:1"]);
+    command.env("AWS_ACCESS_KEY_ID", "none").env("AWS_SECRET_ACCESS_KEY", "none");
+    let output = command.output().expect("the program runs");
+    assert_eq!(output.status.code(), Some(64), "{}", text(&output));
+    assert!(text(&output).contains("a batch of dataset wide would be"), "{}", text(&output));
 }

@@ -83,7 +83,7 @@ fn how_the_landing_is_listed_is_a_setting() {
     assert_eq!(site.run(&history).status.code(), Some(0));
     assert_eq!(site.query("SELECT count(*) FROM lines_lines"), [["1"]]);
     for (setting, said) in [
-        ("listing.reach=some", "all or new"),
+        ("listing.reach=some", "one of all, new"),
         ("listing.enabled=perhaps", "true or false"),
         ("listing.max_pages=0", "whole number"),
     ] {

@@ -62,7 +62,9 @@ fn text(number: usize, dataset: &DatasetPlan, at: usize, revision: Revision) -> 
         _ => "mode = \"append\"\n",
     };
     let filter = if revision.has_where { "where = \"p\"\n" } else { "" };
-    let extra: String = (1..=revision.extra).map(|n| format!("columns.x{n} = {{ type = \"bigint\" }}\n")).collect();
+    let extra: Vec<String> =
+        (1..=revision.extra).map(|n| format!("columns.x{n} = {{ type = \"bigint\" }}\n")).collect();
+    let extra = extra.concat();
     let second = if dataset.two_tables {
         "\n[tables.u]\nmode = \"append\"\ncolumns.k = { type = \"bigint\", required = true }\n"
     } else {

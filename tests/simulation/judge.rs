@@ -305,17 +305,11 @@ fn line(kept: &Kept) -> String {
 }
 
 fn difference(found: &[String], expected: &[String]) -> String {
-    let mut text = String::new();
-    for row in found.iter().filter(|row| !expected.contains(row)) {
-        text.push_str(&format!("\n  is there:       {row}"));
-    }
-    for row in expected.iter().filter(|row| !found.contains(row)) {
-        text.push_str(&format!("\n  is not there:   {row}"));
-    }
-    if text.is_empty() {
-        text.push_str("\n  some rows are there twice");
-    }
-    text
+    let only = |here: &[String], there: &[String], what: &str| -> Vec<String> {
+        here.iter().filter(|row| !there.contains(row)).map(|row| format!("\n  {what} {row}")).collect()
+    };
+    let lines = [only(found, expected, "is there:    "), only(expected, found, "is not there:")].concat();
+    if lines.is_empty() { "\n  some rows are there twice".to_owned() } else { lines.concat() }
 }
 
 /// The number of the dataset whose object this is.

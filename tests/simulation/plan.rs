@@ -84,21 +84,16 @@ pub(crate) enum Line {
 
 impl Body {
     pub(crate) fn text(&self) -> String {
-        let mut text = String::new();
-        if self.is_unreadable {
-            text.push_str("UNREADABLE\n");
-        }
-        for line in &self.lines {
-            match line {
-                Line::Row { key, version, passes } => {
-                    let version = version.map_or_else(String::new, |version| version.to_string());
-                    text.push_str(&format!("{key},{version},{}\n", u8::from(*passes)));
-                }
-                Line::Bad => text.push_str("bad\n"),
-                Line::Poison => text.push_str("poison\n"),
+        let line = |line: &Line| match line {
+            Line::Row { key, version, passes } => {
+                let version = version.map_or_else(String::new, |version| version.to_string());
+                format!("{key},{version},{}\n", u8::from(*passes))
             }
-        }
-        text
+            Line::Bad => "bad\n".to_owned(),
+            Line::Poison => "poison\n".to_owned(),
+        };
+        let lines: Vec<String> = self.lines.iter().map(line).collect();
+        format!("{}{}", if self.is_unreadable { "UNREADABLE\n" } else { "" }, lines.concat())
     }
 }
 
@@ -195,12 +190,11 @@ impl Plan {
         steps.sort_by_key(|(at, _)| *at);
         let last = steps.last().map_or(0, |(at, _)| *at);
         let faults = draw_faults(random);
-        let stops = |(_, step): &(u64, Step)| match step {
-            Step::Land { .. } | Step::Delete { .. } | Step::Announce { .. } | Step::Replay { .. } => false,
-            Step::ReplayLetters | Step::Junk | Step::Stray => false,
-            _ => true,
+        let goes_on = |step: &Step| {
+            let lands = matches!(step, Step::Land { .. } | Step::Delete { .. } | Step::Announce { .. });
+            lands || matches!(step, Step::Replay { .. } | Step::ReplayLetters | Step::Junk | Step::Stray)
         };
-        let is_long = faults == Faults::default() && !steps.iter().any(stops);
+        let is_long = faults == Faults::default() && steps.iter().all(|(_, step)| goes_on(step));
         Self {
             is_long,
             seed,
@@ -230,8 +224,8 @@ fn draw_dataset(random: &mut Random, keeps: bool) -> DatasetPlan {
     let after_load = if keeps { "keep" } else { *random.pick(&["keep", "keep", "keep", "delete", "s3://archive/old"]) };
     let mut revisions = vec![draw_revision(random, 0)];
     while revisions.len() < 3 && random.once_in(3) {
-        let extra = revisions.len() as u32;
         let before = revisions[revisions.len() - 1];
+        let extra = before.extra + 1;
         let next = draw_revision(random, extra);
         revisions.push(if random.once_in(2) { next } else { Revision { extra, ..before } });
     }
@@ -245,10 +239,10 @@ fn draw_revision(random: &mut Random, extra: u32) -> Revision {
 
 fn draw_body(random: &mut Random) -> Body {
     let line = |random: &mut Random| {
-        let version = (!random.once_in(5)).then(|| random.below(4) as i64);
+        let version = (!random.once_in(5)).then(|| random.below(4).cast_signed());
         match random.below(9) {
             0 => Line::Bad,
-            _ => Line::Row { key: random.below(5) as i64, version, passes: !random.once_in(4) },
+            _ => Line::Row { key: random.below(5).cast_signed(), version, passes: !random.once_in(4) },
         }
     };
     let mut lines: Vec<Line> = (0..random.below(6)).map(|_| line(random)).collect();

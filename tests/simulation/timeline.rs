@@ -117,13 +117,11 @@ impl<T> Future for Slot<T> {
 
     fn poll(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<T> {
         let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        match held.0.take() {
-            Some(value) => Poll::Ready(value),
-            None => {
-                held.1 = Some(context.waker().clone());
-                Poll::Pending
-            }
+        if let Some(value) = held.0.take() {
+            return Poll::Ready(value);
         }
+        held.1 = Some(context.waker().clone());
+        Poll::Pending
     }
 }
 

@@ -43,7 +43,7 @@ const PATIENCE: Duration = Duration::from_mins(20);
 /// How often it is looked whether it has.
 const LOOK: Duration = Duration::from_secs(2);
 /// The parts of a dead load are kept for this long: longer than any process freezes and any call takes.
-const PART_GRACE: Duration = Duration::from_secs(120);
+const PART_GRACE: Duration = Duration::from_mins(2);
 /// The lake is listed this often.
 const LAKE_EVERY: Duration = Duration::from_secs(40);
 
@@ -133,7 +133,7 @@ impl World {
         let calm_at = start.plus(Duration::from_millis(plan.calm_ms));
         let mut network = Network::new(Arc::clone(&timeline), plan.seed, plan.faults, calm_at);
         network.forced = watch.forced;
-        network.fates = plan.fates.clone();
+        network.fates.clone_from(&plan.fates);
         network.is_long = plan.is_long;
         network.names = watch.is_named.then(Mutex::default);
         let network = Arc::new(network);

@@ -108,6 +108,9 @@ pub(crate) async fn ports(settings: &Settings, catalog: Catalog) -> anyhow::Resu
         make_folder(lake).context("lake.url")?;
     }
     make_folder(&settings.daemon.intake.spool).context("spool.folder")?;
+    for concern in queue::concerns(settings).await? {
+        tracing::warn!("{concern}");
+    }
     let worker = worker_id();
     let lake = store::lake(settings, &worker).await?;
     Ok(Ports {
@@ -203,6 +206,11 @@ async fn existing(settings: &Settings) -> anyhow::Result<Option<warehouse::Opene
     let worker = worker_id();
     let lake = store::lake(settings, &worker).await?;
     warehouse::open(settings, lake, &worker).await.map(Some)
+}
+
+/// What the worst batch of each dataset would cost beyond what the warehouse takes in one transaction, with what to do.
+pub(crate) fn beyond_limits(settings: &Settings, catalog: &Catalog) -> Vec<String> {
+    warehouse::beyond_limits(settings, catalog)
 }
 
 /// A worker's name that no other process has, before or after.

@@ -62,7 +62,7 @@ pub struct DynamoOptions {
     pub lag: Duration,
     /// How often a call is tried, the first time included.
     pub max_attempts: u32,
-    /// How long one attempt may take, and a call with all its attempts.
+    /// How long one attempt may take.
     pub attempt_timeout: Duration,
     /// How long a call with all its attempts may take.
     pub call_timeout: Duration,

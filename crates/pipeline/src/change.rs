@@ -83,3 +83,63 @@ pub(crate) fn contended(operation: &'static str) -> LedgerError {
     let source = format!("the entry changed {ROUNDS} times while it was being changed").into();
     LedgerError::Unavailable { operation, effect: Effect::NotApplied, source }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+    use std::time::Duration;
+
+    use lakehand_domain::id::LedgerId;
+    use lakehand_domain::timestamp::Timestamp;
+    use lakehand_ledger::sqlite::SqliteLedger;
+    use lakehand_testkit::conformance::ledger::claimed_entry;
+    use lakehand_testkit::faulty::ledger::FaultyLedger;
+    use lakehand_testkit::faulty::plan::{Fate, FaultPlan};
+
+    use super::*;
+
+    fn at(second: i64) -> Timestamp {
+        Timestamp::from_micros(second * 1_000_000)
+    }
+
+    /// Prolongs the first claim.
+    fn extended(entry: &Entry) -> Result<Option<Entry>, Refusal> {
+        let first = claimed_entry("d", "s3://b/k", 1);
+        entry.extended(first.lease().unwrap(), Duration::from_mins(1), at(9)).map(Some)
+    }
+
+    fn back(entry: &Entry) -> Entry {
+        entry.given_back(entry.lease().unwrap(), None, false, None, at(2)).unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_was_read_before_is_read_again_only_where_it_changed() {
+        let folder = tempfile::tempdir().unwrap();
+        let inner = Arc::new(SqliteLedger::open(&folder.path().join("l"), &LedgerId::new("l")).unwrap());
+        let first = claimed_entry("d", "s3://b/k", 1);
+        inner.put(&first).await.unwrap();
+        let changed = async |read: &Entry, plan: FaultPlan| {
+            let plan = Arc::new(plan);
+            let ledger = FaultyLedger::new(Arc::<SqliteLedger>::clone(&inner), Arc::clone(&plan));
+            (change_read(&ledger, read, extended).await.unwrap(), plan.names())
+        };
+        let second = extended(&first).unwrap().unwrap();
+        let done = Changed::Stored(Box::new(second.clone()));
+        assert_eq!(changed(&first, FaultPlan::new()).await, (done, vec!["ledger.put"]));
+        let third = extended(&second).unwrap().unwrap();
+        let done = Changed::Stored(Box::new(third.clone()));
+        assert_eq!(changed(&first, FaultPlan::new()).await, (done, vec!["ledger.put", "ledger.put"]), "it had changed");
+        let fourth = extended(&third).unwrap().unwrap();
+        let done = Changed::Stored(Box::new(fourth.clone()));
+        let lost = FaultPlan::new().with(1, Fate::FailsAfter);
+        assert_eq!(changed(&third, lost).await, (done, vec!["ledger.put", "ledger.get"]), "its answer was lost");
+        let (given_back, others) = (back(&fourth), back(&first));
+        inner.put(&given_back).await.unwrap();
+        let refused = Changed::Refused(Refusal::LeaseLost, Box::new(given_back.clone()));
+        assert_eq!(
+            changed(&others, FaultPlan::new()).await,
+            (refused, vec!["ledger.get"]),
+            "it is judged by what is there"
+        );
+    }
+}

@@ -26,7 +26,7 @@ async fn old_and_new_replicas_end_with_one_live_load_an_entry() {
     }
     let newer = world.worker_by(&world.endpoints, &["--set", "datasets.folder=newer"]);
     land_orders(&world, &orders[orders.len() / 2..]).await;
-    world.until_settled(orders.len() as u64, Duration::from_secs(120)).await;
+    world.until_settled(orders.len() as u64, Duration::from_mins(2)).await;
 
     let count = async |sql: &str| u64::try_from(world.number(sql).await).expect("a count");
     assert_eq!(count("SELECT count(*) FROM orders.orders").await, rows);
@@ -40,7 +40,7 @@ async fn old_and_new_replicas_end_with_one_live_load_an_entry() {
     for number in &orders[..10] {
         world.deliver(&sample(*number).key).await;
     }
-    world.until_settled(orders.len() as u64, Duration::from_secs(60)).await;
+    world.until_settled(orders.len() as u64, Duration::from_mins(1)).await;
     assert_eq!(world.query("SELECT entry, load_id FROM lakehand.markers ORDER BY entry").await, before);
 
     // A replay brings all to the new definition.
@@ -54,7 +54,7 @@ async fn old_and_new_replicas_end_with_one_live_load_an_entry() {
     let replayed = world.run(&arguments);
     assert!(replayed.status.success(), "{}", crate::harness::text(&replayed));
     pause(Duration::from_secs(1)).await;
-    world.until_settled(orders.len() as u64, Duration::from_secs(120)).await;
+    world.until_settled(orders.len() as u64, Duration::from_mins(2)).await;
     for _ in 0..60 {
         if count("SELECT count(DISTINCT fingerprint) FROM lakehand.markers").await == 1 {
             break;

@@ -177,7 +177,7 @@ async fn each_row_once_whatever_is_killed_and_however_often_it_is_told() {
         0
     };
     let ((), kills) = tokio::join!(landing, killing);
-    world.until_settled(FILES, Duration::from_secs(240)).await;
+    world.until_settled(FILES, Duration::from_mins(4)).await;
     assert_all_is_in(&world, FILES, 0).await;
     assert_letters(&world, FILES).await;
     println!("{FILES} files, {kills} kills");

@@ -46,7 +46,7 @@ async fn lost_answers_lose_nothing_and_double_nothing() {
     };
     let workers = [world.worker_by(&endpoints, &[]), world.worker_by(&endpoints, &[])];
     land(&world, 0..FILES, "doubt").await;
-    world.until_settled(FILES, Duration::from_secs(300)).await;
+    world.until_settled(FILES, Duration::from_mins(5)).await;
     let fired = serde_json::from_str::<serde_json::Value>(&proxy.fired().await).expect("a list");
     let fired = (fired.as_array().map_or(0, Vec::len), meddler.chanced(), world.standin.faults().total());
     world.standin.faults().clear();

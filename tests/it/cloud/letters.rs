@@ -28,7 +28,7 @@ async fn letters_are_replayed_by_a_flag_after_a_fix() {
         world.put(&format!("orders_{number}.jsonl"), line.into_bytes()).await;
     }
     world.put("orders_9.jsonl", LINE.as_bytes().to_vec()).await;
-    world.until_settled(4, Duration::from_secs(60)).await;
+    world.until_settled(4, Duration::from_mins(1)).await;
     assert_eq!(world.states().get("set_aside"), Some(&3));
     worker.stop();
 

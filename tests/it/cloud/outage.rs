@@ -24,7 +24,7 @@ async fn while_the_warehouse_is_away_the_queue_empties_into_the_lake() {
     }
     assert_eq!(world.states().get("loaded"), None, "nothing is loaded");
     world.resume_warehouse();
-    world.until_settled(FILES, Duration::from_secs(180)).await;
+    world.until_settled(FILES, Duration::from_mins(3)).await;
     assert_all_is_in(&world, FILES, 0).await;
     let batches = world.number("SELECT count(DISTINCT batch) FROM lakehand.markers").await;
     assert!(batches <= 6, "{good} files in few large batches, not in {batches}");
@@ -36,13 +36,13 @@ async fn what_a_restored_warehouse_lacks_is_loaded_again_once() {
     let mut world = World::new(&[ORDERS, STOCK]).await;
     let worker = world.worker();
     land(&world, 0..FILES / 2, "before").await;
-    world.until_settled(FILES / 2, Duration::from_secs(120)).await;
+    world.until_settled(FILES / 2, Duration::from_mins(2)).await;
     worker.stop();
     world.dump().await;
 
     let worker = world.worker();
     land(&world, FILES / 2..FILES, "after").await;
-    world.until_settled(FILES, Duration::from_secs(120)).await;
+    world.until_settled(FILES, Duration::from_mins(2)).await;
     worker.stop();
     world.restore().await;
     assert!(world.number("SELECT count(*) FROM orders.orders__rows").await < 300, "it is the older state");
@@ -58,7 +58,7 @@ async fn what_a_restored_warehouse_lacks_is_loaded_again_once() {
         assert!(round < 120, "{marked} markers, {missing} written\n{}", world.logs());
         pause(Duration::from_millis(500)).await;
     }
-    world.until_settled(FILES, Duration::from_secs(60)).await;
+    world.until_settled(FILES, Duration::from_mins(1)).await;
     assert_all_is_in(&world, FILES, 0).await;
     worker.stop();
 }
@@ -68,7 +68,7 @@ async fn a_second_ledger_is_refused() {
     let world = World::new(&[ORDERS]).await;
     let worker = world.worker();
     land(&world, 0..4, "first").await;
-    world.until_settled(4, Duration::from_secs(60)).await;
+    world.until_settled(4, Duration::from_mins(1)).await;
     worker.stop();
     let ledger = format!("ledger.url=dynamodb://other-{}", world.suffix);
     let made = world.run(&["--set", &ledger, "provision"]);

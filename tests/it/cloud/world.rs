@@ -1,6 +1,7 @@
 //! One cloud of its own for each test: buckets, queues, a table, a database, and workers as processes.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write;
 use std::fs::File;
 use std::path::PathBuf;
 use std::process::{Child, Command, Output, Stdio};
@@ -276,7 +277,7 @@ impl World {
             let log = std::fs::read_to_string(self.path(&format!("worker{number}.log"))).unwrap_or_default();
             let lines: Vec<&str> = log.lines().collect();
             let tail = lines[lines.len().saturating_sub(15)..].join("\n");
-            all.push_str(&format!("--- worker {number}\n{tail}\n"));
+            _ = writeln!(all, "--- worker {number}\n{tail}");
         }
         all
     }

@@ -53,7 +53,7 @@ async fn what_a_zombie_writes_is_refused() {
 
     // Past every lease and visibility another brings everything to its end.
     let other = world.worker();
-    world.until_settled(FILES + 1, Duration::from_secs(180)).await;
+    world.until_settled(FILES + 1, Duration::from_mins(3)).await;
     assert_everything(&world).await;
     let markers = "SELECT entry, load_id, generation, batch FROM lakehand.markers ORDER BY entry";
     let before = (world.query(markers).await, world.states());

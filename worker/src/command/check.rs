@@ -46,7 +46,11 @@ pub(crate) async fn run(context: &Context) -> Result<Ending, Failure> {
             found.settings.clone_from(&settings.effective);
             let landing = compose::landing_uri(&settings)?;
             let lake = compose::lake_uri(&settings)?;
-            look_at_definitions(context, &settings.datasets, &landing, Some(&lake), &mut found);
+            if let Some(catalog) = look_at_definitions(context, &settings.datasets, &landing, Some(&lake), &mut found) {
+                let beyond = compose::beyond_limits(&settings, &catalog);
+                let problem = |message| definitions::folder_problem(context, &settings.datasets, message);
+                found.definition_problems.extend(beyond.into_iter().map(problem));
+            }
             found.backends = compose::reach(&settings).await;
             let unreached = found.backends.iter().any(|backend| backend.problem.is_some());
             match (found.definition_problems.is_empty(), unreached) {
@@ -61,7 +65,7 @@ pub(crate) async fn run(context: &Context) -> Result<Ending, Failure> {
             if let Some(folder) = Settings::datasets_folder(&sources)
                 && let Ok(landing) = ObjectUri::parse("file:///landing")
             {
-                look_at_definitions(context, &folder, &landing, None, &mut found);
+                _ = look_at_definitions(context, &folder, &landing, None, &mut found);
             }
             Ending::Wrong
         }
@@ -81,7 +85,7 @@ fn look_at_definitions(
     landing: &ObjectUri,
     lake: Option<&ObjectUri>,
     found: &mut Found,
-) {
+) -> Option<Catalog> {
     found.datasets_folder = context.shown(folder);
     let problem = |message: String| definitions::folder_problem(context, folder, message);
     let checked = match definitions::read_folder(context, folder) {
@@ -90,8 +94,14 @@ fn look_at_definitions(
         Err(error) => Err(vec![problem(format!("{error:#}"))]),
     };
     match checked {
-        Ok(catalog) => found.datasets = datasets(&catalog),
-        Err(problems) => found.definition_problems = problems,
+        Ok(catalog) => {
+            found.datasets = datasets(&catalog);
+            Some(catalog)
+        }
+        Err(problems) => {
+            found.definition_problems = problems;
+            None
+        }
     }
 }
 

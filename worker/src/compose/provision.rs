@@ -41,7 +41,9 @@ pub(crate) async fn provision(
     }
     if let Location::DynamoDb(table) = &settings.ledger {
         let config = lakehand_aws::connect(&settings.aws.options.of(Service::DynamoDb)).await;
-        findings.extend(provision_table(&config, &TablePlan::new(table), mode).await.context("make the table")?);
+        findings.extend(
+            provision_table(&config, &TablePlan::new(table), clock().as_ref(), mode).await.context("make the table")?,
+        );
     }
     if let (Location::Sqs(queue), Some(Location::Sqs(letters))) = (&settings.queue, &settings.aws.dead_letters) {
         let config = lakehand_aws::connect(&settings.aws.options.of(Service::Sqs)).await;

@@ -52,6 +52,16 @@ pub(super) async fn redrive_all(settings: &Settings) -> anyhow::Result<Option<Ar
     Ok(Some(Arc::new(letters.redrive_to(&queue))))
 }
 
+/// What is amiss with how the queues are set up, in words for an operator.
+pub(super) async fn concerns(settings: &Settings) -> anyhow::Result<Vec<String>> {
+    let (Location::Sqs(queue), Some(Location::Sqs(letters))) = (&settings.queue, &settings.aws.dead_letters) else {
+        return Ok(Vec::new());
+    };
+    let queue = sqs(settings, queue, "queue.url").await?;
+    let letters = sqs(settings, letters, "queue.dead_letters_url").await?;
+    Ok(queue.facts().concerns(letters.facts()))
+}
+
 async fn sqs(settings: &Settings, queue: &str, key: &str) -> anyhow::Result<SqsQueue> {
     let config = lakehand_aws::connect(&settings.aws.options.of(Service::Sqs)).await;
     let options = SqsOptions { queue: QueueAddress::parse(queue)? };

@@ -76,12 +76,16 @@ async fn try_queue(settings: &Settings) -> anyhow::Result<String> {
     let (queue, letters) = (queue::open(settings).await?, queue::open_dead_letters(settings).await?);
     let depth = queue.depth().await.map_err(|error| anyhow::anyhow!(chain(&error)))?;
     let letters = letters.depth().await.map_err(|error| anyhow::anyhow!(chain(&error))).context("dead letters")?;
-    Ok(format!(
+    let mut says = format!(
         "{} waiting, {} in work, {} dead letters",
         depth.visible + depth.delayed,
         depth.in_flight,
         letters.total()
-    ))
+    );
+    for concern in queue::concerns(settings).await? {
+        says = format!("{says}\n{concern}");
+    }
+    Ok(says)
 }
 
 async fn try_ledger(settings: &Settings) -> anyhow::Result<String> {

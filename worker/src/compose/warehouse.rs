@@ -4,11 +4,12 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use lakehand_aws::Service;
+use lakehand_dataset::catalog::Catalog;
 use lakehand_domain::id::WorkerId;
 use lakehand_domain::port::object_store::ObjectStore;
 use lakehand_domain::port::warehouse::{QueryWarehouse, Warehouse};
 use lakehand_transform::PartFiles;
-use lakehand_warehouse::redshift::{ClusterUser, IamRole, RedshiftOptions, RedshiftWarehouse, Target};
+use lakehand_warehouse::redshift::{ClusterUser, IamRole, RedshiftOptions, RedshiftWarehouse, Target, worst_batch};
 use lakehand_warehouse::sqlite::SqliteWarehouse;
 
 use super::{clock, lake_uri, make_folder_of};
@@ -45,6 +46,15 @@ pub(super) async fn open(settings: &Settings, lake: Arc<dyn ObjectStore>, worker
         // Settings refuse this; it is said all the same.
         other => anyhow::bail!("warehouse.url: {other} is no warehouse"),
     }
+}
+
+/// What the worst batch of each dataset would cost beyond what the warehouse takes.
+pub(super) fn beyond_limits(settings: &Settings, catalog: &Catalog) -> Vec<String> {
+    if !matches!(settings.warehouse, Location::Redshift { .. }) {
+        return Vec::new();
+    }
+    let budgets = catalog.iter().flat_map(|dataset| worst_batch(&dataset.family_shape()));
+    budgets.filter_map(|budget| budget.problem()).collect()
 }
 
 fn redshift_options(

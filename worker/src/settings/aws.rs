@@ -180,7 +180,7 @@ fn redshift(reader: &mut Reader, warehouse: Option<&Location>) -> RedshiftSettin
                 reader.refuse("redshift.db_user", "a workgroup knows its user by IAM or by a secret; leave this out");
             }
             (true, None, None) => {
-                reader.refuse("redshift.db_user", "a cluster wants redshift.db_user (with IAM) or redshift.secret_arn")
+                reader.refuse("redshift.db_user", "a cluster wants redshift.db_user (with IAM) or redshift.secret_arn");
             }
             (true, Some(_), Some(_)) => {
                 reader.refuse("redshift.db_user", "name either redshift.db_user or redshift.secret_arn, not both");

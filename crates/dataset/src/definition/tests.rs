@@ -1,4 +1,7 @@
+use toml::de::DeTable;
+
 use super::*;
+use crate::problem::Report;
 
 /// Every key a section knows, and whether it must be there.
 fn keys(schema: &Json) -> String {

@@ -30,8 +30,8 @@ pub trait Ledger: Debug + Send + Sync {
     async fn list(&self, query: &EntryQuery) -> Result<EntryPage, LedgerError>;
 
     /// How many entries each dataset has in each state; may lag. Of loaded entries, where they are very many, a backend
-    /// may count those that have left the state since it last counted all, for a day at most and never more than a
-    /// quarter of them. It is dearer than a page of a list: not for every turn of a loop.
+    /// may still count those that left the state within a day. It is dearer than a page of a list: not for every turn of
+    /// a loop.
     async fn counts(&self) -> Result<Vec<StateCount>, LedgerError>;
 
     /// Takes or prolongs the lease called `name` for `owner` until `until`, unless another holds it at `now`. Such a

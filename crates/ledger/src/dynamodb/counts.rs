@@ -52,9 +52,14 @@ struct Tally {
 
 impl DynamoLedger {
     pub(super) async fn count_entries(&self) -> Result<Vec<StateCount>, LedgerError> {
-        let mut places = Vec::new();
-        for dataset in self.datasets("counts").await? {
+        let datasets = self.datasets("counts").await?;
+        let kept = stream::iter(datasets.into_iter().map(|dataset| async move {
             let kept = self.kept(&dataset).await?;
+            Ok::<_, LedgerError>((dataset, kept))
+        }));
+        let kept: Vec<_> = kept.buffer_unordered(LANES_AT_ONCE).try_collect().await?;
+        let mut places = Vec::new();
+        for (dataset, kept) in &kept {
             for state in STATES {
                 for shard in 0..self.layout.shards {
                     let kept = kept.get(&shard).filter(|_| state == StateName::Loaded).cloned();

@@ -13,7 +13,7 @@ use zstd::dict::{DecoderDictionary, EncoderDictionary};
 use zstd::zstd_safe::get_frame_content_size;
 
 /// Sample entries. What was written against them is read against them for ever: another sample is another format.
-const SAMPLE: &[u8] = include_bytes!("document/sample_1.json");
+pub(super) const SAMPLE: &[u8] = include_bytes!("document/sample_1.json");
 
 /// The first byte of a document: how the others are to be read.
 const FORMAT: u8 = 1;

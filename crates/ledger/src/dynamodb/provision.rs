@@ -14,11 +14,19 @@ use aws_sdk_dynamodb::types::{
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use lakehand_aws::provision::{Finding, Mode, ProvisionError, State};
 use lakehand_aws::{Kind, SdkConfig, classify};
+use lakehand_domain::clock::Clock;
 
 use super::table::{INDEXES, IndexDefinition, TABLE_KEY, TTL_ATTRIBUTE};
 
+#[cfg(test)]
+mod tests;
+
 /// A new table is there within seconds; after this long something is wrong.
 const PATIENCE: Duration = Duration::from_mins(5);
+
+/// Recovery cannot be switched on in the first seconds of a table.
+const TRIES: u32 = 12;
+const PAUSE: Duration = Duration::from_secs(5);
 
 /// The table to have.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -68,7 +76,12 @@ impl TablePlan {
 ///
 /// # Errors
 /// Where the service refuses or fails, or the table is not there after five minutes.
-pub async fn provision_table(config: &SdkConfig, plan: &TablePlan, mode: Mode) -> Result<Vec<Finding>, ProvisionError> {
+pub async fn provision_table(
+    config: &SdkConfig,
+    plan: &TablePlan,
+    clock: &dyn Clock,
+    mode: Mode,
+) -> Result<Vec<Finding>, ProvisionError> {
     let client = Client::new(config);
     let mut found = Vec::new();
     match (describe(&client, plan).await?, mode) {
@@ -91,7 +104,7 @@ pub async fn provision_table(config: &SdkConfig, plan: &TablePlan, mode: Mode) -
     }
     found.push(time_to_live(&client, plan, mode).await?);
     if plan.point_in_time_recovery {
-        found.push(recovery(&client, plan, mode).await?);
+        found.push(recovery(&client, plan, clock, mode).await?);
     }
     Ok(found)
 }
@@ -268,7 +281,7 @@ async fn time_to_live(client: &Client, plan: &TablePlan, mode: Mode) -> Result<F
     property(named, mode, look, set).await
 }
 
-async fn recovery(client: &Client, plan: &TablePlan, mode: Mode) -> Result<Finding, ProvisionError> {
+async fn recovery(client: &Client, plan: &TablePlan, clock: &dyn Clock, mode: Mode) -> Result<Finding, ProvisionError> {
     let named = format!("{}: point-in-time recovery", plan.named());
     let look = async || {
         let is = client.describe_continuous_backups().table_name(&plan.table).send().await?;
@@ -279,8 +292,17 @@ async fn recovery(client: &Client, plan: &TablePlan, mode: Mode) -> Result<Findi
     let set = async || {
         let wanted = PointInTimeRecoverySpecification::builder().point_in_time_recovery_enabled(true).build();
         let wanted = wanted.map_err(SdkError::construction_failure)?;
-        let set = client.update_continuous_backups().table_name(&plan.table);
-        set.point_in_time_recovery_specification(wanted).send().await.map(drop)
+        for left in (0..TRIES).rev() {
+            let set = client.update_continuous_backups().table_name(&plan.table);
+            match set.point_in_time_recovery_specification(wanted.clone()).send().await {
+                Ok(_) => break,
+                Err(error) if left > 0 && error.code() == Some("ContinuousBackupsUnavailableException") => {
+                    clock.sleep(PAUSE).await;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(())
     };
     property(named, mode, look, set).await
 }
@@ -328,61 +350,4 @@ where
         return Ok(Finding::new(named, State::NotOffered));
     }
     Err(ProvisionError::Failed { doing, resource: named, source: failure.cause })
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::{Value, json};
-
-    use super::*;
-
-    /// The infrastructure template makes the table that this code makes.
-    #[test]
-    fn the_template_makes_the_same_table() {
-        let text = std::fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/../../deploy/cloudformation.json"));
-        let template: Value = serde_json::from_str(&text.unwrap()).unwrap();
-        let table = &template["Resources"]["Ledger"]["Properties"];
-        let config = aws_sdk_dynamodb::Config::builder().behavior_version_latest().build();
-        let request = table_of(Client::from_conf(config).create_table(), &TablePlan::new("t")).unwrap();
-        let keys = |keys: &[KeySchemaElement]| {
-            let key = |key: &KeySchemaElement| json!({ "AttributeName": key.attribute_name(), "KeyType": key.key_type().as_str() });
-            keys.iter().map(key).collect::<Value>()
-        };
-        assert_eq!(table["KeySchema"], keys(request.get_key_schema().as_deref().unwrap()));
-        let attribute = |attribute: &AttributeDefinition| {
-            let kind = attribute.attribute_type().as_str();
-            json!({ "AttributeName": attribute.attribute_name(), "AttributeType": kind })
-        };
-        let attributes = request.get_attribute_definitions().as_deref().unwrap().iter().map(attribute);
-        assert_eq!(table["AttributeDefinitions"], attributes.collect::<Value>());
-        let index = |index: &GlobalSecondaryIndex| {
-            let projection = index.projection().and_then(Projection::projection_type).unwrap().as_str();
-            json!({
-                "IndexName": index.index_name(),
-                "KeySchema": keys(index.key_schema()),
-                "Projection": { "ProjectionType": projection },
-            })
-        };
-        let indexes = request.get_global_secondary_indexes().as_deref().unwrap().iter().map(index);
-        assert_eq!(table["GlobalSecondaryIndexes"], indexes.collect::<Value>());
-        assert_eq!(table["BillingMode"], request.get_billing_mode().as_ref().unwrap().as_str());
-        assert_eq!(table["DeletionProtectionEnabled"], request.get_deletion_protection_enabled().unwrap());
-        assert_eq!(table["TimeToLiveSpecification"], json!({ "AttributeName": TTL_ATTRIBUTE, "Enabled": true }));
-    }
-
-    /// The policy that stands alone allows what the template's role may do, and nothing else.
-    #[test]
-    fn the_policy_is_the_templates() {
-        let read = |name: &str| -> Value {
-            let path = format!("{}/../../deploy/{name}", env!("CARGO_MANIFEST_DIR"));
-            serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
-        };
-        let allowed = |policy: &Value| -> Vec<(Value, Value)> {
-            let statements = policy["Statement"].as_array().unwrap().iter();
-            statements.map(|statement| (statement["Sid"].clone(), statement["Action"].clone())).collect()
-        };
-        let template = read("cloudformation.json");
-        let role = &template["Resources"]["WorkerPolicy"]["Properties"]["PolicyDocument"];
-        assert_eq!(allowed(&read("iam-policy.json")), allowed(role));
-    }
 }

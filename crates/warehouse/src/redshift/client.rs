@@ -124,7 +124,7 @@ impl Client {
         let words = |at: usize| match described.parts.get(at) {
             Some(part) if part.state == State::Finished => None,
             Some(part) => Some(part.error.clone().unwrap_or_default()),
-            None => Some("it did not run".to_owned()),
+            None => Some("the service was not available: it did not run".to_owned()),
         };
         Ok((0..script.sqls.len()).map(words).collect())
     }

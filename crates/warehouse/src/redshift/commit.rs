@@ -153,7 +153,7 @@ async fn outcome(warehouse: &RedshiftWarehouse, plan: &Plan<'_>, trouble: Troubl
             .await?;
         return Err(Trouble::Mended(format!("a column was narrower than lakehand made it: {}", failed.message.trim())));
     }
-    if is_batch && failed.at == Some(plan::HOLDS_THE_FENCE) {
+    if is_batch && failed.at == Some(plan::HOLDS_THE_FENCE) && failed.meaning() == Meaning::Unclear {
         return Ok(CommitOutcome::FenceLost);
     }
     if let Some(message) = diagnosis::find(warehouse, plan).await? {
@@ -166,4 +166,12 @@ async fn outcome(warehouse: &RedshiftWarehouse, plan: &Plan<'_>, trouble: Troubl
 }
 
 /// The loads of older generations that a batch replaces, by entry.
-pub(crate) type Replaced = BTreeMap<EntryId, LoadId>;
+pub(crate) type Replaced = BTreeMap<EntryId, ReplacedLoad>;
+
+/// A load of an older generation.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct ReplacedLoad {
+    pub(crate) load_id: LoadId,
+    /// How many rows it has, by table.
+    pub(crate) rows: BTreeMap<String, u64>,
+}

@@ -118,7 +118,7 @@ async fn show(warehouse: &RedshiftWarehouse, family: &FamilyId) -> Result<(), Tr
     let families = warehouse.names.families();
     let own = literal(family.as_str());
     let insert = format!(
-        "INSERT INTO {families} SELECT {own} WHERE NOT EXISTS (SELECT 1 FROM {families} WHERE \"family\" = {own})"
+        "INSERT INTO {families} SELECT CAST({own} AS VARCHAR(64)) WHERE NOT EXISTS (SELECT 1 FROM {families} WHERE \"family\" = {own})"
     );
     warehouse.client.run(&Script::new(format!("lakehand/ensure/{family}/register"), vec![insert])).await?;
     let mut shown: Vec<String> = Vec::new();

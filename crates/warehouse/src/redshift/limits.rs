@@ -1,5 +1,7 @@
 //! What the service takes at once, and whether the batches of a dataset stay within it.
 
+use std::collections::BTreeMap;
+
 use lakehand_domain::id::{DatasetId, EntryId, FamilyId, FencingToken, Generation, LoadId, Nonce};
 use lakehand_domain::manifest::{Manifest, TableManifest};
 use lakehand_domain::object::{ObjectStat, ObjectUri, ObjectVersion};
@@ -8,6 +10,7 @@ use lakehand_domain::shape::{DefinitionInForce, FamilyShape, TableShape};
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::warehousing::{CommitRequest, Fence, StagedLoad};
 
+use super::commit::ReplacedLoad;
 use super::commit::plan::{BatchTable, Plan};
 use super::ddl;
 use super::names::{LONGEST_NONCE, Names};
@@ -68,7 +71,11 @@ fn worst_statements(shape: &FamilyShape, definition: &DefinitionInForce) -> Resu
         shape.tables.iter().filter(|table| table.dataset == definition.dataset).collect();
     let uri = ObjectUri::parse("s3://bucket/key").map_err(|error| Trouble::Refused(error.to_string()))?;
     let request = some_request(&uri, shape, definition, &of_dataset);
-    let replaced = request.loads.iter().map(|load| (load.manifest.entry.clone(), load.manifest.load_id.clone()));
+    let rows: BTreeMap<String, u64> = of_dataset.iter().map(|table| (table.name.clone(), 1)).collect();
+    let replaced = request.loads.iter().map(|load| {
+        let (entry, load_id) = (load.manifest.entry.clone(), load.manifest.load_id.clone());
+        (entry, ReplacedLoad { load_id, rows: rows.clone() })
+    });
     let mut plan = Plan::new(&names, shape, &request, replaced.collect(), Nonce::new("n".repeat(LONGEST_NONCE)));
     let table = |(number, table): (usize, &&TableShape)| {
         let registered = Registered { shape: (*table).clone(), columns: ddl::rows_columns(table) };
@@ -147,6 +154,6 @@ fn some_manifest(uri: &ObjectUri, definition: &DefinitionInForce, tables: &[&Tab
         rejects: RejectCounts::default(),
         tables: tables.iter().map(table).collect(),
         quarantine: None,
-        scopes: std::collections::BTreeMap::new(),
+        scopes: BTreeMap::new(),
     }
 }

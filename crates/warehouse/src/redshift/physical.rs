@@ -5,7 +5,8 @@
 //! - Rows hold instants as TIMESTAMPTZ, and json as the text that came, or as SUPER.
 //!
 //! Redshift passes over blanks at the end of texts that it compares. Wherever texts are compared for the contest, a
-//! character that is less than any other of a text is put behind them, so that they compare by their bytes.
+//! character that is less than any other of a text is put behind them, so that they compare by their bytes. A key or version
+//! of 65,535 bytes has no room for it, and is refused when it is compared.
 
 use lakehand_domain::shape::{ColumnShape, ColumnType, TableShape, lineage};
 use serde::{Deserialize, Serialize};

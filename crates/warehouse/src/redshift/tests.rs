@@ -13,6 +13,7 @@ use lakehand_domain::shape::{
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::warehousing::{CommitRequest, Fence, StagedLoad};
 
+use super::commit::ReplacedLoad;
 use super::commit::plan::{BatchTable, Plan};
 use super::ddl;
 use super::limits::{MOST_BYTES, MOST_STATEMENTS, worst_batch};
@@ -119,7 +120,9 @@ fn request(loads: Vec<StagedLoad>) -> CommitRequest {
 /// The statements before the transaction, and its own.
 fn statements(request: &CommitRequest, replaced: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
     let (names, shape) = (Names::new(""), shape());
-    let replaced = replaced.iter().map(|(entry, load)| (EntryId::new(*entry), LoadId::new(*load))).collect();
+    let rows = BTreeMap::from([("flats".to_owned(), 2), ("cores".to_owned(), 0)]);
+    let load = |load: &str| ReplacedLoad { load_id: LoadId::new(load), rows: rows.clone() };
+    let replaced = replaced.iter().map(|(entry, replaced)| (EntryId::new(*entry), load(replaced))).collect();
     let mut plan = Plan::new(&names, &shape, request, replaced, Nonce::new("work"));
     let stagings = |table: &TableShape| {
         let mut nonces: Vec<Nonce> = request.loads.iter().map(|load| load.staging.clone()).collect();
@@ -176,7 +179,6 @@ fn a_batch_that_replaces_loads_from_two_stagings() {
     DELETE FROM "berlin"."flats__rows" WHERE "_load_id" IN (SELECT "replaces" FROM "lakehand"."stg_9fa82707c7_work______loads" WHERE "replaces" IS NOT NULL);
     INSERT INTO "berlin"."flats__rows" ("listing_id", "seen", "more", "_passes", "_load_id", "_object", "_record", "_order", "_standing") SELECT s."listing_id", s."seen" AT TIME ZONE 'UTC', JSON_PARSE(s."more"), s."_passes", s."_load_id", s."_object", s."_record", s."_order", CASE WHEN s."_passes" = FALSE THEN 'filtered' ELSE 'visible' END FROM (SELECT CAST('a' AS VARCHAR(64)) AS "staging", * FROM "lakehand"."stg_9fa82707c7_a_c668e3d8fa" UNION ALL SELECT CAST('b' AS VARCHAR(64)) AS "staging", * FROM "lakehand"."stg_9fa82707c7_b_c668e3d8fa") AS s JOIN "lakehand"."stg_9fa82707c7_work______loads" AS l ON l."load_id" = s."_load_id" AND l."staging" = s."staging";
     UPDATE "berlin"."flats__rows" SET "_standing" = decided."standing" FROM (SELECT ranked."of_load", ranked."of_record", ranked."of_element", ranked."standing" FROM (SELECT r."_load_id" AS "of_load", r."_record" AS "of_record", COALESCE(r."_element", 0) AS "of_element", r."_standing" AS "was", CASE WHEN ROW_NUMBER() OVER (PARTITION BY (r."listing_id" || CHR(1)) ORDER BY r."seen" DESC NULLS LAST, (r."_order" || CHR(1)) DESC, (r."_object" || CHR(1)) DESC, r."_record" DESC, r."_element" DESC NULLS LAST) > 1 THEN 'lost' ELSE CASE WHEN r."_passes" = FALSE THEN 'filtered' ELSE 'visible' END END AS "standing" FROM "berlin"."flats__rows" AS r JOIN "lakehand"."stg_9fa82707c7_work______keys0" AS t ON (r."listing_id" || CHR(1)) = t."key_0") AS ranked WHERE ranked."was" <> ranked."standing") AS decided WHERE "_load_id" = decided."of_load" AND "_record" = decided."of_record" AND COALESCE("_element", 0) = decided."of_element";
-    DELETE FROM "berlin"."cores__rows" WHERE "_load_id" IN (SELECT "replaces" FROM "lakehand"."stg_9fa82707c7_work______loads" WHERE "replaces" IS NOT NULL);
     INSERT INTO "berlin"."cores__rows" ("serial", "_load_id", "_object", "_record", "_element", "_order", "_standing") SELECT s."serial", s."_load_id", s."_object", s."_record", s."_element", s."_order", 'visible' FROM (SELECT CAST('a' AS VARCHAR(64)) AS "staging", * FROM "lakehand"."stg_9fa82707c7_a_fdc572b9f1" UNION ALL SELECT CAST('b' AS VARCHAR(64)) AS "staging", * FROM "lakehand"."stg_9fa82707c7_b_fdc572b9f1") AS s JOIN "lakehand"."stg_9fa82707c7_work______loads" AS l ON l."load_id" = s."_load_id" AND l."staging" = s."staging";
     UPDATE "berlin"."cores__rows" SET "_standing" = CASE WHEN live."place" = 1 THEN 'visible' ELSE 'lost' END FROM (SELECT m."load_id" AS "of_load", ROW_NUMBER() OVER (PARTITION BY (m."object" || CHR(1)) ORDER BY (m."version_order" || CHR(1)) DESC, m."entry") AS "place" FROM "lakehand"."markers_berlin" AS m WHERE m."dataset" = 'berlin' AND (m."object" || CHR(1)) IN (SELECT ("object" || CHR(1)) FROM "lakehand"."stg_9fa82707c7_work______loads")) AS live WHERE "_load_id" = live."of_load" AND "_standing" <> CASE WHEN live."place" = 1 THEN 'visible' ELSE 'lost' END;
     DROP TABLE "lakehand"."stg_9fa82707c7_work______loads", "lakehand"."stg_9fa82707c7_work_____counts", "lakehand"."stg_9fa82707c7_work______keys0"

@@ -8,6 +8,7 @@ mod suite;
 use lakehand_aws::provision::Mode;
 use lakehand_aws::{AwsOptions, SdkConfig, connect};
 use lakehand_domain::id::{LedgerId, WorkerId};
+use lakehand_testkit::real_clock::RealClock;
 use lakehand_testkit::services;
 
 use super::super::provision::{TablePlan, provision_table};
@@ -27,7 +28,7 @@ impl Table {
     async fn at(url: &str) -> Self {
         let table = Self { config: reach(url).await, name: format!("ledger-{}", services::suffix()) };
         let plan = TablePlan { deletion_protection: false, ..TablePlan::new(&table.name) };
-        provision_table(&table.config, &plan, Mode::Make).await.unwrap();
+        provision_table(&table.config, &plan, &RealClock, Mode::Make).await.unwrap();
         table
     }
 

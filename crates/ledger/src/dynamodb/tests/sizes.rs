@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use lakehand_domain::entry::{Entry, LoadSummary};
-use lakehand_domain::id::EntryId;
+use lakehand_domain::id::{EntryId, digest};
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::reject::{RejectCounts, Rule};
 
-use super::super::document::Documents;
+use super::super::document::{Documents, SAMPLE};
 use super::super::item::{Item, Layout, shard};
 use super::super::table::{INDEXES, PK};
 use super::histories::{at, reason, request, summary, taken};
@@ -130,6 +130,12 @@ fn entries_are_spread_evenly() {
     assert!(shards.iter().all(|entries| (900..1_100).contains(entries)), "{shards:?}");
     let odd: BTreeSet<u16> = (0..100).map(|number| shard(&EntryId::new(format!("no digits {number}")), 4)).collect();
     assert_eq!(odd.len(), 4, "whatever its name");
+}
+
+/// What lies in tables was compressed against this very sample: it never changes. Better ones are further formats.
+#[test]
+fn the_sample_of_format_1_is_what_it_was() {
+    assert_eq!(digest(&[SAMPLE]), "5355e5c33f9a61c6c3ab7992bed3ce8b");
 }
 
 #[test]

@@ -33,8 +33,15 @@ pub(super) async fn allow_buckets(
         let statements = policy["Statement"].as_array_mut().ok_or_else(|| {
             ProvisionError::Plan(format!("the policy of {} has no list of statements", named(&plan.queue)))
         })?;
-        let ours = statements.iter().find(|there| there["Sid"] == planned["Sid"]);
-        let state = ours.map_or_else(|| mode.missing(), |there| State::compare(there, &planned));
+        // Infrastructure code may have called it otherwise.
+        let ours = statements.iter().find(|there| says_the_same(there, &planned));
+        let ours = ours.or_else(|| statements.iter().find(|there| there["Sid"] == planned["Sid"]));
+        let state = ours.map_or_else(
+            || mode.missing(),
+            |there| {
+                if says_the_same(there, &planned) { State::AsPlanned } else { State::compare(there, &planned) }
+            },
+        );
         if ours.is_none() {
             statements.push(planned);
             added = true;
@@ -45,6 +52,10 @@ pub(super) async fn allow_buckets(
         set(client, &plan.queue, queue, Attribute::Policy, policy.to_string()).await?;
     }
     Ok(findings)
+}
+
+fn says_the_same(one: &Value, other: &Value) -> bool {
+    ["Effect", "Principal", "Action", "Resource", "Condition"].iter().all(|part| one[part] == other[part])
 }
 
 /// What lets one bucket of one account send, and nobody else in S3's name.

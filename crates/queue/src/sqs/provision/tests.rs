@@ -156,6 +156,22 @@ mod cloud {
         }
     }
 
+    /// Infrastructure code gives its statements other names.
+    #[tokio::test]
+    async fn leave_that_was_given_by_another_name_is_as_planned() {
+        for emulator in EMULATORS {
+            let (config, plan) = (reach(emulator).await, plan());
+            let made = provision_queues(&config, &plan, Mode::Make).await.unwrap();
+            let (client, queue) = (Client::new(&config), made.queue.clone().unwrap());
+            let is = attributes(&client, &plan.queue, &queue.url, &[Attribute::Policy]).await.unwrap();
+            let renamed = is[&Attribute::Policy].replace("LakehandEventsOf", "Template");
+            set(&client, &plan.queue, &queue, Attribute::Policy, renamed).await.unwrap();
+            let again = told(&provision_queues(&config, &plan, Mode::Make).await.unwrap());
+            assert!(again.iter().all(|line| line.ends_with("as planned")), "{emulator}: {again:#?}");
+            drop_queues(&config, made).await;
+        }
+    }
+
     #[tokio::test]
     async fn of_several_who_make_queues_none_fails() {
         for emulator in EMULATORS {

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use lakehand_domain::shape::{FamilyShape, TableShape};
 use lakehand_domain::warehousing::{CommitRequest, Marker};
 
-use super::Replaced;
+use super::{Replaced, ReplacedLoad};
 use crate::fit::told;
 use crate::redshift::state::State;
 
@@ -79,7 +79,8 @@ pub(super) fn state_amiss(shape: &FamilyShape, request: &CommitRequest, state: &
                 marker.entry, marker.generation, marker.load_id
             ));
         }
-        replaced.insert(marker.entry.clone(), marker.load_id.clone());
+        let load = ReplacedLoad { load_id: marker.load_id.clone(), rows: marker.rows.clone() };
+        replaced.insert(marker.entry.clone(), load);
     }
     Checked::Replaces(replaced)
 }

@@ -37,7 +37,7 @@ fn row(plan: &Plan<'_>, load: &StagedLoad) -> Result<String, Trouble> {
     let mut values = vec![
         literal(manifest.load_id.as_str()),
         literal(load.staging.as_str()),
-        plan.replaced.get(&manifest.entry).map_or_else(|| "NULL".to_owned(), |load| literal(load.as_str())),
+        plan.replaced.get(&manifest.entry).map_or_else(|| "NULL".to_owned(), |load| literal(load.load_id.as_str())),
         literal(manifest.entry.as_str()),
         literal(manifest.object.uri.as_str()),
         literal(manifest.order.as_str()),

@@ -110,7 +110,13 @@ impl<'a> Plan<'a> {
 
     /// Whether rows of the batch may come into a table, or go from it.
     fn moves(&self, table: &BatchTable) -> bool {
-        self.adds(table) || !self.replaced.is_empty()
+        self.adds(table) || self.removes(table)
+    }
+
+    /// A table that older definitions had, and no replaced load has rows for, costs nothing.
+    fn removes(&self, table: &BatchTable) -> bool {
+        let name = &table.registered.shape.name;
+        self.replaced.values().any(|load| load.rows.get(name).is_some_and(|rows| *rows > 0))
     }
 
     fn adds(&self, table: &BatchTable) -> bool {
@@ -160,7 +166,7 @@ impl<'a> Plan<'a> {
                 self.staged(table)
             ));
         }
-        if !self.replaced.is_empty() {
+        if self.removes(table) {
             let kept = |name: &str| format!("r.{}", quote(name));
             selects.push(format!(
                 "SELECT {} FROM {} AS r JOIN {} AS l ON r.\"_load_id\" = l.\"replaces\"",
@@ -200,7 +206,7 @@ impl<'a> Plan<'a> {
         statements.extend(self.markers());
         for table in &self.tables {
             let (shape, rows) = (&table.registered.shape, self.names.rows(&table.registered.shape));
-            if !self.replaced.is_empty() {
+            if self.removes(table) {
                 statements.push(format!(
                     "DELETE FROM {rows} WHERE \"_load_id\" IN (SELECT \"replaces\" FROM {} WHERE \"replaces\" IS NOT NULL)",
                     self.list()

@@ -19,6 +19,15 @@ async fn redshift_passes_the_suite() {
     world.end().await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn redshift_passes_the_suite_with_parts_elsewhere() {
+    let world = World::on("MINISTACK", |_| {}).await;
+    let warehouse = world.warehouse("suite").await;
+    let parts = Arc::clone(&world.parts) as Arc<dyn SampleParts>;
+    warehouse_suite_on("suite", tested(&warehouse), parts, 1).await;
+    world.end().await;
+}
+
 #[test]
 fn any_loads_in_any_order_and_batches_end_as_the_model_says() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();

@@ -13,12 +13,12 @@ use lakehand_domain::port::warehouse::{QueryWarehouse, Warehouse};
 use lakehand_domain::shape::{ColumnShape, TableShape};
 use lakehand_domain::value::RowBatch;
 use lakehand_redshift_standin::{Running, S3Access, StandinOptions, start};
+use lakehand_store::s3::{S3Options, S3Store};
 use lakehand_testkit::conformance::warehouse::{SampleParts, Tested};
 use lakehand_testkit::real_clock::RealClock;
 use lakehand_testkit::services;
 use lakehand_warehouse::redshift::{RedshiftOptions, RedshiftWarehouse, Target};
 
-use super::lake::BucketLake;
 use super::parquet::encode;
 
 const REGION: &str = "eu-central-1";
@@ -48,7 +48,12 @@ impl World {
 
     /// With the stand-in's options changed.
     pub(crate) async fn with(change: impl FnOnce(&mut StandinOptions)) -> Self {
-        let s3 = services::emulator("ROTO");
+        Self::on("ROTO", change).await
+    }
+
+    /// With the bucket at this emulator.
+    pub(crate) async fn on(emulator: &str, change: impl FnOnce(&mut StandinOptions)) -> Self {
+        let s3 = services::emulator(emulator);
         let name = format!("redshift{}", services::suffix());
         let access = S3Access::fixed(&s3, REGION, "test", "test");
         let mut standin = StandinOptions::new(services::postgres().parse().unwrap(), &name, access);
@@ -157,7 +162,9 @@ impl Place {
         options.requests_per_second = 10_000.0;
         change(&mut options);
         let config = connect(&self.options(max_attempts).of(Service::RedshiftData)).await;
-        let lake = Arc::new(BucketLake(self.s3_client().await)) as Arc<dyn ObjectStore>;
+        let writer = S3Options { path_style: true, ..S3Options::new(services::suffix()) };
+        let s3 = connect(&self.options(3).of(Service::S3)).await;
+        let lake = Arc::new(S3Store::new(&s3, writer).unwrap()) as Arc<dyn ObjectStore>;
         Arc::new(RedshiftWarehouse::open(&config, options, lake, Arc::new(RealClock) as Arc<dyn Clock>).unwrap())
     }
 }

@@ -3,6 +3,10 @@
 use aws_sdk_dynamodb::Client;
 use aws_sdk_dynamodb::types::{AttributeDefinition, BillingMode, KeySchemaElement, KeyType, ScalarAttributeType};
 use lakehand_aws::provision::{Finding, Mode, State};
+use lakehand_domain::timestamp::Timestamp;
+use lakehand_testkit::manual_clock::ManualClock;
+use lakehand_testkit::microburst::Microburst;
+use lakehand_testkit::real_clock::RealClock;
 use lakehand_testkit::services::{self, EMULATORS};
 
 use super::super::super::provision::{Billing, TablePlan, provision_table};
@@ -20,7 +24,7 @@ fn told(findings: &[Finding]) -> Vec<String> {
 async fn making_a_table_twice_is_harmless() {
     for emulator in EMULATORS {
         let (config, plan) = (reach(&services::emulator(emulator)).await, plan());
-        let make = async |mode| told(&provision_table(&config, &plan, mode).await.unwrap());
+        let make = async |mode| told(&provision_table(&config, &plan, &RealClock, mode).await.unwrap());
         let named = format!("table {}", plan.table);
         assert_eq!(make(Mode::DryRun).await, [format!("{named}: missing, would be made")], "{emulator}");
         assert_eq!(make(Mode::DryRun).await, [format!("{named}: missing, would be made")], "nothing was made");
@@ -38,7 +42,8 @@ async fn making_a_table_twice_is_harmless() {
 async fn of_several_who_make_a_table_none_fails() {
     for emulator in EMULATORS {
         let (config, plan) = (reach(&services::emulator(emulator)).await, plan());
-        let made = futures::future::join_all((0..6).map(|_| provision_table(&config, &plan, Mode::Make))).await;
+        let made =
+            futures::future::join_all((0..6).map(|_| provision_table(&config, &plan, &RealClock, Mode::Make))).await;
         let tables: Vec<State> = made.into_iter().map(|findings| findings.unwrap().remove(0).state).collect();
         assert_eq!(tables.iter().filter(|state| **state == State::Made).count(), 1, "{emulator}: {tables:?}");
         assert!(tables.iter().all(|state| matches!(state, State::Made | State::AsPlanned)), "{emulator}: {tables:?}");
@@ -63,7 +68,7 @@ async fn a_table_that_differs_is_told_of_and_left_alone() {
             .await
             .unwrap();
         let provisioned = TablePlan { billing: Billing::Provisioned { read: 5, write: 7 }, ..plan.clone() };
-        let found = told(&provision_table(&config, &provisioned, Mode::DryRun).await.unwrap());
+        let found = told(&provision_table(&config, &provisioned, &RealClock, Mode::DryRun).await.unwrap());
         let named = format!("table {}", plan.table);
         let expected = [
             "is name HASH, planned was pk HASH",
@@ -88,15 +93,31 @@ async fn a_provisioned_table_is_as_planned() {
     for emulator in EMULATORS {
         let config = reach(&services::emulator(emulator)).await;
         let plan = TablePlan { billing: Billing::Provisioned { read: 5, write: 7 }, ..plan() };
-        let found = provision_table(&config, &plan, Mode::Make).await.unwrap();
+        let found = provision_table(&config, &plan, &RealClock, Mode::Make).await.unwrap();
         assert_eq!(found[0].state, State::Made, "{emulator}: {found:?}");
-        let found = provision_table(&config, &plan, Mode::Make).await.unwrap();
+        let found = provision_table(&config, &plan, &RealClock, Mode::Make).await.unwrap();
         assert!(found.iter().all(|finding| finding.state == State::AsPlanned), "{emulator}: {found:?}");
         let dearer = TablePlan { billing: Billing::Provisioned { read: 9, write: 7 }, ..plan.clone() };
-        let found = told(&provision_table(&config, &dearer, Mode::Make).await.unwrap());
+        let found = told(&provision_table(&config, &dearer, &RealClock, Mode::Make).await.unwrap());
         let line =
             format!("table {}: billing: is PROVISIONED 5/7, planned was PROVISIONED 9/7; left as it is", plan.table);
         assert!(found.contains(&line), "{emulator}: {found:?}");
         Table { config, name: plan.table }.drop().await;
     }
+}
+
+/// The service makes backups ready some seconds after the table.
+#[tokio::test]
+async fn recovery_is_switched_on_as_soon_as_it_can_be() {
+    let upstream = services::emulator("ROTO");
+    let proxy = Microburst::before(&upstream).await;
+    let (config, plan) = (reach(&proxy.url()).await, plan());
+    let unready = r#"[{"service": "dynamodb", "operation": "UpdateContinuousBackups", "times": 3,
+        "error": {"code": "ContinuousBackupsUnavailableException", "status": 400}}]"#;
+    proxy.rules(unready).await;
+    let clock = ManualClock::hurrying(Timestamp::default());
+    let found = provision_table(&config, &plan, &clock, Mode::Make).await.unwrap();
+    assert!(found.iter().all(|finding| finding.state == State::Made), "{found:?}");
+    assert_eq!(lakehand_domain::clock::Clock::now(&clock), Timestamp::from_micros(15_000_000));
+    Table { config: reach(&upstream).await, name: plan.table }.drop().await;
 }
