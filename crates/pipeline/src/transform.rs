@@ -70,7 +70,9 @@ pub async fn transform<'a>(intake: &Intake<'_>, fetched: Fetched<'a>) -> Result<
     let closer = arrival.as_ref().map(Arrival::closer);
     let running = async {
         let outcome = if is_instant { Ok(run()) } else { tokio::task::spawn_blocking(run).await };
-        closer.into_iter().for_each(|close| close());
+        if let Some(close) = closer {
+            close();
+        }
         outcome
     };
     let arriving = async {
