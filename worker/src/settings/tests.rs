@@ -154,6 +154,9 @@ fn places_of_aws_are_checked_against_each_other() {
         ("[warehouse]", "[redshift]\nkind = \"cluster\"\n[warehouse]", "a cluster wants redshift.db_user"),
         ("[warehouse]", "[redshift]\ndb_user = \"me\"\n[warehouse]", "a workgroup knows its user by IAM"),
         ("[warehouse]", "[aws]\nendpoint_url = \"localhost\"\n[warehouse]", "it must be the URL of an endpoint"),
+        ("[warehouse]", "[s3]\nlake_bucket_owner = \"12345\"\n[warehouse]", "the twelve digits of an account"),
+        ("[warehouse]", "[s3]\nstorage_class = \"DEEP_ARCHIVE\"\n[warehouse]", "it must be one of STANDARD"),
+        ("[warehouse]", "[redshift]\nschema_prefix = \"Team_\"\n[warehouse]", "at most 20 small letters"),
     ] {
         let found = problems(&CLOUD.replace(was, is), &[], &[]);
         assert!(found.len() == 1 && found[0].contains(said), "{is}: {found:?}");
