@@ -24,7 +24,7 @@ async fn outage(files: u64, length: Duration, batches: i64) {
         if states.get("written") == Some(&good) && world.depth().await == 0 {
             break;
         }
-        assert!(round < 240, "{states:?}\n{}", world.logs());
+        assert!(round < 240, "{states:?} of {good} good\n{}", world.logs());
         pause(Duration::from_millis(500)).await;
     }
     assert_eq!(world.states().get("loaded"), None, "nothing is loaded");
