@@ -29,7 +29,7 @@ async fn outage(files: u64, length: Duration, batches: i64) {
     }
     assert_eq!(world.states().get("loaded"), None, "nothing is loaded");
     world.resume_warehouse();
-    world.until_settled(files, Duration::from_mins(6)).await;
+    world.until_settled(files, Duration::from_mins(15)).await;
     assert_all_is_in(&world, files, 0).await;
     let made = world.number("SELECT count(DISTINCT batch) FROM lakehand.markers").await;
     assert!(made <= batches, "{good} files in few large batches, not in {made}");
