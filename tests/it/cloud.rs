@@ -6,5 +6,6 @@ mod deliveries;
 mod doubt;
 mod letters;
 mod outage;
+mod torture;
 mod world;
 mod zombie;
