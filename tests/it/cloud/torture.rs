@@ -67,12 +67,14 @@ async fn whatever_breaks_all_is_in_once() {
     assert!(open.is_empty(), "{} not settled: {first:#?}\n{}\nSEED={seed}", open.len(), trouble.logs());
     let drained = RealClock.now().since(calm);
     let mut letters = Vec::new();
-    for _ in 0..20 {
-        letters.extend(trouble.world.take_letters().await);
-        pause(Duration::from_millis(200)).await;
+    let mut silent = 0;
+    while silent < 3 {
+        let more = trouble.world.take_letters().await;
+        silent = if more.is_empty() { silent + 1 } else { 0 };
+        letters.extend(more);
+        pause(Duration::from_millis(400)).await;
     }
     let (figures, given_up) = trouble.dismiss();
-    letters.extend(world.take_letters().await);
     let (versions, rows) = model::compare(&world, &landing, &letters).await;
     println!(
         "SEED={seed}: {} files in {} versions that landed and {versions} that were read, {} deliveries beside the \

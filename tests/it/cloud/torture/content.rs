@@ -170,9 +170,8 @@ fn stock(seed: &str, ids: std::ops::Range<u64>) -> Content {
             vec![format!("s{}", dice(&format!("{seed}/sku"), id, KEYS)), changed.to_string(), (id % 1000).to_string()]
         })
         .collect();
-    let lines = rows.iter().map(|row| {
-        format!("{{\"sku\":\"{}\",\"changed\":{},\"pieces\":{}}}\n", row[0], row[1], row[2])
-    });
+    let lines =
+        rows.iter().map(|row| format!("{{\"sku\":\"{}\",\"changed\":{},\"pieces\":{}}}\n", row[0], row[1], row[2]));
     accepted("stock", lines.collect::<String>().into_bytes(), rows)
 }
 

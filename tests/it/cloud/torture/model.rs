@@ -127,16 +127,23 @@ pub(super) async fn compare(world: &World, landing: &Landing, letters: &[Value])
 
     let lake = world.live_rows().await;
     let mut total = 0;
-    for (dataset, columns) in
-        [("orders", "id, amount, customer"), ("notes", "id, text"), ("first", "id, text"), ("stock", "sku, changed, pieces")]
-    {
+    for (dataset, columns) in [
+        ("orders", "id, amount, customer"),
+        ("notes", "id, text"),
+        ("first", "id, text"),
+        ("stock", "sku, changed, pieces"),
+    ] {
         let of: Vec<&Known<'_>> =
             loaded.iter().copied().filter(|known| known.content.dataset == Some(dataset)).collect();
         let accepted = sorted(of.iter().flat_map(|known| &known.content.rows));
         let kept = world.query(&format!("SELECT {columns} FROM {dataset}.{dataset}__rows")).await;
         assert_eq!(sorted(kept.iter()), accepted, "{dataset}: every accepted row of every live load, once");
         let name = format!("{dataset}.{dataset}");
-        assert_eq!(lake.get(&name).copied().unwrap_or(0), accepted.len() as u64, "{dataset}: the live parts of the lake");
+        assert_eq!(
+            lake.get(&name).copied().unwrap_or(0),
+            accepted.len() as u64,
+            "{dataset}: the live parts of the lake"
+        );
         total += accepted.len();
 
         let standing = match dataset {
@@ -176,9 +183,8 @@ fn compare_rejects(world: &World, all: &[Known<'_>]) {
         })
         .collect();
     let read = all.iter().filter(|known| known.is_explained());
-    let mut wanted: Vec<(String, String)> = read
-        .flat_map(|known| known.content.rejects.iter().map(|raw| (known.key.clone(), raw.clone())))
-        .collect();
+    let mut wanted: Vec<(String, String)> =
+        read.flat_map(|known| known.content.rejects.iter().map(|raw| (known.key.clone(), raw.clone()))).collect();
     found.sort();
     wanted.sort();
     assert_eq!(found, wanted, "quarantine");

@@ -76,12 +76,43 @@ enum Treatment {
     Stopping,
 }
 
+/// What goes wrong.
+#[derive(Debug, Clone, Copy)]
+enum Deed {
+    Kill,
+    Freeze,
+    Stop,
+    CrashEmulator,
+    CrashPostgres,
+    RestartWarehouse,
+    /// The warehouse's cluster is paused: it takes no statement.
+    PauseCluster,
+    /// Somebody pauses loading.
+    PauseLoading,
+    Calm,
+    Weather,
+}
+
+const DECK: [(Deed, usize); 10] = [
+    (Deed::Kill, 7),
+    (Deed::Freeze, 4),
+    (Deed::Stop, 2),
+    (Deed::CrashEmulator, 1),
+    (Deed::CrashPostgres, 1),
+    (Deed::RestartWarehouse, 1),
+    (Deed::PauseCluster, 1),
+    (Deed::PauseLoading, 1),
+    (Deed::Calm, 2),
+    (Deed::Weather, 4),
+];
+
 /// Whoever makes the trouble.
 pub(super) struct Trouble<'a> {
     pub(super) world: &'a mut World,
     own: &'a Own,
     seed: String,
     throws: u64,
+    deck: Vec<Deed>,
     proxy: Microburst,
     meddler: Meddler,
     endpoints: Endpoints,
@@ -103,8 +134,19 @@ impl<'a> Trouble<'a> {
         };
         let seed = format!("{seed}/trouble");
         let (fleet, figures) = (Vec::new(), Figures::default());
-        let mut trouble =
-            Self { world, own, seed, throws: 0, proxy, meddler, endpoints, fleet, newer: false, figures };
+        let mut trouble = Self {
+            world,
+            own,
+            seed,
+            throws: 0,
+            deck: Vec::new(),
+            proxy,
+            meddler,
+            endpoints,
+            fleet,
+            newer: false,
+            figures,
+        };
         for _ in 0..FLEET {
             let member = trouble.hire();
             trouble.fleet.push(member);
@@ -131,7 +173,7 @@ impl<'a> Trouble<'a> {
     pub(super) async fn until(&mut self, end: Timestamp) {
         let half = Timestamp::from_micros(i64::midpoint(RealClock.now().micros(), end.micros()));
         while RealClock.now() < end {
-            let breath = self.millis(200, 1_800);
+            let breath = self.millis(200, 1_400);
             pause(breath).await;
             self.newer |= RealClock.now() > half;
             self.tend();
@@ -141,42 +183,47 @@ impl<'a> Trouble<'a> {
         }
     }
 
+    /// Every kind of trouble comes as often as it lies in the deck, before the deck is shuffled anew.
     async fn act(&mut self) {
+        if self.deck.is_empty() {
+            self.deck = DECK.iter().flat_map(|(deed, times)| vec![*deed; *times]).collect();
+        }
+        let drawn = usize::try_from(self.dice(self.deck.len() as u64)).expect("a small number");
         let which = usize::try_from(self.dice(FLEET as u64)).expect("a small number");
-        match self.dice(100) {
-            0..26 => {
+        match self.deck.swap_remove(drawn) {
+            Deed::Kill => {
                 self.figures.kills += 1;
                 self.fleet[which].worker.kill();
                 self.fleet[which] = self.hire();
             }
-            26..42 => self.freeze(which),
-            42..52 => self.stop(which),
-            52..58 => {
+            Deed::Freeze => self.freeze(which),
+            Deed::Stop => self.stop(which),
+            Deed::CrashEmulator => {
                 self.figures.emulator += 1;
                 self.crash("roto").await;
             }
-            58..64 => {
+            Deed::CrashPostgres => {
                 self.figures.postgres += 1;
                 self.crash("postgres").await;
             }
-            64..69 => {
+            Deed::RestartWarehouse => {
                 self.figures.standin += 1;
                 self.take_warehouse_faults();
                 let away = self.millis(0, 1_500);
                 self.world.restart_standin(away).await;
             }
-            69..73 => {
+            Deed::PauseCluster => {
                 self.figures.outages += 1;
                 self.take_warehouse_faults();
                 self.world.pause_warehouse();
             }
-            73..77 => {
+            Deed::PauseLoading => {
                 self.figures.pauses += 1;
                 let paused = self.world.run(&["pause", "--for", "3s"]);
                 assert!(paused.status.success(), "{}", crate::harness::text(&paused));
             }
-            77..84 => self.calm().await,
-            _ => self.weather().await,
+            Deed::Calm => self.calm().await,
+            Deed::Weather => self.weather().await,
         }
     }
 
