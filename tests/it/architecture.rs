@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the worker lies in the workspace").to_owned()
 }
 
@@ -29,7 +29,7 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     crates
 }
 
-fn sources() -> Vec<(PathBuf, String)> {
+pub(crate) fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders: Vec<_> = ["worker", "crates", "tests", "localstack"].map(|folder| root().join(folder)).into();
     while let Some(folder) = folders.pop() {

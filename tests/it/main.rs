@@ -3,9 +3,11 @@
 mod architecture;
 mod cli;
 mod cloud;
+mod disk;
 mod errors;
 mod harness;
 mod letters;
 mod pause;
+mod promises;
 mod rejects;
 mod torture;
