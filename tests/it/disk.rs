@@ -1,4 +1,4 @@
-//! Disks that are full, and a database that may not be written: waited out, with health telling the truth, and no file set
+//! Disks that are full, and a table that is gone: waited out, with health telling the truth, and no file set
 //! aside. The disk is a small one in memory, which only the worker's own mount namespace has.
 
 use std::net::TcpListener;
@@ -68,14 +68,6 @@ impl<'a> OnSmallDisk<'a> {
 
     fn free(&self) {
         std::fs::remove_file(self.path("filler")).expect("the filler goes");
-    }
-
-    fn remount(&self, how: &str) {
-        let (process, options) = (self.worker.id().to_string(), format!("remount,{how}"));
-        let mut command = Command::new("nsenter");
-        command.args(["--target", &process, "--user", "--preserve-credentials", "--mount", "mount", "-o", &options]);
-        let output = command.arg(&self.disk).output().expect("util-linux has nsenter");
-        assert!(output.status.success(), "{}", text(&output));
     }
 
     fn until(&self, what: &str, holds: impl Fn() -> bool) {
@@ -173,26 +165,6 @@ fn a_full_warehouse_sets_nothing_aside() {
     on.assert_nobody_is_blamed();
     on.free();
     on.until("all are loaded", || on.entries("loaded") == 3);
-    on.until_well();
-    on.assert_nobody_is_blamed();
-}
-
-#[test]
-fn a_warehouse_that_may_not_be_written_sets_nothing_aside() {
-    let site = Site::new(&[LINES]);
-    let on = OnSmallDisk::start(&site, "house", &["--set", "warehouse.url=sqlite://./house/w.sqlite"]);
-    site.land("lines_1.csv", file(1));
-    on.until("the first is loaded", || on.entries("loaded") == 1);
-    // No connection keeps it open for writing while nothing is loaded.
-    site.run(&["pause"]);
-    on.remount("ro");
-    site.run(&["resume"]);
-    site.land("lines_2.csv", file(2));
-    on.until("it is written", || on.entries("written") == 1);
-    on.until_sick(&["readonly", "read-only", "read only", "permission"]);
-    on.assert_nobody_is_blamed();
-    on.remount("rw");
-    on.until("all are loaded", || on.entries("loaded") == 2);
     on.until_well();
     on.assert_nobody_is_blamed();
 }
