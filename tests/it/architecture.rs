@@ -172,3 +172,21 @@ fn files_are_small_and_named_for_what_they_do() {
         assert!(lines <= if tests { 750 } else { 400 }, "{shown} has {lines} lines");
     }
 }
+
+#[test]
+fn every_deliberate_bug_can_still_be_made() {
+    let mutants = root().join("tests/simulation/mutants");
+    let mut applied = 0;
+    for entry in std::fs::read_dir(mutants).expect("the folder of mutants") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "patch") {
+            continue;
+        }
+        let mut command = Command::new("patch");
+        command.args(["--dry-run", "--strip=1", "--forward", "--force", "--input"]).arg(&path).current_dir(root());
+        let output = command.output().expect("patch runs");
+        assert!(output.status.success(), "{}: {}", path.display(), crate::harness::text(&output));
+        applied += 1;
+    }
+    assert!(applied > 10, "{applied} mutants");
+}

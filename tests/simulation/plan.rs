@@ -302,7 +302,7 @@ fn draw_step(random: &mut Random, datasets: &[DatasetPlan], objects: u64, is_lis
 /// Pauses and drains.
 fn draw_late(random: &mut Random, datasets: usize) -> Vec<Step> {
     let mut steps = Vec::new();
-    let mut dataset = |random: &mut Random| (!random.once_in(2)).then(|| random.index(datasets));
+    let dataset = |random: &mut Random| (!random.once_in(2)).then(|| random.index(datasets));
     if random.once_in(3) {
         for _ in 0..random.between(1, 3) {
             steps.push(Step::Pause { dataset: dataset(random), seconds: random.between(1, 60) });

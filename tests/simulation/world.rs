@@ -362,6 +362,7 @@ fn settings(plan: &Plan) -> DaemonSettings {
             max_batch_entries: plan.batch_entries,
             linger: Duration::from_millis(500),
             poll: seconds(5),
+            look_anew: seconds(60),
             stand_aside: seconds(20),
             lease: seconds(8),
             concurrency: 4,

@@ -23,6 +23,9 @@ mod model;
 mod own;
 mod trouble;
 
+/// When nothing goes wrong any more, all must have come to its end within so long.
+const PATIENCE: Duration = Duration::from_mins(4);
+
 /// All sweeps often.
 const SETTINGS: [(&str, &str); 6] = [
     ("LAKEHAND__LISTING__INTERVAL", "4s"),
@@ -55,16 +58,28 @@ async fn whatever_breaks_all_is_in_once() {
     trouble.end().await;
     let calm = RealClock.now();
 
-    let mut open = Vec::new();
-    for _ in 0..600 {
-        open = model::unsettled(trouble.world, &landing).await;
-        if open.is_empty() {
-            break;
+    let mut told_at = calm;
+    let open = loop {
+        let open = model::unsettled(trouble.world, &landing).await;
+        let waited = RealClock.now().since(calm);
+        if open.is_empty() || waited > PATIENCE {
+            break open;
+        }
+        if RealClock.now().since(told_at) > Duration::from_secs(20) {
+            told_at = RealClock.now();
+            println!(
+                "{} not settled {waited:?} after the end of all trouble: {:?}",
+                open.len(),
+                &open[..open.len().min(3)]
+            );
         }
         pause(Duration::from_millis(500)).await;
+    };
+    for (key, what) in open.iter().take(5) {
+        let lines = trouble.world.logged(key);
+        println!("{key}: {what}\n{}", lines[lines.len().saturating_sub(30)..].join("\n"));
     }
-    let first = &open[..open.len().min(20)];
-    assert!(open.is_empty(), "{} not settled: {first:#?}\n{}\nSEED={seed}", open.len(), trouble.logs());
+    assert!(open.is_empty(), "{} not settled after {PATIENCE:?}\n{}\nSEED={seed}", open.len(), trouble.logs());
     let drained = RealClock.now().since(calm);
     let mut letters = Vec::new();
     let mut silent = 0;

@@ -318,6 +318,17 @@ impl World {
         all
     }
 
+    /// Every line of any worker's log that has this text, the oldest first.
+    pub(super) fn logged(&self, text: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        for number in 0..self.workers.load(Ordering::SeqCst) {
+            let log = std::fs::read_to_string(self.path(&format!("worker{number}.log"))).unwrap_or_default();
+            lines.extend(log.lines().filter(|line| line.contains(text)).map(|line| format!("{line} ({number})")));
+        }
+        lines.sort();
+        lines
+    }
+
     /// Rows of a query on the warehouse, each value as text.
     pub(super) async fn query(&self, sql: &str) -> Vec<Vec<String>> {
         let answer = postgres(&self.places, &self.database(), sql).await;

@@ -82,7 +82,9 @@ impl World {
             }
             Step::RestoreWarehouse { is_live } => {
                 let Some(kept) = self.running().kept_warehouse.take() else { return };
-                if !is_live {
+                if *is_live {
+                    self.judge.warehouse_restored();
+                } else {
                     self.close_for(RESTORE);
                 }
                 self.warehouse.restore(&kept);

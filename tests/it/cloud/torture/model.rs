@@ -1,12 +1,14 @@
 //! What must be there at the end, said as shortly as it can be: a function of the versions that were read.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use serde_json::Value;
 
 use super::content::{Content, Fate};
 use super::landing::Landing;
-use crate::cloud::world::World;
+use crate::cloud::world::{World, pause};
+use crate::harness::text;
 
 /// One version that the ledger knows.
 struct Known<'a> {
@@ -40,8 +42,21 @@ impl Known<'_> {
     }
 }
 
-fn read<'a>(world: &World, landing: &'a Landing) -> Vec<Known<'a>> {
-    let loads = world.json(&["loads", "--limit", "100000"]);
+/// What the program answers, on a machine that may be too busy to answer in time.
+async fn told(world: &World, arguments: &[&str]) -> Value {
+    for _ in 0..30 {
+        let output = world.run(&[arguments, &["--output", "json"]].concat());
+        if output.status.success() {
+            return serde_json::from_slice(&output.stdout).expect("JSON");
+        }
+        println!("{arguments:?}: {}", text(&output));
+        pause(Duration::from_secs(1)).await;
+    }
+    panic!("{arguments:?}: no answer")
+}
+
+async fn read<'a>(world: &World, landing: &'a Landing) -> Vec<Known<'a>> {
+    let loads = told(world, &["loads", "--limit", "100000"]).await;
     let loads = loads["loads"].as_array().expect("loads");
     loads.iter().map(|load| known(load, landing)).collect()
 }
@@ -63,10 +78,14 @@ fn known<'a>(load: &Value, landing: &'a Landing) -> Known<'a> {
 }
 
 /// What is not yet what it must become; nothing: all is settled.
-pub(super) async fn unsettled(world: &World, landing: &Landing) -> Vec<String> {
+/// Each with the object that it is about, if any.
+pub(super) async fn unsettled(world: &World, landing: &Landing) -> Vec<(String, String)> {
     let depth = world.depth().await;
-    let mut open: Vec<String> = (depth > 0).then(|| format!("{depth} messages in the queue")).into_iter().collect();
-    let all = read(world, landing);
+    let mut open = Vec::new();
+    if depth > 0 {
+        open.push((String::new(), format!("{depth} messages in the queue")));
+    }
+    let all = read(world, landing).await;
     let current = landing.current().await;
     let newest: BTreeSet<(&str, &str)> = all
         .iter()
@@ -76,14 +95,14 @@ pub(super) async fn unsettled(world: &World, landing: &Landing) -> Vec<String> {
     for (key, etag) in &current {
         let content = &landing.put[&(key.clone(), etag.clone())];
         if content.dataset.is_some() && !newest.contains(&(key, etag)) {
-            open.push(format!("{key} with eTag {etag} is not in the ledger as {:?}", content.fate));
+            open.push((key.clone(), format!("eTag {etag} is not in the ledger as {:?}", content.fate)));
         }
     }
     for known in &all {
         // What was rewritten or deleted before anybody read it cannot be read any more.
         let is_current = current.get(&known.key) == Some(&known.etag);
         if !known.is_explained() && (is_current || !known.is_unseen()) {
-            open.push(format!("{} of {} is {} {}", known.order.1, known.key, known.state, known.kind));
+            open.push((known.key.clone(), format!("{} is {} {}", known.order.1, known.state, known.kind)));
         }
     }
     open
@@ -113,7 +132,7 @@ fn one_an_object<'a>(
 /// Compares warehouse, lake, quarantine and dead letters with what the versions that were read must give. How many
 /// versions that were, and rows.
 pub(super) async fn compare(world: &World, landing: &Landing, letters: &[Value]) -> (usize, usize) {
-    let all = read(world, landing);
+    let all = read(world, landing).await;
     let loaded: Vec<&Known<'_>> = all.iter().filter(|known| known.is_loaded()).collect();
     for known in &loaded {
         let (rows, rejects) = (known.content.rows.len() as u64, known.content.rejects.len() as u64);
@@ -166,14 +185,14 @@ pub(super) async fn compare(world: &World, landing: &Landing, letters: &[Value])
         let shown = world.query(&format!("SELECT {columns} FROM {dataset}.{dataset}")).await;
         assert_eq!(sorted(shown.iter()), visible, "{dataset}: what stands, and nothing else");
     }
-    compare_rejects(world, &all);
+    compare_rejects(world, &all).await;
     compare_letters(landing, &all, letters);
     (all.len(), total)
 }
 
 /// Each rejected record is in quarantine, with its reason.
-fn compare_rejects(world: &World, all: &[Known<'_>]) {
-    let told = world.json(&["rejects", "--list", "--limit", "100000"]);
+async fn compare_rejects(world: &World, all: &[Known<'_>]) {
+    let told = told(world, &["rejects", "--list", "--limit", "100000"]).await;
     let told = told["rejects"].as_array().expect("rejects").iter();
     let mut found: Vec<(String, String)> = told
         .map(|reject| {
