@@ -64,7 +64,10 @@ impl Landing {
             if RealClock.now() >= end {
                 return;
             }
-            if step % 8 == 0 && self.backlog().await.is_none_or(|backlog| backlog > BACKLOG) {
+            while self.backlog().await.is_none_or(|backlog| backlog > BACKLOG) {
+                if RealClock.now() >= end {
+                    return;
+                }
                 pause(Duration::from_millis(300)).await;
             }
             self.step(step).await;

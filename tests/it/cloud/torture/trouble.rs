@@ -63,6 +63,9 @@ impl fmt::Display for Figures {
     }
 }
 
+/// Longer than the lease of a loader that was killed, and a pass of loading after it.
+const LULL: Duration = Duration::from_secs(20);
+
 /// A worker, and what is being done to it.
 struct Member {
     worker: Worker,
@@ -183,9 +186,14 @@ impl<'a> Trouble<'a> {
         }
     }
 
-    /// Every kind of trouble comes as often as it lies in the deck, before the deck is shuffled anew.
+    /// Every kind of trouble comes as often as it lies in the deck, before the deck is shuffled anew. Between two decks
+    /// there is a lull, or nothing would ever come to its end.
     async fn act(&mut self) {
         if self.deck.is_empty() {
+            if self.figures.workers > FLEET as u64 {
+                self.calm().await;
+                pause(LULL).await;
+            }
             self.deck = DECK.iter().flat_map(|(deed, times)| vec![*deed; *times]).collect();
         }
         let drawn = usize::try_from(self.dice(self.deck.len() as u64)).expect("a small number");
