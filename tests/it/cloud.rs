@@ -6,5 +6,7 @@ mod deliveries;
 mod doubt;
 mod letters;
 mod outage;
+mod refusals;
+mod torture;
 mod world;
 mod zombie;

@@ -3,10 +3,12 @@
 mod architecture;
 mod cli;
 mod cloud;
+mod disk;
 mod errors;
 mod harness;
 mod letters;
 mod masks;
 mod pause;
+mod promises;
 mod rejects;
 mod torture;

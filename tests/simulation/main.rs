@@ -8,8 +8,8 @@
 //! cargo test -p lakehand-simulation -- --sweep         the crash sweep, with everything that can happen to a call
 //! ```
 //!
-//! `--profile simulation` makes each of them ten times as fast. CI sets `LAKEHAND_SIMULATION_FROM` to a number it has not
-//! used before, and `LAKEHAND_SIMULATION_SEEDS` to how many worlds it has time for.
+//! `--profile simulation` makes each of them ten times as fast. CI (`.ci/run`) sets `LAKEHAND_SIMULATION_FROM` to a
+//! number it has not used before, and `LAKEHAND_SIMULATION_SEEDS` to how many worlds it has time for.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails by panicking")]
 #![allow(clippy::print_stdout, reason = "it is a test that tells what it did")]
@@ -165,7 +165,7 @@ fn many(from: u64, seeds: u64, first: bool) -> bool {
     println!("{run} worlds, {} fail, {} calls a world", failures.len(), calls.into_inner() / run.max(1));
     if let Some((seed, _)) = failures.first().filter(|_| !first) {
         replay(*seed);
-        println!("again: cargo test -p lakehand-simulation -- --seed {seed}");
+        println!("again: make simulate SEED={seed}; once it is mended, add it to tests/simulation/failed_seeds.txt");
     }
     failures.is_empty()
 }

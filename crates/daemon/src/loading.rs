@@ -47,6 +47,7 @@ impl LoadingTask {
     /// Loads until it is stopped.
     pub(crate) async fn run(self) {
         let started = self.ports.clock.now();
+        let mut looked = started;
         let mut memory = Memory::default();
         let mut failures = 0_u32;
         let mut idle_turns = 0_u32;
@@ -54,6 +55,10 @@ impl LoadingTask {
         while !self.stop.is_cancelled() {
             // Registered before the look, so that what is written meanwhile is not slept over.
             let written = wake.notified();
+            if self.ports.clock.now().since(looked) > self.settings.look_anew {
+                looked = self.ports.clock.now();
+                memory.doubt();
+            }
             let pause = match self.pass(started, &mut memory).await {
                 Pass::Aborted => break,
                 Pass::Paused(why) => {

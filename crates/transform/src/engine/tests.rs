@@ -1,6 +1,7 @@
 //! The back half on pieces made by hand: determinism, partitions, parts, quarantine, verdicts and failures.
 
 mod formats;
+mod fuzz;
 mod privacy;
 mod whole;
 
