@@ -4,7 +4,9 @@
 mod definitions;
 mod deliveries;
 mod doubt;
+mod evolution;
 mod letters;
 mod outage;
+mod planted;
 mod world;
 mod zombie;
