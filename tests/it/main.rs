@@ -8,6 +8,7 @@ mod evolution;
 mod freshness;
 mod harness;
 mod letters;
+mod masks;
 mod pause;
 mod planted;
 mod rejects;

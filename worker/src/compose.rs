@@ -49,9 +49,14 @@ pub(crate) fn transform_identity() -> TransformIdentity {
     lakehand_transform::identity()
 }
 
-/// The engine, with the threads of the settings.
+/// The engine, with the threads and the mask keys of the settings.
 pub(crate) fn transformer(settings: &Settings) -> Arc<dyn Transformer> {
-    Arc::new(Engine::with_threads(NonZeroUsize::new(settings.transform_threads).unwrap_or(NonZeroUsize::MIN)))
+    let mut keys = MaskKeys::default();
+    for (name, secret) in settings.mask_secrets.iter() {
+        keys = keys.with(name, secret);
+    }
+    let threads = NonZeroUsize::new(settings.transform_threads).unwrap_or(NonZeroUsize::MIN);
+    Arc::new(Engine::with_threads(threads).with_mask_keys(keys))
 }
 
 /// One local file as a store sees it, opened.

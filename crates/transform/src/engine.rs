@@ -116,7 +116,9 @@ impl Transformer for Engine {
     fn check(&self, dataset: &Dataset) -> Vec<(String, String)> {
         let mut problems = Program::compile(dataset).err().unwrap_or_default();
         problems.extend(self.mask_keys.missing(dataset).into_iter().map(|key| {
-            let message = format!("the settings have no mask key {key:?}; name its secret there");
+            let message = format!(
+                "the settings have no mask key {key:?}; put its secret into a file of this name in privacy.keys_folder"
+            );
             ("privacy.mask_key".to_owned(), message)
         }));
         problems

@@ -4,6 +4,7 @@ mod against;
 
 use lakehand_dataset::catalog::Catalog;
 use lakehand_dataset::problem::Problem;
+use lakehand_dataset::transformer::Transformer;
 use lakehand_domain::object::ObjectUri;
 use serde::Serialize;
 
@@ -53,7 +54,13 @@ pub(crate) async fn run(context: &Context, args: &CheckArgs) -> Result<Ending, F
             found.settings.clone_from(&settings.effective);
             let landing = compose::landing_uri(&settings)?;
             let lake = compose::lake_uri(&settings)?;
-            let catalog = look_at_definitions(context, &settings.datasets, &landing, Some(&lake), &mut found);
+            let catalog = look_at_definitions(
+                context,
+                &settings.datasets,
+                (&landing, Some(&lake)),
+                compose::transformer(&settings).as_ref(),
+                &mut found,
+            );
             if let Some(catalog) = &catalog {
                 let beyond = compose::beyond_limits(&settings, catalog);
                 let problem = |message| definitions::folder_problem(context, &settings.datasets, message);
@@ -84,7 +91,8 @@ pub(crate) async fn run(context: &Context, args: &CheckArgs) -> Result<Ending, F
             if let Some(folder) = Settings::datasets_folder(&sources)
                 && let Ok(landing) = ObjectUri::parse("file:///landing")
             {
-                _ = look_at_definitions(context, &folder, &landing, None, &mut found);
+                let transformer = compose::plain_transformer();
+                _ = look_at_definitions(context, &folder, (&landing, None), transformer.as_ref(), &mut found);
             }
             Ending::Wrong
         }
@@ -101,15 +109,15 @@ pub(crate) async fn run(context: &Context, args: &CheckArgs) -> Result<Ending, F
 fn look_at_definitions(
     context: &Context,
     folder: &std::path::Path,
-    landing: &ObjectUri,
-    lake: Option<&ObjectUri>,
+    (landing, lake): (&ObjectUri, Option<&ObjectUri>),
+    transformer: &dyn Transformer,
     found: &mut Found,
 ) -> Option<Catalog> {
     found.datasets_folder = context.shown(folder);
     let problem = |message: String| definitions::folder_problem(context, folder, message);
     let checked = match definitions::read_folder(context, folder) {
         Ok(files) if files.is_empty() => Err(vec![problem(definitions::NOTHING_THERE.to_owned())]),
-        Ok(files) => definitions::check(&files, landing, lake, compose::plain_transformer().as_ref()),
+        Ok(files) => definitions::check(&files, landing, lake, transformer),
         Err(error) => Err(vec![problem(format!("{error:#}"))]),
     };
     match checked {

@@ -41,7 +41,8 @@ pub enum ClaimDecision {
     Take(Box<Entry>),
     /// Nothing is to be done: it is written, loaded or set aside, or a dead letter speaks of an older generation.
     Done(Box<Entry>),
-    /// Another worker has it, or a replay must wait until what is written is loaded. Ask again not before this.
+    /// Another worker has it, or is asked for it, or a replay must wait until what is written is loaded. Ask again not
+    /// before this.
     Held {
         /// When to ask again.
         until: Timestamp,
@@ -66,6 +67,11 @@ pub fn claim(existing: Option<&Entry>, request: &ClaimRequest) -> ClaimDecision 
         EntryState::Claimed { .. } => take(entry, request, other_definition),
         EntryState::Written { .. } => match request.cause {
             Cause::DefinitionChanged if other_definition => take(entry, request, true),
+            // Asked for by a worker with a newer definition, and received by one that still has the old: taken for done,
+            // it would be written anew only when it is asked for again, much later.
+            Cause::DefinitionChanged if entry.updated <= request.asked_at => {
+                ClaimDecision::Held { until: request.now.plus(request.lease_for) }
+            }
             Cause::Replay if entry.updated <= request.asked_at => {
                 ClaimDecision::Held { until: request.now.plus(request.lease_for) }
             }
