@@ -4,8 +4,10 @@
 mod definitions;
 mod deliveries;
 mod doubt;
+mod evolution;
 mod letters;
 mod outage;
+mod planted;
 mod refusals;
 mod torture;
 mod world;

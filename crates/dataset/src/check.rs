@@ -6,6 +6,8 @@ mod expression;
 mod layout;
 mod mask;
 mod name;
+mod query;
+mod record;
 mod rules;
 mod settings;
 mod source;
@@ -97,6 +99,10 @@ pub(crate) fn examine<'f>(file: &'f DefinitionFile, landing: &ObjectUri, identit
     let quality = settings::check_quality(definition.quality.map(|given| given.value), &mut report);
     let encoding = settings::check_encoding(definition.encoding.map(|given| given.value), &mut report);
     let tables_at = definition.tables.as_ref().map_or(0, |given| given.at);
+    let checks = match (&definition.checks, &definition.tables) {
+        (Some(given), Some(tables)) => record::check_all(given, &table::outlines(tables), &mut report),
+        _ => Vec::new(),
+    };
     let tables = definition.tables.map(|given| table::check_all(&given, name.as_ref(), &source, &mut report));
     let (table_names, tables) = tables.map_or((Vec::new(), None), |checked| (checked.names, checked.tables));
     mask::check_overlaps(tables.as_deref().unwrap_or_default(), tables_at, &mut report);
@@ -114,9 +120,10 @@ pub(crate) fn examine<'f>(file: &'f DefinitionFile, landing: &ObjectUri, identit
                 quality: &quality,
                 encoding: &encoding,
                 tables: &tables,
+                checks: &checks,
             };
             let fingerprint = basis.fingerprint(identity);
-            Some(Dataset { id, fingerprint, source: read, quality, encoding, tables })
+            Some(Dataset { id, fingerprint, source: read, quality, encoding, tables, checks })
         }
         _ => None,
     };

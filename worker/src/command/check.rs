@@ -1,11 +1,15 @@
 //! `lakehand check`: settings, definitions, and whether everything can be reached; every problem at once.
 
+mod against;
+
 use lakehand_dataset::catalog::Catalog;
 use lakehand_dataset::problem::Problem;
 use lakehand_dataset::transformer::Transformer;
 use lakehand_domain::object::ObjectUri;
 use serde::Serialize;
 
+use self::against::DatasetPlanned;
+use crate::cli::CheckArgs;
 use crate::compose::{self, Reached};
 use crate::context::Context;
 use crate::definitions;
@@ -26,6 +30,9 @@ struct Found {
     datasets_folder: String,
     datasets: Vec<DatasetFound>,
     backends: Vec<Reached>,
+    /// What would change in the warehouse, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warehouse: Option<Vec<DatasetPlanned>>,
 }
 
 /// One dataset.
@@ -38,7 +45,7 @@ struct DatasetFound {
 }
 
 /// Checks everything and says all of it.
-pub(crate) async fn run(context: &Context) -> Result<Ending, Failure> {
+pub(crate) async fn run(context: &Context, args: &CheckArgs) -> Result<Ending, Failure> {
     let sources = context.sources();
     let mut found = Found::default();
     let ending = match Settings::load(&sources) {
@@ -47,19 +54,31 @@ pub(crate) async fn run(context: &Context) -> Result<Ending, Failure> {
             found.settings.clone_from(&settings.effective);
             let landing = compose::landing_uri(&settings)?;
             let lake = compose::lake_uri(&settings)?;
-            if let Some(catalog) = look_at_definitions(
+            let catalog = look_at_definitions(
                 context,
                 &settings.datasets,
                 (&landing, Some(&lake)),
                 compose::transformer(&settings).as_ref(),
                 &mut found,
-            ) {
-                let beyond = compose::beyond_limits(&settings, &catalog);
+            );
+            if let Some(catalog) = &catalog {
+                let beyond = compose::beyond_limits(&settings, catalog);
                 let problem = |message| definitions::folder_problem(context, &settings.datasets, message);
                 found.definition_problems.extend(beyond.into_iter().map(problem));
             }
             found.backends = compose::reach(&settings).await;
-            let unreached = found.backends.iter().any(|backend| backend.problem.is_some());
+            let mut unreached = found.backends.iter().any(|backend| backend.problem.is_some());
+            if let Some(catalog) = catalog.filter(|_| args.against_warehouse) {
+                let planned = against::plan_all(&settings, &catalog).await;
+                unreached |= planned.iter().any(|dataset| dataset.failed.is_some());
+                let refused = planned.iter().filter_map(|dataset| Some((&dataset.dataset, dataset.refused.as_ref()?)));
+                let problem = |(dataset, message)| {
+                    let message = format!("{dataset}: the warehouse cannot be changed to it: {message}");
+                    definitions::folder_problem(context, &settings.datasets, message)
+                };
+                found.definition_problems.extend(refused.map(problem));
+                found.warehouse = Some(planned);
+            }
             match (found.definition_problems.is_empty(), unreached) {
                 (false, _) => Ending::Wrong,
                 (true, true) => Ending::OutsideFailed,
@@ -135,6 +154,9 @@ fn render(found: &Found) -> String {
         .chain(found.backends.iter().filter_map(|backend| {
             backend.problem.as_ref().map(|problem| format!("{} {}: {problem}", backend.backend, backend.place))
         }))
+        .chain(found.warehouse.iter().flatten().filter_map(|dataset| {
+            dataset.failed.as_ref().map(|failed| format!("{} against the warehouse: {failed}", dataset.dataset))
+        }))
         .collect();
     if !problems.is_empty() {
         page.line(plural(problems.len() as u64, "problem"));
@@ -170,6 +192,9 @@ fn render(found: &Found) -> String {
             grid.row(vec![one.backend.to_owned(), one.place.clone(), says.to_owned()]);
         }
         page.table(&grid);
+    }
+    if let Some(planned) = &found.warehouse {
+        against::render(planned, &mut page);
     }
     if problems.is_empty() {
         page.gap();

@@ -12,7 +12,9 @@ use lakehand_dataset::transformer::{
 };
 use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
 use lakehand_domain::manifest::Manifest;
-use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome, TakeOutcome, Warehouse, WarehouseError};
+use lakehand_domain::port::warehouse::{
+    CommitOutcome, MigrateOutcome, MigrationPlan, TakeOutcome, Warehouse, WarehouseError,
+};
 use lakehand_domain::reject::{RejectCounts, Rule};
 use lakehand_domain::shape::FamilyShape;
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
@@ -145,6 +147,9 @@ impl Warehouse for Untouched {
         unreachable!("intake asks the warehouse for nothing")
     }
     async fn migrate(&self, _: &Fence, _: &FamilyShape) -> Result<MigrateOutcome, WarehouseError> {
+        unreachable!("intake asks the warehouse for nothing")
+    }
+    async fn plan(&self, _: &FamilyShape) -> Result<MigrationPlan, WarehouseError> {
         unreachable!("intake asks the warehouse for nothing")
     }
     async fn stage(&self, _: &FamilyShape, _: &Nonce, _: &[Arc<Manifest>]) -> Result<Staging, WarehouseError> {

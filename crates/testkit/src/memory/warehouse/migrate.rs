@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use lakehand_domain::port::warehouse::{MigrateOutcome, WarehouseError};
+use lakehand_domain::port::warehouse::{MigrateOutcome, MigrationPlan, PlannedChange, PlannedStep, WarehouseError};
 use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, FamilyShape, TableShape};
 use lakehand_domain::warehousing::Fence;
 
@@ -35,6 +35,52 @@ pub(super) async fn migrate(
     }
     transaction.end().await?;
     Ok(MigrateOutcome::InForce)
+}
+
+/// What a migration would do.
+pub(super) fn plan(family: Option<&Family>, shape: &FamilyShape) -> MigrationPlan {
+    let empty = Family::default();
+    let family = family.unwrap_or(&empty);
+    if let Some(over) = shape.definitions.iter().find(|definition| family.fence.retired.contains(definition)) {
+        return MigrationPlan::Refused { message: format!("definition {} was in force before", over.fingerprint) };
+    }
+    let mut changes = Vec::new();
+    for table in &shape.tables {
+        let next = match next(family, table) {
+            Ok(next) => next,
+            Err(message) => return MigrationPlan::Refused { message },
+        };
+        let told = format!("{}.{}", table.dataset, table.name);
+        let Some(known) = family.tables.get(&view_name(table)) else {
+            changes.push(PlannedChange { table: told, step: PlannedStep::Create });
+            continue;
+        };
+        changes.extend(steps(known, &next).into_iter().map(|step| PlannedChange { table: told.clone(), step }));
+    }
+    MigrationPlan::Changes(changes)
+}
+
+fn steps(known: &Table, next: &Table) -> Vec<PlannedStep> {
+    let mut steps = Vec::new();
+    for column in &next.shape.columns {
+        let (column, becomes) = (column.name.clone(), column.column_type);
+        match known.columns.iter().find(|there| there.name == column) {
+            None => steps.push(PlannedStep::Add { column, becomes }),
+            Some(there) if there.column_type != becomes => {
+                steps.push(PlannedStep::Retype { column, is: there.column_type.to_string(), becomes });
+            }
+            Some(_) => {}
+        }
+    }
+    for column in &known.shape.columns {
+        if !next.shape.columns.iter().any(|kept| kept.name == column.name) {
+            steps.push(PlannedStep::Hide { column: column.name.clone() });
+        }
+    }
+    if known.shape.contest != next.shape.contest || known.shape.has_where != next.shape.has_where {
+        steps.push(PlannedStep::Recompute);
+    }
+    steps
 }
 
 fn in_force(row: FenceRow, shape: &FamilyShape) -> FenceRow {
