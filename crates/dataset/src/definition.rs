@@ -148,12 +148,21 @@ section! {
 section! {
     /// A table made of the records.
     Table {
-        /// `append`: every row stands. `upsert`: one row a key, the newest wins.
+        /// `append`: every row stands. `upsert`: one row a key, the newest wins. `replace`: all rows of a scope are those
+        /// of the newest run that speaks of it.
         required mode = "mode": Mode,
         /// The columns whose values name a row, for upsert.
         optional key = "key": Vec<At<String>>,
         /// The column that says which row is newer, for upsert; without it the order of the objects decides.
         optional version = "version": String,
+        /// The `{captures}` of the object's name that say which rows a file replaces, for replace: `["day"]`, or `[]` for
+        /// all rows of the table.
+        optional scope = "scope": Vec<At<String>>,
+        /// The `{capture}` that names the run, for replace, where a run has several files. Without it each file is a run.
+        optional run = "run": String,
+        /// The `{capture}` that says how many files of the run speak of the same scope: rows are replaced when so many are
+        /// loaded.
+        optional run_files = "run_files": String,
         /// Columns that place rows in the lake: `column`, or `year(column)`, `month(…)`, `day(…)`, `hour(…)`.
         optional partition_by = "partition_by": Vec<At<String>>,
         /// A SQL condition; only rows for which it is true are visible.
@@ -355,28 +364,15 @@ choice! {
     }
 }
 
-/// How rows of a table contend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Every row stands.
-    Append,
-    /// One row a key.
-    Upsert,
-}
-
-impl Read for Mode {
-    fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_, '_>) -> Option<Self> {
-        match value.get_ref().as_str() {
-            Some("append") => return Some(Self::Append),
-            Some("upsert") => return Some(Self::Upsert),
-            Some("replace") => reader.unsupported(value, "replacing all rows of a scope", "use append or upsert"),
-            _ => reader.wrong(value, "\"append\" or \"upsert\""),
-        }
-        None
-    }
-
-    fn schema() -> Json {
-        json!({ "type": "string", "enum": ["append", "upsert"] })
+choice! {
+    /// How rows of a table contend.
+    Mode {
+        /// Every row stands.
+        Append = "append",
+        /// One row a key.
+        Upsert = "upsert",
+        /// All rows of a scope are of one run.
+        Replace = "replace",
     }
 }
 
