@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lakehand_domain::shape::{Contest, OnRewrite};
 
-use super::sample::{Dump, SampleLoad, SampleRow, Site, said};
+use super::sample::{Dump, SampleLoad, SampleRow, Site};
+use super::scope::said;
 
 /// Every accepted row of every live load with its standing, for loads delivered in any order and any batches.
 pub fn expected_rows(site: &Site, contest: &Contest, loads: &[SampleLoad]) -> Dump {

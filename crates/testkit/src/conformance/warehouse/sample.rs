@@ -1,6 +1,5 @@
 //! Small families, loads and rows for the checks.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,12 +9,13 @@ use lakehand_domain::object::{ObjectStat, ObjectUri, ObjectVersion, Order};
 use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome, TakeOutcome, Warehouse, WarehouseError};
 use lakehand_domain::reject::RejectCounts;
 use lakehand_domain::shape::{
-    ColumnShape, ColumnType, Contest, DefinitionInForce, FamilyShape, Run, TableLayout, TableShape, lineage,
+    ColumnShape, ColumnType, Contest, DefinitionInForce, FamilyShape, TableLayout, TableShape, lineage,
 };
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::value::{ColumnValues, RowBatch};
 use lakehand_domain::warehousing::{CommitRequest, Fence, StagedLoad};
 
+use super::scope::said;
 use super::{SampleParts, Tested};
 
 /// Rows as text: object, order, record, key, version, note, standing; sorted.
@@ -367,25 +367,6 @@ impl Site {
 fn similar(found: &Dump, expected: &Dump) {
     let text = |dump: &Dump| dump.iter().map(|row| format!("{row:?}\n")).collect::<Vec<_>>().concat();
     assert!(found == expected, "found\n{}expected\n{}", text(found), text(expected));
-}
-
-/// What the name of an object says of scope and run: `dayrn`, of which all but the last digit name the run. The first
-/// run of a day has one file, others two, and who ends in a nine says that there are three.
-pub(super) fn said(object: u32) -> BTreeMap<String, String> {
-    let (day, run) = (object / 100, object / 10);
-    let files = match (object / 10 % 10, object % 10) {
-        (0, _) => 1,
-        (_, 9) => 3,
-        _ => 2,
-    };
-    let said = [("day", day.to_string()), ("run", run.to_string()), ("#files", files.to_string())];
-    said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// Replaced by scope, of which these captures are the parts; by runs of several files or by single ones.
-pub(super) fn replace(scope: &[&str], has_runs: bool) -> Contest {
-    let run = Run { capture: "run".to_owned(), files: "files".to_owned() };
-    Contest::Replace { scope: scope.iter().map(|part| (*part).to_owned()).collect(), run: has_runs.then_some(run) }
 }
 
 /// The ledger of all checks.
