@@ -25,7 +25,22 @@ pub(crate) fn uri(text: &str) -> ObjectUri {
 
 /// The object of this number of a dataset.
 pub(crate) fn object_uri(dataset: usize, object: u64) -> ObjectUri {
-    uri(&format!("{LANDING}/d{dataset}/f{object}.txt"))
+    let said = said(object);
+    uri(&format!("{LANDING}/d{dataset}/{}/{}of{}-{object}.txt", said.day, said.run, said.files))
+}
+
+/// What the name of an object says of scope and run.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Said {
+    pub(crate) day: u64,
+    pub(crate) run: u64,
+    /// How many files its run has for its day.
+    pub(crate) files: usize,
+}
+
+/// The first run has two files for each of two days, the second one for the first.
+pub(crate) fn said(object: u64) -> Said {
+    Said { day: object % 2, run: object / 4, files: if object < 4 { 2 } else { 1 } }
 }
 
 /// All definitions, each dataset's in this revision.
@@ -59,6 +74,9 @@ fn text(number: usize, dataset: &DatasetPlan, at: usize, revision: Revision) -> 
     let mode = match revision.mode {
         Mode::UpsertByVersion => "mode = \"upsert\"\nkey = [\"k\"]\nversion = \"v\"\n",
         Mode::Upsert => "mode = \"upsert\"\nkey = [\"k\"]\n",
+        Mode::Scope => "mode = \"replace\"\nscope = [\"day\"]\n",
+        Mode::Runs => "mode = \"replace\"\nscope = [\"day\"]\nrun = \"run\"\nrun_files = \"files\"\n",
+        Mode::Whole => "mode = \"replace\"\nscope = []\n",
         _ => "mode = \"append\"\n",
     };
     let filter = if revision.has_where { "where = \"p\"\n" } else { "" };
@@ -75,7 +93,7 @@ fn text(number: usize, dataset: &DatasetPlan, at: usize, revision: Revision) -> 
         None => dataset.after_load.to_owned(),
     };
     format!(
-        "name = \"d{number}\"\nrevision = {at}\n\n[source]\nobjects = [\"d{number}/*.txt\"]\nformat = \"jsonl\"\n\
+        "name = \"d{number}\"\nrevision = {at}\n\n[source]\nobjects = [\"d{number}/{{day}}/{{run}}of{{files}}-*.txt\"]\nformat = \"jsonl\"\n\
          on_rewrite = \"{on_rewrite}\"\nafter_load = \"{after_load}\"\n\n[quality]\nmax_rejects = \"50%\"\n\n\
          [tables.t]\n{mode}{filter}columns.k = {{ type = \"bigint\", required = true }}\n\
          columns.v = {{ type = \"bigint\" }}\ncolumns.p = {{ type = \"boolean\" }}\n{extra}{second}"

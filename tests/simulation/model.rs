@@ -1,10 +1,13 @@
 //! What has to be: a pure function of the versions that were read and the definition in force.
 
+mod scope;
+
 use lakehand_domain::entry::SetAsideKind;
 use lakehand_domain::id::EntryId;
 use lakehand_domain::object::ObjectStat;
 
 use crate::plan::{Body, DatasetPlan, Line, Mode, Revision};
+use scope::Verdict;
 
 /// One version of an object, as it landed.
 #[derive(Debug, Clone)]
@@ -104,6 +107,11 @@ fn table(name: &str, mode: Mode, has_where: bool, live: &[Live<'_>], takes: fn(i
             Mode::Ignore => newest(row, false),
             Mode::UpsertByVersion => beats_all(row, true),
             Mode::Upsert => beats_all(row, false),
+            Mode::Scope | Mode::Runs | Mode::Whole => match scope::verdict(mode, live, row.live) {
+                Verdict::Wins => true,
+                Verdict::Lost => false,
+                Verdict::Waits => return "waiting",
+            },
         };
         match (wins, row.passes || !has_where) {
             (false, _) => "lost",

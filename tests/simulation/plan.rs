@@ -59,6 +59,12 @@ pub(crate) enum Mode {
     Ignore,
     UpsertByVersion,
     Upsert,
+    /// Replaced by day, each file a run.
+    Scope,
+    /// Replaced by day, in runs of several files.
+    Runs,
+    /// Replaced whole.
+    Whole,
 }
 
 /// The content of a file.
@@ -179,8 +185,9 @@ impl Plan {
         // What was thought of later is drawn apart, so that seeds stay the worlds that they were.
         let late = &mut Random::new(seed ^ 0x1A7E);
         let restores = random.below(6);
-        let datasets: Vec<DatasetPlan> =
+        let mut datasets: Vec<DatasetPlan> =
             (0..*random.pick(&[1, 1, 1, 2, 2, 3])).map(|_| draw_dataset(random, restores < 2)).collect();
+        draw_replacing(seed, &mut datasets);
         let objects = random.between(1, 5);
         let is_listed = restores == 0 || !random.once_in(3);
         let span = random.between(8_000, 60_000);
@@ -251,6 +258,24 @@ fn draw_dataset(random: &mut Random, keeps: bool) -> DatasetPlan {
         revisions.push(if random.once_in(2) { next } else { Revision { extra, ..before } });
     }
     DatasetPlan { after_load, two_tables: random.once_in(3), revisions }
+}
+
+/// Some datasets are replaced by scope, drawn by a chance of its own, so that all else is as it was without it. A
+/// definition may follow another only where the markers of before say all that it must know.
+fn draw_replacing(seed: u64, datasets: &mut [DatasetPlan]) {
+    let random = &mut Random::new(seed ^ 0x5C09E);
+    for dataset in datasets {
+        if !random.once_in(3) {
+            continue;
+        }
+        let mut modes = [Mode::Runs, Mode::Scope, Mode::Whole].as_slice();
+        let kept = 1 + random.index(3);
+        for revision in dataset.revisions.iter_mut().take(kept) {
+            let at = random.index(modes.len());
+            revision.mode = modes[at];
+            modes = &modes[at..];
+        }
+    }
 }
 
 fn draw_revision(random: &mut Random, extra: u32) -> Revision {

@@ -63,6 +63,7 @@ fn story() -> Plan {
         datasets: vec![
             dataset(&[upsert, Revision { extra: 1, ..upsert }], true, "s3://archive/old"),
             dataset(&[append], false, "keep"),
+            dataset(&[Revision { mode: Mode::Runs, ..append }], false, "keep"),
         ],
         steps: vec![
             (1_000, land(0, 0, good(&[(1, 1), (2, 2), (3, 3)]), &[0, 700])),
@@ -70,6 +71,9 @@ fn story() -> Plan {
             (2_000, land(0, 1, good(&[(1, 2), (2, 1)]), &[0])),
             (2_500, land(1, 1, unreadable, &[0, 0])),
             (3_000, land(1, 2, poison, &[0])),
+            (3_200, land(2, 0, good(&[(1, 1)]), &[0])),
+            (3_300, land(2, 4, good(&[(2, 1)]), &[0])),
+            (9_000, land(2, 2, good(&[(3, 1)]), &[0])),
             (12_000, Step::Deploy { dataset: 0 }),
             (14_000, land(0, 2, good(&[(5, 1)]), &[0])),
             (16_000, Step::ReplayLetters),

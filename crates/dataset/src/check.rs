@@ -1,6 +1,7 @@
 //! Turns a definition into a checked [`Dataset`], and names every problem at once.
 
 mod column;
+mod contest;
 mod csv;
 mod expression;
 mod layout;

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lakehand_domain::id::{DatasetId, FamilyId, Fingerprint};
 use lakehand_domain::object::ObjectUri;
-use lakehand_domain::shape::{DefinitionInForce, FamilyShape, OnRewrite, TableShape};
+use lakehand_domain::shape::{DefinitionInForce, FamilyShape, OnRewrite, TableShape, UnclearScope};
 use serde::Serialize;
 
 pub use self::format::{BinaryFormat, Charset, CsvFormat, CsvHeader, Format, JsonFormat};
@@ -47,6 +47,12 @@ impl Dataset {
             definitions: vec![DefinitionInForce { dataset: self.id.clone(), fingerprint: self.fingerprint.clone() }],
             tables: self.tables.iter().map(|table| table.shape.clone()).collect(),
         }
+    }
+
+    /// What the name of an object says of scope and run, for the tables that are replaced by scope.
+    pub fn scopes(&self, captures: &BTreeMap<String, String>) -> Result<BTreeMap<String, String>, UnclearScope> {
+        let said = self.tables.iter().map(|table| table.shape.contest.said(captures));
+        said.collect::<Result<Vec<_>, _>>().map(|said| said.into_iter().flatten().collect())
     }
 
     /// The table of this name.

@@ -158,12 +158,21 @@ section! {
 section! {
     /// A table made of the records.
     Table {
-        /// `append`: every row stands. `upsert`: one row a key, the newest wins.
+        /// `append`: every row stands. `upsert`: one row a key, the newest wins. `replace`: all rows of a scope are those
+        /// of the newest run that speaks of it.
         required mode = "mode": Mode,
         /// The columns whose values name a row, for upsert.
         optional key = "key": Vec<At<String>>,
         /// The column that says which row is newer, for upsert; without it the order of the objects decides.
         optional version = "version": String,
+        /// The `{captures}` of the object's name that say which rows a file replaces, for replace: `["day"]`, or `[]` for
+        /// all rows of the table.
+        optional scope = "scope": Vec<At<String>>,
+        /// The `{capture}` that names the run, for replace, where a run has several files. Without it each file is a run.
+        optional run = "run": String,
+        /// The `{capture}` that says how many files of the run speak of the same scope: rows are replaced when so many are
+        /// loaded.
+        optional run_files = "run_files": String,
         /// Columns that place rows in the lake: `column`, or `year(column)`, `month(…)`, `day(…)`, `hour(…)`.
         optional partition_by = "partition_by": Vec<At<String>>,
         /// A SQL condition; only rows for which it is true are visible.

@@ -40,11 +40,14 @@ impl Basis<'_> {
     }
 
     fn document(&self) -> Json {
-        // Where objects lie decides nothing; how their names are taken apart does, where a column uses it.
-        let captures = self.tables.iter().flat_map(|table| &table.columns);
-        let captures = captures.into_iter().any(|column| matches!(column.origin, Origin::Capture(_)));
+        // Where objects lie decides nothing; how their names are taken apart does, where a column or a scope uses it.
+        let uses_names = |table: &Table| {
+            let captures = table.columns.iter().any(|column| matches!(column.origin, Origin::Capture(_)));
+            captures || !table.shape.contest.must_be_said().is_empty()
+        };
+        let uses_names = self.tables.iter().any(uses_names);
         let names: Vec<String> =
-            if captures { self.patterns.iter().map(|pattern| pattern.below_prefix()).collect() } else { Vec::new() };
+            if uses_names { self.patterns.iter().map(|pattern| pattern.below_prefix()).collect() } else { Vec::new() };
         let Source {
             objects: _,
             format,

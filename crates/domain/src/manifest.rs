@@ -71,7 +71,8 @@ pub struct Manifest {
     /// The rejected records, where there are any.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub quarantine: Option<Part>,
-    /// The run and the scopes it speaks of; for tables that are replaced by scope. Empty today.
+    /// What the object's name says of scope and run, for tables that are replaced by scope: captures by name, and, behind
+    /// a `#`, those that are a number of objects. See [`crate::shape::Contest::said`].
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub scopes: BTreeMap<String, String>,
 }

@@ -1,9 +1,12 @@
 //! The shape of tables: columns, types and how rows of one key contend. Independent of any engine.
 
+mod contest;
+
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+pub use self::contest::{Contest, OnRewrite, Run, UnclearScope};
 use crate::id::{DatasetId, FamilyId, Fingerprint};
 
 /// The type of a column, as declared and as every backend must keep it.
@@ -134,39 +137,6 @@ pub struct ColumnShape {
     /// Whether every row has a value.
     #[serde(default)]
     pub required: bool,
-}
-
-/// What happens to the rows of an older version of an object when a newer one has passed its verdict.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, Default)]
-#[serde(rename_all = "lowercase")]
-pub enum OnRewrite {
-    /// The newest version that passed wins.
-    #[default]
-    Replace,
-    /// No contest: the rows of every version stand.
-    Append,
-    /// The oldest version that passed wins.
-    Ignore,
-}
-
-/// How rows of a table contend for being visible.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(tag = "mode", rename_all = "lowercase", deny_unknown_fields)]
-pub enum Contest {
-    /// Every row stands, but for the contest between versions of one object.
-    Append {
-        /// Which version of an object wins.
-        on_rewrite: OnRewrite,
-    },
-    /// One row a key: the newest `version` wins, nulls lose to any value, ties fall by `_order`, `_object`, `_record`
-    /// (and `_element` where the table has it), the greater winning.
-    Upsert {
-        /// The columns of the key; all required.
-        key: Vec<String>,
-        /// The column that says which row is newer; without it `_order` alone decides.
-        #[serde(default, skip_serializing_if = "Option::is_none")]
-        version: Option<String>,
-    },
 }
 
 /// The columns of lineage, in the order in which parts hold them, after the declared columns. See

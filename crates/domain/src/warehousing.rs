@@ -64,6 +64,9 @@ pub struct Marker {
     pub rows: BTreeMap<String, u64>,
     /// Rejected records.
     pub rejects: u64,
+    /// Of which scope and run it spoke; see [`Manifest::scopes`].
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub scopes: BTreeMap<String, String>,
     /// The batch that committed it.
     pub batch: String,
     /// When.
@@ -110,10 +113,10 @@ pub struct TableStanding {
     pub table: String,
     /// Rows that readers see.
     pub visible: u64,
-    /// Rows that lost against a newer row of their key, or of a newer version of their object.
+    /// Rows that lost against a newer row of their key, of a newer version of their object, or of a newer run.
     pub lost: u64,
     /// Rows that do not pass the table's `where`.
     pub filtered: u64,
-    /// Rows whose parents are not visible yet.
+    /// Rows whose run is not complete yet.
     pub waiting: u64,
 }

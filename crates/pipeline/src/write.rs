@@ -40,7 +40,13 @@ pub async fn write(intake: &Intake<'_>, transformed: Transformed<'_>) -> Result<
     claimed.enters(intake, Stage::Write);
     let outcome = match made {
         Made::Report(report) => match &report.verdict {
-            Verdict::Accepted => accepted(intake, claimed, &report, &sink).await,
+            Verdict::Accepted => match claimed.dataset().scopes(claimed.captures()) {
+                Ok(scopes) => accepted(intake, claimed, &report, scopes, &sink).await,
+                Err(unclear) => {
+                    let reason = SetAsideReason { kind: SetAsideKind::Unreadable, message: unclear.to_string() };
+                    refused(intake, claimed, &report, &sink, reason).await
+                }
+            },
             Verdict::TooManyRejects { message } | Verdict::TooFewRecords { message } => {
                 let reason = SetAsideReason { kind: SetAsideKind::TooManyRejects, message: message.clone() };
                 refused(intake, claimed, &report, &sink, reason).await
@@ -61,9 +67,10 @@ async fn accepted(
     intake: &Intake<'_>,
     claimed: &Claimed,
     report: &Report,
+    scopes: BTreeMap<String, String>,
     sink: &LakeSink,
 ) -> Result<Entry, StageError> {
-    let manifest = manifest(intake, claimed, report);
+    let manifest = manifest(intake, claimed, report, scopes);
     let tables = report.tables.iter().flat_map(|table| &table.parts);
     let names: Vec<&str> = tables.chain(&report.quarantine).map(|part| part.name.as_str()).collect();
     sink.complete(&names, intake.settings.max_completions).await?;
@@ -129,7 +136,7 @@ pub(crate) fn past_claim(entry: &Entry, claimed: &Claimed) -> bool {
     entry.load_id == ours.load_id && entry.token == ours.token && entry.state_name() != StateName::Claimed
 }
 
-fn manifest(intake: &Intake<'_>, claimed: &Claimed, report: &Report) -> Manifest {
+fn manifest(intake: &Intake<'_>, claimed: &Claimed, report: &Report, scopes: BTreeMap<String, String>) -> Manifest {
     let entry = claimed.entry();
     let part = |part: &TransformedPart| Part {
         uri: place(intake, claimed, part),
@@ -161,7 +168,7 @@ fn manifest(intake: &Intake<'_>, claimed: &Claimed, report: &Report) -> Manifest
             })
             .collect(),
         quarantine: report.quarantine.as_ref().map(part),
-        scopes: BTreeMap::new(),
+        scopes,
     }
 }
 

@@ -76,6 +76,16 @@ pub(crate) fn without_key(table: &TableShape, rows: u64, column: &str) -> String
     )
 }
 
+/// The words for rows of which nobody knows the scope; `said` is what their loads should have said.
+pub(crate) fn without_scope(table: &TableShape, rows: u64, said: &[String]) -> String {
+    format!(
+        "{rows} rows of {} are of loads whose markers do not say {}, so that nobody knows what replaces them: give the \
+         table another name, and replay its files into it",
+        told(table),
+        said.join(", ")
+    )
+}
+
 /// What is wrong with a shape by itself; `kept` are the names that its columns may not have.
 pub(crate) fn amiss(table: &TableShape, kept: &[&str]) -> Option<String> {
     let of = told(table);

@@ -48,6 +48,14 @@ pub(crate) fn check_manifest(shape: &FamilyShape, manifest: &Manifest) -> Result
     Ok(())
 }
 
+/// What a manifest should say of scope and run, and does not.
+pub(crate) fn unsaid(shape: &FamilyShape, manifest: &Manifest) -> Option<String> {
+    let tables = shape.tables.iter().filter(|table| table.dataset == manifest.dataset);
+    let mut lacking = tables.flat_map(|table| table.contest.must_be_said().into_iter().map(move |name| (table, name)));
+    let (table, name) = lacking.find(|(_, name)| !manifest.scopes.contains_key(name))?;
+    Some(format!("load {} does not say {name}, by which {} is replaced", manifest.load_id, told(table)))
+}
+
 /// The table of the shape that a manifest's rows of one table go into.
 pub(crate) fn find_table<'a>(
     shape: &'a FamilyShape,

@@ -8,4 +8,5 @@ mod change;
 mod fit;
 mod number_text;
 pub mod redshift;
+mod scope;
 pub mod sqlite;

@@ -357,6 +357,7 @@ impl Marked {
             fingerprint: entry.fingerprint.clone(),
             rows: BTreeMap::new(),
             rejects: 0,
+            scopes: BTreeMap::new(),
             batch: "b".to_owned(),
             at: Timestamp::default(),
         });

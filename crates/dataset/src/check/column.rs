@@ -4,13 +4,12 @@ use lakehand_domain::shape::{ColumnShape, ColumnType};
 
 use super::source::CheckedSource;
 use super::table::{Kind, TableOutline};
-use super::{expression, mask, name, rules};
+use super::{contest, expression, mask, name, rules};
 use crate::dataset::{Column, ColumnRef, CsvHeader, Origin, Rules};
 use crate::definition::read::At;
 use crate::definition::{self, FormatName};
 use crate::nearest::nearest;
 use crate::path::FieldPath;
-use crate::pattern::Pattern;
 use crate::problem::Report;
 
 /// What surrounds a column.
@@ -241,23 +240,7 @@ fn check_capture(
         report.advise(capture.at, path.as_str(), "a part of a name is no json", "use varchar(n)");
         return None;
     }
-    let patterns = scope.source.patterns.iter().map(|pattern| &pattern.value);
-    let lacking = patterns.clone().find(|pattern| !pattern.captures().contains(&capture.value));
-    match lacking {
-        Some(pattern) => {
-            let message = format!("{:?} does not capture {{{}}}", pattern.as_str(), capture.value);
-            let known = patterns.flat_map(Pattern::captures).map(String::as_str);
-            match nearest(&capture.value, known) {
-                Some(meant) if meant != capture.value => {
-                    report.advise(capture.at, path, message, format!("did you mean {meant}?"));
-                }
-                _ => report.advise(capture.at, path, message, "every pattern of source.objects must"),
-            }
-            None
-        }
-        // Patterns that could not be read have had their say already.
-        None => scope.source.all_patterns.then(|| Origin::Capture(capture.value.clone())),
-    }
+    contest::is_captured(scope.source, capture, path, report).then(|| Origin::Capture(capture.value.clone()))
 }
 
 fn check_hash(

@@ -5,10 +5,10 @@ use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, TableLayout, Tabl
 
 use super::column::{self, Scope};
 use super::source::CheckedSource;
-use super::{expression, layout, name};
+use super::{contest, expression, layout, name};
 use crate::dataset::{Column, Grain, Partitioning, Table};
 use crate::definition::read::{At, Entries};
-use crate::definition::{self, FormatName, Mode, WithoutKey};
+use crate::definition::{self, FormatName};
 use crate::nearest::nearest;
 use crate::path::FieldPath;
 use crate::problem::Report;
@@ -33,7 +33,7 @@ pub(super) struct ColumnOutline<'d> {
 }
 
 impl ColumnOutline<'_> {
-    fn type_text(&self) -> String {
+    pub(super) fn type_text(&self) -> String {
         self.column_type.map_or_else(String::new, |column_type| column_type.to_string())
     }
 }
@@ -138,11 +138,9 @@ impl TableCheck<'_> {
             Some(rows) => self.check_rows(rows, report).map(Some),
             None => Some(None),
         };
-        let skip_without_key =
-            self.table.rows_without_key.as_ref().is_some_and(|choice| choice.value == WithoutKey::Skip);
         // Without columns, all that names one would be called unknown.
         self.table.columns.as_ref()?;
-        let contest = self.check_contest(skip_without_key, report);
+        let contest = contest::check(self.table, self.outline(), self.source, report);
         let partition_by = self.check_partitions(report);
         let filter = match &self.table.filter {
             Some(condition) => {
@@ -182,7 +180,7 @@ impl TableCheck<'_> {
             columns,
             filter,
             partition_by: partition_by?,
-            skip_without_key,
+            skip_without_key: contest::skips_without_key(self.table),
         })
     }
 
@@ -216,109 +214,6 @@ impl TableCheck<'_> {
     /// Notes a column that the table does not have.
     fn no_column(&self, name: &At<String>, key: &str, report: &mut Report<'_>) {
         self.outline().no_column(name, self.path(key), report);
-    }
-
-    fn check_contest(&self, skip_without_key: bool, report: &mut Report<'_>) -> Option<Contest> {
-        match self.table.mode.as_ref()?.value {
-            Mode::Append => {
-                let mut fine = true;
-                let upsert_only = [
-                    ("key", self.table.key.as_ref().map(|key| key.at)),
-                    ("version", self.table.version.as_ref().map(|version| version.at)),
-                    ("rows_without_key", self.table.rows_without_key.as_ref().map(|choice| choice.at)),
-                ];
-                for (key, at) in upsert_only {
-                    if let Some(at) = at {
-                        fine = false;
-                        let hint = "remove it, or set mode = \"upsert\"";
-                        report.advise(at, self.path(key), "is only for upsert, and mode is append", hint);
-                    }
-                }
-                fine.then_some(Contest::Append { on_rewrite: self.source.on_rewrite })
-            }
-            Mode::Upsert => {
-                let key = self.check_key(skip_without_key, report);
-                let version = match &self.table.version {
-                    Some(version) => self.check_version(version, report).map(Some),
-                    None => Some(None),
-                };
-                Some(Contest::Upsert { key: key?, version: version? })
-            }
-        }
-    }
-
-    fn check_key(&self, skip_without_key: bool, report: &mut Report<'_>) -> Option<Vec<String>> {
-        let Some(key) = &self.table.key else {
-            if !report.has_said(&self.path("key")) {
-                let at = self.table.mode.as_ref().map_or(0, |mode| mode.at);
-                report.advise(
-                    at,
-                    self.path("key"),
-                    "is missing: upsert needs it",
-                    "name the columns that make a row unique",
-                );
-            }
-            return None;
-        };
-        if key.value.is_empty() {
-            report.add(key.at, self.path("key"), "names no columns");
-            return None;
-        }
-        let mut columns: Vec<String> = Vec::with_capacity(key.value.len());
-        let mut fine = true;
-        for name in &key.value {
-            let Some(column) = self.outline().column(&name.value) else {
-                self.no_column(name, "key", report);
-                fine = false;
-                continue;
-            };
-            let problem = if columns.contains(&name.value) {
-                Some((format!("{:?} stands here twice", name.value), None))
-            } else if matches!(column.column_type, Some(ColumnType::Json | ColumnType::Real | ColumnType::Double)) {
-                let why = "whose values cannot be compared for being the same";
-                Some((format!("{:?} is {}, {why}", name.value, column.type_text()), None))
-            } else if skip_without_key && column.kind == Kind::Expression {
-                let message =
-                    format!("{:?} is an expression, which is not known yet when rows are skipped", name.value);
-                Some((message, Some("use a field, a capture or a hash, or leave rows_without_key out")))
-            } else if !skip_without_key && !self.is_required(&name.value, report) {
-                let message = format!("key column {:?} must be required", name.value);
-                Some((message, Some("add required = true to it, or set rows_without_key = \"skip\"")))
-            } else {
-                None
-            };
-            match problem {
-                Some((message, Some(hint))) => report.advise(name.at, self.path("key"), message, hint),
-                Some((message, None)) => report.add(name.at, self.path("key"), message),
-                None => {
-                    columns.push(name.value.clone());
-                    continue;
-                }
-            }
-            fine = false;
-        }
-        fine.then_some(columns)
-    }
-
-    /// Whether the column is required, or whether it says so cannot be known.
-    fn is_required(&self, name: &str, report: &Report<'_>) -> bool {
-        let mut columns = self.table.columns.iter().flat_map(|columns| &columns.value.read);
-        let Some((_, column)) = columns.find(|(column, _)| column.value == name) else { return true };
-        let required = column.value.required.as_ref().is_some_and(|required| required.value);
-        required || report.has_said(&self.path(&format!("columns.{name}.required")))
-    }
-
-    fn check_version(&self, version: &At<String>, report: &mut Report<'_>) -> Option<String> {
-        let Some(column) = self.outline().column(&version.value) else {
-            self.no_column(version, "version", report);
-            return None;
-        };
-        if matches!(column.column_type, Some(ColumnType::Json | ColumnType::Boolean)) {
-            let message = format!("{:?} is {}, which has no order", version.value, column.type_text());
-            report.advise(version.at, self.path("version"), message, "use a number, text, date or time");
-            return None;
-        }
-        Some(version.value.clone())
     }
 
     fn check_partitions(&self, report: &mut Report<'_>) -> Option<Vec<Partitioning>> {

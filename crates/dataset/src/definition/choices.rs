@@ -122,27 +122,14 @@ choice! {
     }
 }
 
-/// How rows of a table contend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Mode {
-    /// Every row stands.
-    Append,
-    /// One row a key.
-    Upsert,
-}
-
-impl Read for Mode {
-    fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_, '_>) -> Option<Self> {
-        match value.get_ref().as_str() {
-            Some("append") => return Some(Self::Append),
-            Some("upsert") => return Some(Self::Upsert),
-            Some("replace") => reader.unsupported(value, "replacing all rows of a scope", "use append or upsert"),
-            _ => reader.wrong(value, "\"append\" or \"upsert\""),
-        }
-        None
-    }
-
-    fn schema() -> Json {
-        json!({ "type": "string", "enum": ["append", "upsert"] })
+choice! {
+    /// How rows of a table contend.
+    Mode {
+        /// Every row stands.
+        Append = "append",
+        /// One row a key.
+        Upsert = "upsert",
+        /// All rows of a scope are of one run.
+        Replace = "replace",
     }
 }

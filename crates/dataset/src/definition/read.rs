@@ -74,12 +74,6 @@ impl<'r, 'f> Reader<'r, 'f> {
         self.report.add(value.span().start, path, format!("must be {expected}, and is {found}"));
     }
 
-    /// Notes that the value here means something that is designed but not built.
-    pub(crate) fn unsupported(&mut self, value: &Spanned<DeValue<'_>>, what: &str, hint: &str) {
-        let path = self.key_path(None);
-        self.report.advise(value.span().start, path, format!("{what} is not supported yet"), hint);
-    }
-
     /// The table here.
     pub(crate) fn table<'v, 'i>(&mut self, value: &'v Spanned<DeValue<'i>>) -> Option<&'v DeTable<'i>> {
         let table = value.get_ref().as_table();

@@ -32,7 +32,11 @@ fn the_schema_knows_every_section_and_says_what_each_key_is_for() {
     assert_eq!(keys(&sections["encoding"]), "part_bytes row_group_rows zstd_level");
     assert_eq!(keys(&sections["checks"]["additionalProperties"]), "message sql!");
     let table = &sections["tables"]["additionalProperties"];
-    assert_eq!(keys(table), "columns! key mode! partition_by redshift rows rows_without_key version where");
+    assert_eq!(
+        keys(table),
+        "columns! key mode! partition_by redshift rows rows_without_key run run_files scope \
+         version where"
+    );
     assert_eq!(keys(&table["properties"]["redshift"]), "dist_key dist_style json sort_key");
     let column = &table["properties"]["columns"]["additionalProperties"];
     assert_eq!(
@@ -40,7 +44,7 @@ fn the_schema_knows_every_section_and_says_what_each_key_is_for() {
         "capture default expr extract format from hash_of map mask matches max max_length min min_length null_if one_of \
          required subject trim type! unique zone"
     );
-    assert_eq!(table["properties"]["mode"]["enum"], json!(["append", "upsert"]));
+    assert_eq!(table["properties"]["mode"]["enum"], json!(["append", "upsert", "replace"]));
     assert_eq!(
         column["properties"]["required"]["description"],
         "Whether a row without a value is rejected. Default false."

@@ -42,6 +42,31 @@ fn it_never_changes_by_accident() {
 }
 
 #[test]
+fn scopes_and_runs_are_of_it() {
+    let table = |keys: &str| {
+        let text = format!(
+            "name = \"d\"\n[source]\nobjects = [\"in/{{day}}/{{run}}_{{n}}_{{all}}.jsonl\"]\nformat = \"jsonl\"\n[tables.t]\n{keys}\ncolumns.x = {{ type = \"bigint\" }}\n"
+        );
+        (fingerprint(&text), fingerprint(&text.replace("in/{day}", "in/x_{day}")))
+    };
+    let all = [
+        "mode = \"append\"",
+        "mode = \"replace\"\nscope = []",
+        "mode = \"replace\"\nscope = [\"day\"]",
+        "mode = \"replace\"\nscope = [\"day\", \"n\"]",
+        "mode = \"replace\"\nscope = [\"day\"]\nrun = \"run\"\nrun_files = \"all\"",
+        "mode = \"replace\"\nscope = [\"day\"]\nrun = \"run\"\nrun_files = \"n\"",
+    ];
+    let mut seen = std::collections::BTreeSet::new();
+    for (at, keys) in all.into_iter().enumerate() {
+        let (one, renamed) = table(keys);
+        // How names are taken apart counts where they say something.
+        assert_eq!(one != renamed, at > 1, "{keys}");
+        assert!(seen.insert(one), "{keys}");
+    }
+}
+
+#[test]
 fn what_does_not_decide_rows_leaves_it_alone() {
     let same = fingerprint(DEFINITION);
     for (from, to) in [

@@ -11,6 +11,7 @@ mod model;
 mod parts;
 mod queries;
 mod sample;
+mod scope;
 mod standing;
 
 use std::any::Any;

@@ -6,6 +6,7 @@
 mod commit;
 mod contest;
 mod migrate;
+mod scope;
 mod select;
 mod stage;
 mod state;

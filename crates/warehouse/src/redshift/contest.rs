@@ -1,17 +1,18 @@
 //! The standing of rows: which are visible, decided by SQL from the set of live loads alone, never from their order.
 
 use lakehand_domain::id::DatasetId;
-use lakehand_domain::shape::{ColumnType, Contest, OnRewrite, TableShape};
+use lakehand_domain::shape::{ColumnType, Contest, OnRewrite, Run, TableShape};
 
 use super::physical::{comparable, comparable_text};
 use super::sql::{literal, quote};
+use crate::scope::{self, Said, WINS};
 
 /// Whose standing is decided anew.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Scope<'a> {
     /// All rows of the table: the contest itself changed.
     All,
-    /// The rows of the keys in this table; see [`touched_columns`].
+    /// The rows of the keys, or of the scopes, in this table; see [`touched_columns`] and [`touched_parts`].
     Keys {
         /// As statements name it.
         touched: &'a str,
@@ -41,6 +42,18 @@ pub(crate) fn touched_columns(table: &TableShape, key: &[String], value: impl Fn
     key.iter().enumerate().map(column).collect::<Vec<_>>().join(", ")
 }
 
+/// The columns of a table of touched scopes: the parts of the scope by what a marker says, in the column `scopes` of `alias`.
+pub(crate) fn touched_parts(parts: &[String], alias: &str) -> String {
+    let column = |(at, part): (usize, &String)| format!("{} AS \"key_{at}\"", comparable_text(&said(alias, part)));
+    parts.iter().enumerate().map(column).collect::<Vec<_>>().join(", ")
+}
+
+/// What a marker says by this name; null where it does not. Some versions of Redshift give an empty text for that, which
+/// no capture is.
+fn said(alias: &str, name: &str) -> String {
+    format!("NULLIF(JSON_EXTRACT_PATH_TEXT({alias}.\"scopes\", {}), '')", literal(name))
+}
+
 fn column_type(table: &TableShape, name: &str) -> ColumnType {
     table.columns.iter().find(|column| column.name == name).map_or(ColumnType::Bigint, |column| column.column_type)
 }
@@ -57,6 +70,9 @@ pub(crate) fn recompute(rows: &str, markers: &str, table: &TableShape, scope: Sc
             all.then(|| format!("UPDATE {rows} SET \"_standing\" = {unrivalled} WHERE \"_standing\" <> {unrivalled}"))
         }
         Contest::Append { on_rewrite } => Some(recompute_objects(rows, markers, table, *on_rewrite, scope)),
+        Contest::Replace { scope: parts, run } => {
+            Some(recompute_scopes(rows, markers, table, parts, run.as_ref(), scope))
+        }
     }
 }
 
@@ -114,6 +130,55 @@ fn recompute_objects(rows: &str, markers: &str, table: &TableShape, on_rewrite: 
         comparable_text("m.\"version_order\""),
         literal(table.dataset.as_str()),
     )
+}
+
+/// The rows of one run of each scope stand. The markers say which loads are live, for one without rows speaks as well.
+fn recompute_scopes(
+    rows: &str,
+    markers: &str,
+    table: &TableShape,
+    parts: &[String],
+    run: Option<&Run>,
+    scope: Scope<'_>,
+) -> String {
+    let object = comparable_text("m.\"object\"");
+    let said_by = Said {
+        scope: parts.iter().map(|part| comparable_text(&said("m", part))).collect(),
+        run: run.map_or_else(|| object.clone(), |run| comparable_text(&said("m", &run.capture))),
+        files: run.map_or_else(|| "1".to_owned(), |run| format!("CAST({} AS BIGINT)", said("m", &run.files_said()))),
+        object,
+        order: comparable_text("m.\"version_order\""),
+        load: "m.\"load_id\"".to_owned(),
+        entry: "m.\"entry\"".to_owned(),
+    };
+    let of = match scope {
+        Scope::Keys { touched } => {
+            let on = said_by.scope.iter().enumerate().map(|(at, part)| format!("{part} = t.\"key_{at}\""));
+            format!("{markers} AS m JOIN {touched} AS t ON {}", on.collect::<Vec<_>>().join(" AND "))
+        }
+        Scope::All | Scope::Objects { .. } => format!("{markers} AS m"),
+    };
+    let of = format!("{of} WHERE m.\"dataset\" = {}", literal(table.dataset.as_str()));
+    let standing =
+        format!("CASE live.\"verdict\" WHEN '{WINS}' THEN {} ELSE live.\"verdict\" END", unrivalled(table, ""));
+    format!(
+        "UPDATE {rows} SET \"_standing\" = {standing} FROM ({}) AS live \
+         WHERE \"_load_id\" = live.\"of_load\" AND \"_standing\" <> {standing}",
+        scope::verdicts(&said_by, &of)
+    )
+}
+
+/// The select that counts the rows of loads that have not said all that the contest must know; `None` where it must know
+/// nothing.
+pub(crate) fn count_unsaid(rows: &str, markers: &str, table: &TableShape) -> Option<String> {
+    let names = table.contest.must_be_said();
+    let lacking: Vec<String> = names.iter().map(|name| format!("{} IS NULL", said("m", name))).collect();
+    (!lacking.is_empty()).then(|| {
+        format!(
+            "SELECT COUNT(*) FROM {rows} AS r JOIN {markers} AS m ON m.\"load_id\" = r.\"_load_id\" WHERE {}",
+            lacking.join(" OR ")
+        )
+    })
 }
 
 /// The count of markers of other entries that have an object of the list, and so contend with what is loaded.

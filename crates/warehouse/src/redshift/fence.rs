@@ -122,8 +122,8 @@ fn marker(record: &mut Record) -> Result<Marker, Trouble> {
     let fingerprint = Fingerprint::new(record.text()?);
     let rows = serde_json::from_str(&record.text()?)?;
     let rejects = record.number()?;
-    record.optional()?;
+    let scopes = serde_json::from_str(&record.text()?)?;
     let batch = record.text()?;
     let at = Timestamp::parse(&record.text()?).ok_or_else(|| unread("a marker has no instant"))?;
-    Ok(Marker { entry, dataset, object, order, generation, load_id, fingerprint, rows, rejects, batch, at })
+    Ok(Marker { entry, dataset, object, order, generation, load_id, fingerprint, rows, rejects, scopes, batch, at })
 }

@@ -12,12 +12,14 @@ pub(crate) mod plan;
 
 use std::collections::BTreeSet;
 
+use lakehand_domain::id::FamilyId;
 use lakehand_domain::port::warehouse::{MigrateOutcome, MigrationPlan, PlannedStep};
 use lakehand_domain::shape::{ColumnType, Contest, FamilyShape, TableShape};
 use lakehand_domain::warehousing::Fence;
 
 use super::RedshiftWarehouse;
 use super::client::Script;
+use super::contest;
 use super::ddl;
 use super::ensure;
 use super::limits::{MOST_STATEMENTS, worst_batch};
@@ -126,7 +128,7 @@ async fn changes(
         let known = tables.iter().find(|known| told(&known.shape) == told(table));
         match known {
             Some(known) if known.shape.without_layout() == table.without_layout() => {}
-            Some(known) => match alter(warehouse, known, table).await? {
+            Some(known) => match alter(warehouse, &shape.family, known, table).await? {
                 Ok(change) => changes.push(change),
                 Err(message) => return Ok(Err(message)),
             },
@@ -163,13 +165,14 @@ fn shape_amiss(warehouse: &RedshiftWarehouse, shape: &FamilyShape) -> Option<Str
 /// How a table that is there becomes what the shape says, or why it cannot.
 async fn alter(
     warehouse: &RedshiftWarehouse,
+    family: &FamilyId,
     known: &Registered,
     table: &TableShape,
 ) -> Result<Result<Change, String>, Trouble> {
     let rows = warehouse.names.rows(table);
     let key: &[String] = match &table.contest {
         Contest::Upsert { key, .. } => key,
-        Contest::Append { .. } => &[],
+        Contest::Append { .. } | Contest::Replace { .. } => &[],
     };
     // A column that is to come is null in all rows that are there.
     let counted = |name: &String| {
@@ -194,6 +197,9 @@ async fn alter(
         columns.extend(dropped.cloned());
         return Ok(Ok(Change::new(table, columns, Move::Remake)));
     }
+    if let Some(message) = unsaid(warehouse, family, table).await? {
+        return Ok(Err(message));
+    }
     let columns = match next_columns(known, table) {
         Ok(columns) => columns,
         Err(message) => return Ok(Err(message)),
@@ -206,6 +212,19 @@ async fn alter(
         change.how = Move::Copy;
     }
     Ok(Ok(change))
+}
+
+/// Why rows that are there cannot be replaced by scope, if they cannot.
+async fn unsaid(
+    warehouse: &RedshiftWarehouse,
+    family: &FamilyId,
+    table: &TableShape,
+) -> Result<Option<String>, Trouble> {
+    let (rows, markers) = (warehouse.names.rows(table), warehouse.names.markers(family));
+    let Some(sql) = contest::count_unsaid(&rows, &markers, table) else { return Ok(None) };
+    let answer = warehouse.client.ask(&format!("lakehand/migrate/{}/unsaid", told(table)), sql).await?;
+    let count: u64 = Record::new(answer.rows.into_iter().next().unwrap_or_default()).number()?;
+    Ok((count > 0).then(|| change::without_scope(table, count, &table.contest.must_be_said())))
 }
 
 /// The columns that the table is to have: those that are there, as wide as the shape says, then those that are new.

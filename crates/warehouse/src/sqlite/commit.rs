@@ -8,7 +8,7 @@ use lakehand_domain::shape::{FamilyShape, TableShape, lineage};
 use lakehand_domain::warehousing::CommitRequest;
 use rusqlite::Connection;
 
-use crate::fit::told;
+use crate::fit::{self, told};
 
 use super::connection::End;
 use super::contest::{self, Scope};
@@ -68,6 +68,9 @@ fn guard(transaction: &Connection, shape: &FamilyShape, request: &CommitRequest)
                 "load {} is of erasure epoch {}, the fence of {}",
                 manifest.load_id, manifest.erasure_epoch, now.erasure_epoch
             ));
+        }
+        if let Some(message) = fit::unsaid(shape, manifest) {
+            return refuse(message);
         }
         if !entries.insert(manifest.entry.clone()) {
             return refuse(format!("entry {} is listed twice", manifest.entry));
@@ -152,8 +155,10 @@ fn apply(
     let objects: BTreeSet<&str> = request.loads.iter().map(|load| load.manifest.object.uri.as_str()).collect();
     let (added, replaced) = (serde_json::to_string(&added)?, serde_json::to_string(replaced)?);
     let objects = serde_json::to_string(&objects)?;
+    contest::touch_scopes(transaction, &shape.family, &replaced)?;
     // Standing is decided from the markers of all live loads, so these come first; nobody sees one without the other.
     fence::write_markers(transaction, request)?;
+    contest::touch_more_scopes(transaction, &shape.family, &added)?;
     for table in &tables::of_dataset(transaction, &shape.family, &request.definition.dataset)? {
         contest::touch_none(transaction, table)?;
         contest::touch(transaction, table, &replaced)?;
@@ -175,8 +180,7 @@ fn apply(
         contest::touch(transaction, table, &added)?;
         contest::recompute(transaction, &shape.family, table, Scope::Touched { objects: &objects })?;
     }
-    transaction.execute_batch("DROP TABLE IF EXISTS temp.lakehand_touched")?;
-    Ok(())
+    contest::forget(transaction)
 }
 
 fn add(transaction: &Connection, table: &TableShape, staging: &str, loads: &str) -> Result<(), Trouble> {

@@ -1,23 +1,27 @@
 //! The standing of rows: which are visible, decided by SQL from the set of live loads alone, never from their order.
 
 use lakehand_domain::id::FamilyId;
-use lakehand_domain::shape::{ColumnType, Contest, OnRewrite, TableShape};
+use lakehand_domain::shape::{ColumnType, Contest, OnRewrite, Run, TableShape};
 use rusqlite::{Connection, params};
 
 use super::ddl::quoted_list;
+use super::fence::unsigned;
 use super::names::{self, quote};
 use super::physical::greatest_first;
 use super::trouble::Trouble;
+use crate::scope::{self, Said, WINS};
 
 /// Keys whose rows came or went, in the connection's own temporary space.
 const TOUCHED: &str = "temp.lakehand_touched";
+/// What the markers say, or said, of which scopes loads came or went.
+const SAID: &str = "temp.lakehand_said";
 
 /// Whose standing is decided anew.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Scope<'a> {
     /// All rows of the table: the contest itself changed.
     All,
-    /// The rows of the touched keys, or of these objects, a JSON list of URIs.
+    /// The rows of the touched keys or scopes, or of these objects, a JSON list of URIs.
     Touched {
         /// The objects whose live loads changed.
         objects: &'a str,
@@ -61,6 +65,29 @@ pub(crate) fn touch(transaction: &Connection, table: &TableShape, loads: &str) -
     Ok(())
 }
 
+/// Forgets which scopes were touched, and remembers those of these live loads, a JSON list, which are to go.
+pub(crate) fn touch_scopes(transaction: &Connection, family: &FamilyId, loads: &str) -> Result<(), Trouble> {
+    transaction.execute_batch(&format!(
+        "DROP TABLE IF EXISTS {SAID}; CREATE TEMP TABLE lakehand_said (scopes TEXT NOT NULL)"
+    ))?;
+    touch_more_scopes(transaction, family, loads)
+}
+
+/// Remembers the scopes of these live loads as well.
+pub(crate) fn touch_more_scopes(transaction: &Connection, family: &FamilyId, loads: &str) -> Result<(), Trouble> {
+    let sql = format!(
+        "INSERT INTO {SAID} SELECT DISTINCT scopes FROM {} WHERE load_id IN (SELECT value FROM json_each(?1))",
+        names::markers(family)
+    );
+    transaction.execute(&sql, [loads])?;
+    Ok(())
+}
+
+/// Forgets what was touched.
+pub(crate) fn forget(transaction: &Connection) -> Result<(), Trouble> {
+    Ok(transaction.execute_batch(&format!("DROP TABLE IF EXISTS {TOUCHED}; DROP TABLE IF EXISTS {SAID}"))?)
+}
+
 /// Decides standing anew within the scope. Markers of all live loads are written already.
 pub(crate) fn recompute(
     transaction: &Connection,
@@ -72,6 +99,9 @@ pub(crate) fn recompute(
         Contest::Upsert { key, version } => recompute_keys(transaction, table, key, version.as_deref(), scope),
         Contest::Append { on_rewrite: OnRewrite::Append } => recompute_uncontested(transaction, table, scope),
         Contest::Append { on_rewrite } => recompute_objects(transaction, family, table, *on_rewrite, scope),
+        Contest::Replace { scope: parts, run } => {
+            recompute_scopes(transaction, family, table, parts, run.as_ref(), scope)
+        }
     }
 }
 
@@ -161,6 +191,65 @@ fn recompute_objects(
         None => transaction.execute(&sql, params![table.dataset.as_str()])?,
     };
     Ok(())
+}
+
+/// The rows of one run of each scope stand. The markers say which loads are live, for one without rows speaks as well.
+fn recompute_scopes(
+    transaction: &Connection,
+    family: &FamilyId,
+    table: &TableShape,
+    parts: &[String],
+    run: Option<&Run>,
+    scope: Scope<'_>,
+) -> Result<(), Trouble> {
+    let column = |name: &str| format!("m.{}", quote(name));
+    let (object, order) = (column("object"), column("version_order"));
+    let said = Said {
+        scope: parts.iter().map(|part| said("m", part)).collect(),
+        run: run.map_or_else(|| object.clone(), |run| said("m", &run.capture)),
+        files: run.map_or_else(|| "1".to_owned(), |run| format!("CAST({} AS INTEGER)", said("m", &run.files_said()))),
+        object,
+        order,
+        load: column("load_id"),
+        entry: column("entry"),
+    };
+    let of_touched = if matches!(scope, Scope::Touched { .. }) && !parts.is_empty() {
+        let touched: Vec<String> = parts.iter().map(|part| self::said("t", part)).collect();
+        format!(" AND ({}) IN (SELECT {} FROM {SAID} AS t)", said.scope.join(", "), touched.join(", "))
+    } else {
+        String::new()
+    };
+    let markers = format!("{} AS m WHERE m.dataset = ?1{of_touched}", names::markers(family));
+    let decided = format!(
+        "SELECT r._rowid_ AS id, r.\"_standing\" AS was, CASE v.\"verdict\" WHEN '{WINS}' THEN {} ELSE v.\"verdict\" END \
+         AS standing FROM ({}) AS v CROSS JOIN {} AS r ON r.\"_load_id\" = v.\"of_load\"",
+        unrivalled(table, "r."),
+        scope::verdicts(&said, &markers),
+        quote(&names::rows(table)),
+    );
+    transaction.execute(&stand(table, &decided), params![table.dataset.as_str()])?;
+    Ok(())
+}
+
+/// What a marker says by this name. A name is a capture's, with nothing in it that JSON or SQL take for theirs.
+fn said(alias: &str, name: &str) -> String {
+    format!("json_extract({alias}.scopes, '$.\"{name}\"')")
+}
+
+/// How many rows are of loads that have not said all that the contest must know.
+pub(crate) fn count_unsaid(transaction: &Connection, family: &FamilyId, table: &TableShape) -> Result<u64, Trouble> {
+    let names = table.contest.must_be_said();
+    if names.is_empty() {
+        return Ok(0);
+    }
+    let lacking: Vec<String> = names.iter().map(|name| format!("{} IS NULL", said("m", name))).collect();
+    let sql = format!(
+        "SELECT count(*) FROM {} AS r JOIN {} AS m ON m.load_id = r.\"_load_id\" WHERE {}",
+        quote(&names::rows(table)),
+        names::markers(family),
+        lacking.join(" OR ")
+    );
+    unsigned(transaction.query_row(&sql, [], |row| row.get(0))?)
 }
 
 fn recompute_uncontested(transaction: &Connection, table: &TableShape, scope: Scope<'_>) -> Result<(), Trouble> {

@@ -67,7 +67,8 @@ pub(crate) fn create_indexes(table: &TableShape) -> Vec<String> {
     };
     let mut statements = vec![create(&by_load, "\"_load_id\"")];
     match &table.contest {
-        Contest::Append { on_rewrite: OnRewrite::Append } => {}
+        // The rows of a scope are found by their loads.
+        Contest::Append { on_rewrite: OnRewrite::Append } | Contest::Replace { .. } => {}
         Contest::Append { on_rewrite: OnRewrite::Replace | OnRewrite::Ignore } => {
             statements.push(create(&by_object, "\"_object\""));
         }

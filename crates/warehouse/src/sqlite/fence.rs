@@ -169,7 +169,7 @@ fn write(transaction: &Connection, fence: &Fence, change: &str, batch: Option<&s
 /// The markers of these entries, of those that have one.
 pub(crate) fn markers(connection: &Connection, family: &FamilyId, entries: &[EntryId]) -> Result<Vec<Marker>, Trouble> {
     let sql = format!(
-        "SELECT entry, dataset, object, version_order, generation, load_id, fingerprint, \"rows\", rejects, batch, at \
+        "SELECT entry, dataset, object, version_order, generation, load_id, fingerprint, \"rows\", rejects, batch, at, scopes \
          FROM {} WHERE entry IN (SELECT value FROM json_each(?1)) ORDER BY entry",
         names::markers(family)
     );
@@ -194,6 +194,7 @@ fn marker(row: &Row<'_>) -> Result<Marker, Trouble> {
         fingerprint: Fingerprint::new(text(6)?),
         rows: serde_json::from_str(&text(7)?)?,
         rejects: unsigned(row.get(8)?)?,
+        scopes: serde_json::from_str(&text(11)?)?,
         batch: text(9)?,
         at: Timestamp::parse(&text(10)?).ok_or_else(|| Trouble::own("a marker has no instant"))?,
     })

@@ -230,6 +230,10 @@ fn alter(
     if let Some(message) = null_keys(transaction, table, &next)? {
         return Ok(Some(message));
     }
+    let unsaid = contest::count_unsaid(transaction, family, table)?;
+    if unsaid > 0 {
+        return Ok(Some(change::without_scope(table, unsaid, &table.contest.must_be_said())));
+    }
     if is_rebuilt || known.contest != table.contest {
         create_indexes(transaction, table)?;
     }

@@ -7,7 +7,7 @@ use std::sync::Arc;
 
 use lakehand_domain::port::row_reader::PartReader;
 use lakehand_domain::port::warehouse::{QueryWarehouse, Warehouse};
-use lakehand_domain::shape::{Contest, OnRewrite};
+use lakehand_domain::shape::{Contest, OnRewrite, Run};
 use lakehand_testkit::conformance::warehouse::{
     MemoryParts, SampleLoad, SampleRow, Site, Tested, expected_rows, warehouse_suite,
 };
@@ -39,12 +39,17 @@ async fn sqlite_passes_the_suite() {
 
 pub(crate) fn a_contest() -> impl Strategy<Value = Contest> {
     let key = || vec!["listing_id".to_owned()];
+    let run = || Some(Run { capture: "run".to_owned(), files: "files".to_owned() });
     prop_oneof![
         Just(Contest::Upsert { key: key(), version: Some("last_modified".to_owned()) }),
         Just(Contest::Upsert { key: key(), version: None }),
         Just(Contest::Append { on_rewrite: OnRewrite::Replace }),
         Just(Contest::Append { on_rewrite: OnRewrite::Ignore }),
         Just(Contest::Append { on_rewrite: OnRewrite::Append }),
+        Just(Contest::Replace { scope: vec!["day".to_owned()], run: None }),
+        Just(Contest::Replace { scope: Vec::new(), run: None }),
+        Just(Contest::Replace { scope: vec!["day".to_owned()], run: run() }),
+        Just(Contest::Replace { scope: Vec::new(), run: run() }),
     ]
 }
 
@@ -54,7 +59,9 @@ fn a_load() -> impl Strategy<Value = SampleLoad> {
         version,
         passes,
     });
-    (0..3_u32, prop_oneof![Just(1_000_u32), Just(1_001), Just(2_000)], 1..4_u32, proptest::collection::vec(row, 0..5))
+    // Files of two days, and of runs of one and of several files.
+    let object = prop_oneof![0..3_u32, Just(11), Just(12), Just(101), Just(119)];
+    (object, prop_oneof![Just(1_000_u32), Just(1_001), Just(2_000)], 1..4_u32, proptest::collection::vec(row, 0..5))
         .prop_map(|(object, version, generation, rows)| SampleLoad { object, version, generation, rows })
 }
 

@@ -56,6 +56,65 @@ fn names_are_small_and_free() {
 }
 
 #[test]
+fn replace_needs_a_scope_that_names_say() {
+    let replace = r#"mode = "append""#;
+    assert_changes(&[
+        (replace, "mode = \"replace\"\nscope = [\"day\"]", ""),
+        (replace, "mode = \"replace\"\nscope = []", ""),
+        (
+            replace,
+            "mode = \"replace\"",
+            "20: tables.cores.scope: is missing: replace needs it; name the captures that say which rows a file replaces, or write [] where each file replaces all",
+        ),
+        (
+            replace,
+            "mode = \"replace\"\nscope = [\"dya\", \"day\", \"day\"]",
+            "21: tables.cores.scope: \"in/*_{day}.json\" does not capture {dya}; did you mean day?\n21: tables.cores.scope: \"day\" stands here twice",
+        ),
+        (
+            replace,
+            "mode = \"replace\"\nscope = []\nrun = \"day\"",
+            "22: tables.cores.run: needs run_files: nothing else says when all files of a run are there; name the capture that says how many they are, or leave run out: then each file is a run",
+        ),
+        (
+            replace,
+            "mode = \"replace\"\nscope = []\nrun_files = \"day\"",
+            "22: tables.cores.run_files: needs run: it says whose files are counted; name the capture that names the run",
+        ),
+        (
+            replace,
+            "mode = \"replace\"\nscope = []\nrun = \"day\"\nrun_files = \"day\"",
+            "23: tables.cores.run_files: is the capture that names the run",
+        ),
+        (
+            replace,
+            "mode = \"replace\"\nscope = []\nrun = \"day\"\nrun_files = \"of\"",
+            "23: tables.cores.run_files: \"in/*_{day}.json\" does not capture {of}; every pattern of source.objects must",
+        ),
+        (
+            replace,
+            "mode = \"append\"\nscope = [\"day\"]\nrun = \"day\"\nrun_files = \"day\"",
+            "21: tables.cores.scope: is only for replace, and mode is append; remove it, or set mode = \"replace\"\n22: tables.cores.run: is only for replace, and mode is append; remove it, or set mode = \"replace\"\n23: tables.cores.run_files: is only for replace, and mode is append; remove it, or set mode = \"replace\"",
+        ),
+        (
+            replace,
+            "mode = \"replace\"\nscope = []\nkey = [\"serial\"]",
+            "22: tables.cores.key: is only for upsert, and mode is replace; remove it, or set mode = \"upsert\"",
+        ),
+    ]);
+    let of_run = GOOD.replace("in/*_{day}.json", "in/{day}/{run}_{n}_of_{all}.json");
+    let with = |scope: &str| {
+        let mode = format!("mode = \"replace\"\nscope = {scope}\nrun = \"run\"\nrun_files = \"all\"");
+        problems_of(&of_run.replace(replace, &mode))
+    };
+    assert_eq!(with(r#"["day"]"#), "");
+    assert_eq!(
+        with(r#"["day", "run"]"#),
+        "21: tables.cores.scope: \"run\" names the run, so that each run would be a scope of its own"
+    );
+}
+
+#[test]
 fn upsert_needs_a_key_that_names_rows() {
     assert_changes(&[
         (
@@ -95,13 +154,8 @@ fn upsert_needs_a_key_that_names_rows() {
         ),
         (
             r#"mode = "append""#,
-            r#"mode = "replace""#,
-            "20: tables.cores.mode: replacing all rows of a scope is not supported yet; use append or upsert",
-        ),
-        (
-            r#"mode = "append""#,
             r#"mode = "insert""#,
-            r#"20: tables.cores.mode: must be "append" or "upsert", and is the text "insert""#,
+            r#"20: tables.cores.mode: must be "append" or "upsert" or "replace", and is the text "insert""#,
         ),
         ("mode = \"append\"\n", "\n", "19: tables.cores.mode: is missing"),
     ]);

@@ -13,6 +13,7 @@ use lakehand_domain::value::{ColumnValues, RowBatch};
 use lakehand_domain::warehousing::{StagedLoad, TableStanding};
 
 use super::sample::{Site, Sites, load, upsert};
+use super::scope::replace;
 
 pub(super) async fn check(sites: &Sites) {
     a_commit_writes_rows_markers_and_standing(sites).await;
@@ -25,6 +26,7 @@ pub(super) async fn check(sites: &Sites) {
     parts_are_what_their_manifests_say(sites).await;
     refused_rows_are_told_and_leave_nothing(sites).await;
     definition_and_epoch_are_guarded(sites).await;
+    a_load_that_says_no_scope_is_refused(sites).await;
     many_markers_are_found(sites).await;
 }
 
@@ -217,6 +219,21 @@ async fn refused_rows_are_told_and_leave_nothing(sites: &Sites) {
         assert_eq!(error.effect(), Effect::NotApplied);
         assert!(site.warehouse().stagings(&site.shape.family).await.unwrap().is_empty());
     }
+}
+
+async fn a_load_that_says_no_scope_is_refused(sites: &Sites) {
+    let site = sites.site(&replace(&["day"], true)).await;
+    let staged = site.stage(&[site.manifest(&load(1, 1, 1, &[(1, None)]))]).await.unwrap();
+    for name in ["day", "run", "#files"] {
+        let mut silent = staged[0].clone();
+        Arc::make_mut(&mut silent.manifest).scopes.remove(name);
+        assert_refused(&site, &[silent]).await;
+    }
+    let fence = site.take().await;
+    assert_eq!(site.commit(&fence, &staged).await, CommitOutcome::Committed { batches: 1 });
+    let entry = staged[0].manifest.entry.clone();
+    let marker = site.warehouse().markers(&site.shape.family, &[entry]).await.unwrap().remove(0);
+    assert_eq!(marker.scopes, staged[0].manifest.scopes);
 }
 
 async fn definition_and_epoch_are_guarded(sites: &Sites) {

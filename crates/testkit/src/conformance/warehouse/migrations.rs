@@ -1,9 +1,10 @@
 //! Changed definitions: what may change, what may not, and what happens to the rows that are there.
 
 use lakehand_domain::port::warehouse::{MigrateOutcome, MigrationPlan, PlannedChange, PlannedStep};
-use lakehand_domain::shape::{ColumnType, Contest, OnRewrite};
+use lakehand_domain::shape::{ColumnType, Contest, OnRewrite, Run};
 
 use super::sample::{Site, Sites, column, load, upsert};
+use super::scope::replace;
 use super::{SampleLoad, expected_rows};
 
 pub(super) async fn check(sites: &Sites) {
@@ -180,11 +181,20 @@ async fn what_would_bend_rows_is_refused(sites: &Sites) {
     for bad in ["note", "nowhere"] {
         assert_refused(&site, &site.redefined("next", |table| table.contest = key(bad))).await;
     }
+    // Nobody knows what replaces rows whose loads say nothing of the new scope; what they say is not what they do not.
+    let message =
+        assert_refused(&site, &site.redefined("next", |table| table.contest = replace(&["hour"], false))).await;
+    assert!(message.contains("hour"), "{message}");
+    let files = |capture: &str| Run { capture: "run".to_owned(), files: capture.to_owned() };
+    let by_run = Contest::Replace { scope: vec!["day".to_owned()], run: Some(files("day")) };
+    assert_refused(&site, &site.redefined("next", |table| table.contest = by_run)).await;
     site.deliver(&[load(9, 1, 1, &[(9, None)])]).await;
 }
 
 async fn an_empty_table_takes_any_shape(sites: &Sites) {
     let site = sites.site(&upsert()).await;
+    let silent = site.redefined("silent", |table| table.contest = replace(&["hour"], false));
+    silent.put_in_force().await;
     let next = site.redefined("next", |table| table.columns[2] = column("note", "json", false));
     next.put_in_force().await;
     next.deliver(&some_loads()).await;
@@ -199,7 +209,10 @@ async fn another_contest_decides_anew(sites: &Sites) {
         append(OnRewrite::Replace),
         by_order,
         append(OnRewrite::Ignore),
+        replace(&["day"], true),
+        replace(&[], false),
         append(OnRewrite::Append),
+        replace(&["day"], false),
         upsert(),
     ];
     let first = sites.site(&contests[0]).await;

@@ -15,6 +15,7 @@ use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::value::{ColumnValues, RowBatch};
 use lakehand_domain::warehousing::{CommitRequest, Fence, StagedLoad};
 
+use super::scope::said;
 use super::{SampleParts, Tested};
 
 /// Rows as text: object, order, record, key, version, note, standing; sorted.
@@ -279,7 +280,7 @@ impl Site {
             rejects: RejectCounts::default(),
             tables: vec![TableManifest { table: "flats".to_owned(), columns, rows: rows.len() as u64, parts }],
             quarantine: None,
-            scopes: std::collections::BTreeMap::default(),
+            scopes: said(load.object),
         })
     }
 

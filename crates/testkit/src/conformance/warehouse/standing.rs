@@ -3,6 +3,7 @@
 use lakehand_domain::shape::{Contest, OnRewrite};
 
 use super::sample::{Sites, load, upsert};
+use super::scope::replace;
 use super::{SampleLoad, expected_rows};
 
 /// `orders` says how many of the 24 orders of each set of loads are tried.
@@ -19,6 +20,49 @@ pub(super) async fn check(sites: &Sites, orders: usize) {
             every_order_ends_alike(sites, contest, &loads, (offset, 24 / orders)).await;
         }
     }
+    let replaced = [
+        (replace(&["day"], false), [scopes(), rivals()]),
+        (replace(&[], false), [scopes(), rewrites()]),
+        (replace(&["day"], true), [runs(), unfinished()]),
+        (replace(&[], true), [runs(), unfinished()]),
+    ];
+    for (offset, (contest, all)) in replaced.iter().enumerate() {
+        for loads in all {
+            every_order_ends_alike(sites, contest, loads, (offset, 24 / orders)).await;
+        }
+    }
+}
+
+/// A file that empties its day, one of another day, and a replay of what was emptied.
+fn scopes() -> Vec<SampleLoad> {
+    vec![
+        load(1, 1_000, 1, &[(1, Some(1)), (1, Some(1)), (2, None)]),
+        load(2, 2_000, 1, &[]),
+        load(101, 1_000, 1, &[(1, Some(1)), (3, None)]),
+        load(1, 1_000, 2, &[(4, None)]),
+    ]
+}
+
+/// A run of two files, one of which is rewritten, and a run of one in between.
+fn runs() -> Vec<SampleLoad> {
+    let mut loads = vec![
+        load(11, 1_000, 1, &[(1, Some(1))]),
+        load(12, 1_001, 1, &[(1, Some(2)), (2, None)]),
+        load(1, 2_000, 1, &[(3, None)]),
+        load(12, 3_000, 1, &[(4, None), (5, None)]),
+    ];
+    loads[3].rows[0].passes = false;
+    loads
+}
+
+/// Newer runs that never are whole: one lacks a file, one says that it has more than it first said.
+fn unfinished() -> Vec<SampleLoad> {
+    vec![
+        load(1, 1_000, 1, &[(1, Some(1)), (2, None)]),
+        load(11, 2_000, 1, &[(1, Some(2))]),
+        load(21, 2_000, 1, &[(1, Some(3))]),
+        load(29, 3_000, 1, &[]),
+    ]
 }
 
 /// Ties in every rank, null versions, a filtered winner, a replay that raises a generation.

@@ -154,6 +154,14 @@ fn definition_amiss(transaction: &Transaction, shape: &FamilyShape, request: &Co
     if let Some(table) = tables.find(other) {
         return Some(format!("table {} is not what the definition in force says", table.name));
     }
+    let mut of_dataset = shape.tables.iter().filter(|table| table.dataset == definition.dataset);
+    let unsaid = of_dataset.any(|table| {
+        let must = table.contest.must_be_said();
+        request.loads.iter().any(|load| must.iter().any(|name| !load.manifest.scopes.contains_key(name)))
+    });
+    if unsaid {
+        return Some("a load does not say of which scope it speaks".to_owned());
+    }
     let foreign = request.loads.iter().find(|load| {
         load.manifest.dataset != definition.dataset || load.manifest.fingerprint != definition.fingerprint
     });
@@ -240,6 +248,7 @@ fn mark(transaction: &mut Transaction, request: &CommitRequest) {
             fingerprint: manifest.fingerprint.clone(),
             rows: manifest.tables.iter().map(|table| (table.table.clone(), table.rows)).collect(),
             rejects: manifest.rejects.total(),
+            scopes: manifest.scopes.clone(),
             batch: request.batch.clone(),
             at: request.now,
         };

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use lakehand_domain::shape::{Contest, OnRewrite, lineage};
 
+use super::scope::{Verdicts, verdicts};
 use super::state::{Cell, Family, Kept, Row, Standing, Table};
 
 /// How a row stands that has no rivals.
@@ -18,10 +19,15 @@ pub(super) fn stand(family: &Family) -> Vec<(u64, Standing)> {
     for (name, table) in &family.tables {
         let rows: Vec<(u64, &Kept)> =
             family.rows.iter().filter(|(_, kept)| kept.table == *name).map(|(id, kept)| (*id, kept)).collect();
+        let verdicts = match &table.shape.contest {
+            Contest::Replace { scope, run } => verdicts(family, &table.shape.dataset, scope, run.as_ref()),
+            Contest::Append { .. } | Contest::Upsert { .. } => Verdicts::default(),
+        };
         for (id, kept) in &rows {
             let wins = match &table.shape.contest {
                 Contest::Append { on_rewrite: OnRewrite::Append } => true,
                 Contest::Append { on_rewrite } => is_of_winning_load(family, kept, *on_rewrite),
+                Contest::Replace { .. } => verdicts.of(&kept.row.load).is_none(),
                 Contest::Upsert { key, version } => {
                     let same =
                         |rival: &Kept| key.iter().all(|column| rival.row.value(column) == kept.row.value(column));
@@ -29,7 +35,8 @@ pub(super) fn stand(family: &Family) -> Vec<(u64, Standing)> {
                     rivals.into_iter().all(|(_, rival)| beats(&kept.row, &rival.row, version.as_deref()))
                 }
             };
-            let standing = if wins { of_winner(table, &kept.row) } else { Standing::Lost };
+            let unseen = || verdicts.of(&kept.row.load).unwrap_or(Standing::Lost);
+            let standing = if wins { of_winner(table, &kept.row) } else { unseen() };
             if standing != kept.standing {
                 changes.push((*id, standing));
             }

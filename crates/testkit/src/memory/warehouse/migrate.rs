@@ -129,6 +129,14 @@ fn next(family: &Family, shape: &TableShape) -> Result<Table, String> {
             return Err(format!("rows of {told} have no {bad}, which is to be of the key"));
         }
     }
+    let must = shape.contest.must_be_said();
+    let has_said = |load: &_| {
+        let marker = family.markers().find(|marker| marker.load_id == *load);
+        marker.is_some_and(|marker| must.iter().all(|name| marker.scopes.contains_key(name)))
+    };
+    if !must.is_empty() && family.rows().any(|kept| kept.table == name && !has_said(&kept.row.load)) {
+        return Err(format!("rows of {told} are of loads that do not say {}", must.join(", ")));
+    }
     Ok(Table { shape: shape.clone(), columns })
 }
 

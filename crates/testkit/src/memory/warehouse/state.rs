@@ -60,6 +60,8 @@ pub enum Standing {
     Lost,
     /// It does not pass the table's `where`.
     Filtered,
+    /// Its run is not complete.
+    Waiting,
 }
 
 impl Standing {
@@ -69,6 +71,7 @@ impl Standing {
             Self::Visible => "visible",
             Self::Lost => "lost",
             Self::Filtered => "filtered",
+            Self::Waiting => "waiting",
         }
     }
 }
@@ -218,7 +221,7 @@ impl Family {
             visible: count(Standing::Visible),
             lost: count(Standing::Lost),
             filtered: count(Standing::Filtered),
-            waiting: 0,
+            waiting: count(Standing::Waiting),
         })
     }
 

@@ -7,7 +7,7 @@ use lakehand_domain::shape::{FamilyShape, TableShape};
 use lakehand_domain::warehousing::{CommitRequest, Marker};
 
 use super::{Replaced, ReplacedLoad};
-use crate::fit::told;
+use crate::fit::{self, told};
 use crate::redshift::state::State;
 
 /// What is wrong with the request by itself.
@@ -31,6 +31,9 @@ pub(super) fn request_amiss(shape: &FamilyShape, request: &CommitRequest) -> Opt
                 "load {} is of erasure epoch {}, the fence of {}",
                 manifest.load_id, manifest.erasure_epoch, request.fence.erasure_epoch
             ));
+        }
+        if let Some(message) = fit::unsaid(shape, manifest) {
+            return Some(message);
         }
         if !entries.insert(&manifest.entry) {
             return Some(format!("entry {} is listed twice", manifest.entry));

@@ -56,11 +56,17 @@ impl BatchTable {
         column.map_or_else(|| format!("s.{}", quote(name)), |column| column.of_staged("s."))
     }
 
-    fn key(&self) -> Option<&[String]> {
+    /// What its rows contend for, where that is gathered before the transaction: the columns of the key, or the parts of
+    /// the scope.
+    fn contended(&self) -> &[String] {
         match &self.registered.shape.contest {
-            Contest::Upsert { key, .. } => Some(key),
-            Contest::Append { .. } => None,
+            Contest::Upsert { key: names, .. } | Contest::Replace { scope: names, .. } => names,
+            Contest::Append { .. } => &[],
         }
+    }
+
+    fn is_upsert(&self) -> bool {
+        matches!(self.registered.shape.contest, Contest::Upsert { .. })
     }
 }
 
@@ -104,7 +110,8 @@ impl<'a> Plan<'a> {
 
     /// All tables that the batch works with, as statements name them.
     pub(crate) fn work_tables(&self) -> Vec<String> {
-        let touched = self.tables.iter().filter(|table| table.key().is_some()).map(|table| self.touched(table));
+        let touched = self.tables.iter().filter(|table| !table.contended().is_empty());
+        let touched = touched.map(|table| self.touched(table));
         [self.list(), self.counts()].into_iter().chain(touched).collect()
     }
 
@@ -117,6 +124,11 @@ impl<'a> Plan<'a> {
     fn removes(&self, table: &BatchTable) -> bool {
         let name = &table.registered.shape.name;
         self.replaced.values().any(|load| load.rows.get(name).is_some_and(|rows| *rows > 0))
+    }
+
+    /// Whether what is contended for is gathered. A load without rows speaks of a scope as well.
+    fn gathers(&self, table: &BatchTable) -> bool {
+        !table.contended().is_empty() && (!table.is_upsert() || self.moves(table))
     }
 
     fn adds(&self, table: &BatchTable) -> bool {
@@ -144,19 +156,41 @@ impl<'a> Plan<'a> {
         contest::count_rivals(&markers, &self.list(), &self.request.definition.dataset)
     }
 
-    /// What is done before the transaction: the list of loads, how many rows of each are staged, and the keys whose rows
-    /// come or go.
+    /// What is done before the transaction: the list of loads, how many rows of each are staged, and the keys and scopes
+    /// whose rows come or go.
     pub(crate) fn prepare(&self) -> Result<Vec<String>, Trouble> {
         let mut statements = loads::statements(self)?;
         statements.extend(self.count());
-        for table in self.tables.iter().filter(|table| self.moves(table)) {
-            statements.extend(self.touch(table));
-        }
+        statements.extend(self.tables.iter().filter(|table| self.gathers(table)).map(|table| self.touch(table)));
         Ok(statements)
     }
 
-    fn touch(&self, table: &BatchTable) -> Option<String> {
-        let (key, shape) = (table.key()?, &table.registered.shape);
+    fn touch(&self, table: &BatchTable) -> String {
+        let selects = if table.is_upsert() { self.touched_keys(table) } else { self.touched_scopes(table) };
+        let columns: Vec<String> = (0..table.contended().len()).map(|at| format!("key_{at}")).collect();
+        format!(
+            "CREATE TABLE {} AS SELECT DISTINCT {} FROM ({}) AS k",
+            self.touched(table),
+            quoted_list("k.", &columns),
+            selects.join(" UNION ALL ")
+        )
+    }
+
+    /// The scopes of the loads that come, and of those that go, which a changed definition may have placed elsewhere.
+    fn touched_scopes(&self, table: &BatchTable) -> Vec<String> {
+        let (list, markers) = (self.list(), self.names.markers(&self.shape.family));
+        let mut selects = vec![format!("SELECT {} FROM {list} AS l", contest::touched_parts(table.contended(), "l"))];
+        if !self.replaced.is_empty() {
+            selects.push(format!(
+                "SELECT {} FROM {markers} AS m JOIN {list} AS l ON m.\"load_id\" = l.\"replaces\"",
+                contest::touched_parts(table.contended(), "m")
+            ));
+        }
+        selects
+    }
+
+    fn touched_keys(&self, table: &BatchTable) -> Vec<String> {
+        let (key, shape) = (table.contended(), &table.registered.shape);
         let mut selects = Vec::new();
         if self.adds(table) {
             let staged = |name: &str| table.staged_value(name);
@@ -175,13 +209,7 @@ impl<'a> Plan<'a> {
                 self.list()
             ));
         }
-        let columns: Vec<String> = (0..key.len()).map(|at| format!("key_{at}")).collect();
-        Some(format!(
-            "CREATE TABLE {} AS SELECT DISTINCT {} FROM ({}) AS k",
-            self.touched(table),
-            quoted_list("k.", &columns),
-            selects.join(" UNION ALL ")
-        ))
+        selects
     }
 
     /// The staged rows of the listed loads: `s` is the row, `l` its load.
@@ -216,10 +244,13 @@ impl<'a> Plan<'a> {
                 statements.push(self.add(table));
             }
             // A version without rows contends as well, so that rows may lose although none come.
-            let is_upsert = table.key().is_some();
-            if table.is_recomputed && (self.moves(table) || !is_upsert) {
+            if table.is_recomputed && (self.moves(table) || !table.is_upsert()) {
                 let (touched, list) = (self.touched(table), self.list());
-                let scope = if is_upsert { Scope::Keys { touched: &touched } } else { Scope::Objects { list: &list } };
+                let scope = match &shape.contest {
+                    Contest::Append { .. } => Scope::Objects { list: &list },
+                    Contest::Replace { scope, .. } if scope.is_empty() => Scope::All,
+                    Contest::Upsert { .. } | Contest::Replace { .. } => Scope::Keys { touched: &touched },
+                };
                 let markers = self.names.markers(&self.shape.family);
                 statements.extend(contest::recompute(&rows, &markers, shape, scope));
             }
@@ -230,7 +261,7 @@ impl<'a> Plan<'a> {
 
     /// The tables that [`Plan::prepare`] has made.
     fn used_work_tables(&self) -> Vec<String> {
-        let keys = self.tables.iter().filter(|table| table.key().is_some() && self.moves(table));
+        let keys = self.tables.iter().filter(|table| self.gathers(table));
         [self.list(), self.counts()].into_iter().chain(keys.map(|table| self.touched(table))).collect()
     }
 
