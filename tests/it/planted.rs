@@ -262,7 +262,7 @@ fn embedded(record: &Record) -> [String; 11] {
         cells[2] = d.parse::<f64>().expect("a number").to_string();
     }
     if let Some(b) = &record[9] {
-        cells[9] = if b == "true" { "1" } else { "0" }.to_owned();
+        cells[9] = u8::from(b == "true").to_string();
     }
     cells
 }

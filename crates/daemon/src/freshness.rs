@@ -39,7 +39,7 @@ pub(crate) async fn run(ports: &Ports, board: &Board, stop: &CancellationToken) 
                     Ok(now) => told(board, dataset, now),
                     // What was seen last stands; a ledger that does not answer is told of elsewhere.
                     Err(error) => {
-                        tracing::debug!(dataset.id = %dataset, error = chain(&error), "freshness is not known")
+                        tracing::debug!(dataset.id = %dataset, error = chain(&error), "freshness is not known");
                     }
                 }
             }
@@ -94,15 +94,13 @@ async fn look(
         ledger.raise(&loaded_name, loaded.micros()).await?;
     }
     let loaded = loaded.max(kept);
-    let since = match loaded {
-        Some(loaded) => loaded,
-        None => match ledger.number(&looked_name).await? {
-            Some(looked) => Timestamp::from_micros(looked),
-            None => {
-                ledger.raise(&looked_name, now.micros()).await?;
-                now
-            }
-        },
+    let since = if let Some(loaded) = loaded {
+        loaded
+    } else if let Some(looked) = ledger.number(&looked_name).await? {
+        Timestamp::from_micros(looked)
+    } else {
+        ledger.raise(&looked_name, now.micros()).await?;
+        now
     };
     let is_stale = now.since(since) > expected;
     let waits = is_stale && !ledger.list(&newest(StateName::Written)).await?.entries.is_empty();

@@ -373,6 +373,7 @@ impl World {
     }
 
     /// Stops the stand-in, and starts it again at the same address after `away`: it remembers no statement.
+    #[expect(clippy::print_stdout, reason = "a test that fails shows why the stand-in did not start")]
     pub(super) async fn restart_standin(&mut self, away: Duration) {
         let address = self.standin().address();
         self.standin.take().expect("it runs").stop().await;

@@ -302,7 +302,7 @@ impl<'w> Walk<'w> {
                     self.refuse(Objection::advise(format!("{name} is an aggregate"), belongs));
                 }
                 (Ok(()), _, Place::Counted | Place::Aggregated) => {
-                    self.say(format!("{name} stands within another aggregate"))
+                    self.say(format!("{name} stands within another aggregate"));
                 }
                 (Ok(()), None, _) => {
                     let known = Aggregate::names().join(", ");

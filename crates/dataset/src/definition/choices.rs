@@ -4,7 +4,7 @@ use serde_json::{Value as Json, json};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use super::read::{Read, Reader, choice};
+use super::read::{Reader, choice};
 
 choice! {
     /// The format of the files.

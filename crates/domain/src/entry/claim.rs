@@ -67,12 +67,9 @@ pub fn claim(existing: Option<&Entry>, request: &ClaimRequest) -> ClaimDecision 
         EntryState::Claimed { .. } => take(entry, request, other_definition),
         EntryState::Written { .. } => match request.cause {
             Cause::DefinitionChanged if other_definition => take(entry, request, true),
-            // Asked for by a worker with a newer definition, and received by one that still has the old: taken for done,
-            // it would be written anew only when it is asked for again, much later.
-            Cause::DefinitionChanged if entry.updated <= request.asked_at => {
-                ClaimDecision::Held { until: request.now.plus(request.lease_for) }
-            }
-            Cause::Replay if entry.updated <= request.asked_at => {
+            // A replay waits until what is written is loaded. What a worker with a newer definition asks for waits for one
+            // of its kind: taken for done by one that still has the old, it would be asked for again much later.
+            Cause::DefinitionChanged | Cause::Replay if entry.updated <= request.asked_at => {
                 ClaimDecision::Held { until: request.now.plus(request.lease_for) }
             }
             _ => ClaimDecision::Done(Box::new(entry.clone())),

@@ -153,7 +153,7 @@ impl RowGroups {
             let mut pages = Vec::with_capacity(chunks.len());
             for chunk in &chunks {
                 let bytes = self.column_bytes(chunk, &place)?;
-                self.judge_pages(chunk, bytes.clone(), &place, &mut unfolded, budget)?;
+                self.judge_pages(chunk, &bytes, &place, &mut unfolded, budget)?;
                 pages.push(bytes);
             }
             let array = guarded(&place, || {
@@ -208,7 +208,7 @@ impl RowGroups {
     fn judge_pages(
         &self,
         chunk: &ColumnChunkMetadata,
-        bytes: Buffer<u8>,
+        bytes: &Buffer<u8>,
         place: &str,
         total: &mut u64,
         budget: &mut Budget,

@@ -43,6 +43,7 @@ impl Known<'_> {
 }
 
 /// What the program answers, on a machine that may be too busy to answer in time.
+#[expect(clippy::print_stdout, reason = "a test that fails shows what the program said")]
 async fn told(world: &World, arguments: &[&str]) -> Value {
     for _ in 0..30 {
         let output = world.run(&[arguments, &["--output", "json"]].concat());
@@ -217,12 +218,11 @@ fn compare_letters(landing: &Landing, all: &[Known<'_>], letters: &[Value]) {
     let mut garbage = BTreeSet::new();
     for letter in letters {
         let kind = letter["kind"].as_str().unwrap_or_else(|| panic!("no letter of lakehand's: {letter}")).to_owned();
-        match letter["object"].as_str() {
-            Some(object) => _ = found.insert((object.rsplit('/').next().unwrap_or_default().to_owned(), kind)),
-            None => {
-                assert_eq!(kind, "undecodable", "{letter}");
-                garbage.insert(letter["original"]["body"].to_string());
-            }
+        if let Some(object) = letter["object"].as_str() {
+            found.insert((object.rsplit('/').next().unwrap_or_default().to_owned(), kind));
+        } else {
+            assert_eq!(kind, "undecodable", "{letter}");
+            garbage.insert(letter["original"]["body"].to_string());
         }
     }
     assert_eq!(garbage.len() as u64, landing.garbage, "each message that means nothing");

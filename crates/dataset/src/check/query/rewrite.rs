@@ -26,7 +26,7 @@ impl<'q> Rewriting<'q> {
     pub(super) fn text(&mut self, expression: &Expr) -> String {
         let mut expression = expression.clone();
         // Inner ones come first, so that an aggregate's argument is rewritten before it is taken out.
-        let _: ControlFlow<()> = visit_expressions_mut(&mut expression, |expression| {
+        let _never_breaks: ControlFlow<()> = visit_expressions_mut(&mut expression, |expression| {
             let name = match &*expression {
                 Expr::Function(function) => match Function::named(&name_of(function)) {
                     Some(kind) => self.aggregate(kind, &function.args),

@@ -1,5 +1,7 @@
 //! SQL of checks: one record at a time, by construction.
 
+use std::fmt::Write;
+
 use super::{changed, problems_of};
 
 const ORDERS: &str = r#"name = "d"
@@ -34,7 +36,7 @@ fn assert_all(cases: &[(&str, &str)]) {
     for (sql, expected) in cases {
         let found = problems(sql);
         if found != *expected {
-            wrong.push_str(&format!("---- {sql}\nexpected: {expected}\nfound:    {found}\n"));
+            _ = writeln!(wrong, "---- {sql}\nexpected: {expected}\nfound:    {found}");
         }
     }
     assert!(wrong.is_empty(), "\n{wrong}");
@@ -241,6 +243,9 @@ fn the_section_is_checked_like_any_other() {
          example score"
     );
     assert_eq!(with("[checks.a]\nsq = \"SELECT _record FROM t\""), "20: checks.a.sq: unknown key; did you mean sql?");
-    let many: String = (0..51).map(|n| format!("[checks.c{n}]\nsql = \"SELECT _record FROM t\"\n")).collect();
+    let many: String = (0..51).fold(String::new(), |mut text, n| {
+        _ = writeln!(text, "[checks.c{n}]\nsql = \"SELECT _record FROM t\"");
+        text
+    });
     assert!(with(&many).contains("there are 51 checks; at most 50 are allowed"));
 }

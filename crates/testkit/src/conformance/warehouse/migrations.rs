@@ -101,7 +101,7 @@ async fn planned(next: &Site) -> Vec<String> {
         panic!("the plan is refused");
     };
     let words = |change: PlannedChange| {
-        assert!(change.table.ends_with(".flats"), "{}", change.table);
+        assert_eq!(change.table.rsplit('.').next(), Some("flats"), "{}", change.table);
         match change.step {
             PlannedStep::Create => "create".to_owned(),
             PlannedStep::Add { column, becomes } => format!("add {column} {becomes}"),
