@@ -165,8 +165,8 @@ fn sums_are_exact_or_the_record_is_rejected() {
 #[test]
 fn a_check_that_cannot_be_made_of_a_record_rejects_it_alone() {
     let check = "SELECT _record FROM transactions WHERE CAST(total * 100 AS SMALLINT) = 1";
-    let lines: String =
-        (0..200).map(|id| format!("{{\"id\":{id},\"total\":{}}}\n", if id == 77 { 9999 } else { 3 })).collect();
+    let line = |id: u32| format!("{{\"id\":{id},\"total\":{}}}\n", if id == 77 { 9999 } else { 3 });
+    let lines = (0..200).map(line).collect::<Vec<_>>().concat();
     let (transformed, rejects, _) = transformed(dataset_with(&[("rule", check)]), &lines, 1);
     assert_eq!((rejects.len(), rejects[0].line, transformed.tables[0].rows), (1, 78, 199));
     assert!(rejects[0].message.starts_with("the check cannot be made of this record: "), "{}", rejects[0].message);
