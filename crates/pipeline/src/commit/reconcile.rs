@@ -1,11 +1,15 @@
 //! A warehouse that knows fewer batches than the ledger remembers was restored from an older state, or is a new one:
 //! what the ledger calls loaded and the warehouse does not know waits to be loaded again.
+//!
+//! A batch that was committed just before a restore can be hidden by one that brings the number back just after it, while
+//! loaders run. So what was loaded of late is compared now and then whatever the numbers say.
 
 use std::collections::HashMap;
 
 use lakehand_domain::entry::{Entry, Refusal, StateName};
 use lakehand_domain::id::{EntryId, FamilyId};
 use lakehand_domain::port::ledger::EntryQuery;
+use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::warehousing::Marker;
 
 use crate::change::{Changed, change};
@@ -20,8 +24,28 @@ const PAGE: usize = 500;
 /// the middle is harmless: the number of batches is set back only after it.
 pub(super) async fn reconcile(loader: &Loader<'_>, memory: &mut Memory, family: &FamilyId) -> Result<u64, LoadError> {
     tracing::warn!(dataset.id = %loader.dataset.id, "the warehouse is older than the ledger remembers; looking for what it has lost");
+    compare(loader, memory, family, None).await
+}
+
+/// Compares the entries that changed since then.
+pub(super) async fn look_anew(
+    loader: &Loader<'_>,
+    memory: &mut Memory,
+    family: &FamilyId,
+    since: Timestamp,
+) -> Result<u64, LoadError> {
+    compare(loader, memory, family, Some(since)).await
+}
+
+async fn compare(
+    loader: &Loader<'_>,
+    memory: &mut Memory,
+    family: &FamilyId,
+    since: Option<Timestamp>,
+) -> Result<u64, LoadError> {
     let mut restored = 0;
-    let mut query = EntryQuery { dataset: Some(loader.dataset.id.clone()), limit: PAGE, ..EntryQuery::default() };
+    let dataset = Some(loader.dataset.id.clone());
+    let mut query = EntryQuery { dataset, since, limit: PAGE, ..EntryQuery::default() };
     // What is changed here moves to the end of the order, where it is no longer loaded.
     loop {
         let page = loader.ports.ledger.list(&query).await.map_err(LoadError::ledger(STAGE))?;
@@ -45,7 +69,9 @@ pub(super) async fn reconcile(loader: &Loader<'_>, memory: &mut Memory, family: 
             None => break,
         }
     }
-    tracing::warn!(dataset.id = %loader.dataset.id, entries = restored, "entries that the warehouse has lost wait to be loaded again");
+    if restored > 0 || since.is_none() {
+        tracing::warn!(dataset.id = %loader.dataset.id, entries = restored, "entries that the warehouse has lost wait to be loaded again");
+    }
     Ok(restored)
 }
 

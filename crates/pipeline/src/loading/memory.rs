@@ -19,6 +19,8 @@ pub struct Memory {
     pub(crate) verified: bool,
     /// Staging tables that we made, or may have made, and that are not known to be dropped.
     pub(crate) stagings: BTreeSet<Nonce>,
+    /// What the ledger calls loaded since then is to be compared with the markers.
+    pub(crate) look_since: Option<Timestamp>,
     asked: BTreeMap<EntryId, Timestamp>,
     /// Entries that are marked and could not be finished, and until when they are passed over.
     unfinished: BTreeMap<EntryId, Timestamp>,
@@ -32,6 +34,12 @@ impl Memory {
     pub fn doubt(&mut self) {
         self.ensured = false;
         self.verified = false;
+    }
+
+    /// The warehouse is looked at anew, and what was loaded since then looked for in it.
+    pub fn look_anew(&mut self, since: Timestamp) {
+        self.doubt();
+        self.look_since = Some(since);
     }
 
     /// Names of staging tables that this process made and has not dropped.
