@@ -6,6 +6,7 @@ use std::time::Duration;
 use lakehand_domain::entry::{Entry, StateName};
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::port::warehouse::QueryWarehouse;
+use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::loading::Memory;
 
 use crate::world::World;
@@ -204,4 +205,33 @@ async fn a_warehouse_that_is_restored_while_loaders_run_is_filled_again() {
     assert!(world.states().await.values().all(|state| *state == (StateName::Loaded, 1)), "{:?}", world.states().await);
     let rows = ["/in_1.txt 1 1 visible", "/in_2.txt 1 2 visible", "/in_3.txt 1 3 visible", "/in_4.txt 1 4 visible"];
     assert_eq!(world.rows().await, rows);
+}
+
+/// Who committed the last batch had not yet said so when the warehouse went back, and the next batch brings the number of
+/// batches to where it was.
+#[tokio::test]
+async fn a_restore_that_the_number_of_batches_hides_is_seen_at_the_next_look() {
+    let world = World::new();
+    let mut memory = Memory::default();
+    world.write("in_1.txt", &[1]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let (path, kept) = (world.folder.path().join("warehouse.db"), world.folder.path().join("kept.db"));
+    copy(&path, &kept);
+    world.write("in_2.txt", &[2]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    assert_eq!(world.batches().await, Some(2));
+    world.ports.ledger.reset(&format!("batches/{}", world.dataset.family()), 1).await.unwrap();
+    restore(&path, &kept);
+    world.write("in_3.txt", &[3]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    assert_eq!((world.rows().await.len(), world.batches().await), (2, Some(2)), "in_2 is hidden");
+
+    memory.look_anew(Timestamp::from_micros(0));
+    let outcome = world.load_all(&world.ports, &mut memory).await.unwrap();
+    assert_eq!((outcome.restored, outcome.loaded), (1, 1));
+    assert_eq!(world.rows().await.len(), 3);
+    assert!(world.states().await.values().all(|state| *state == (StateName::Loaded, 1)));
+    memory.look_anew(Timestamp::from_micros(0));
+    let outcome = world.load_all(&world.ports, &mut memory).await.unwrap();
+    assert_eq!((outcome.restored, outcome.loaded), (0, 0), "nothing is taken for lost");
 }
