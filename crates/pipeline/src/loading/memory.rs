@@ -64,16 +64,16 @@ impl Memory {
         self.unfinished.get(entry).is_some_and(|until| now < *until)
     }
 
-    /// Whether to ask for this entry now; asking is remembered for `again`.
-    pub(crate) fn ask(&mut self, entry: &EntryId, again: Duration, now: Timestamp) -> bool {
-        if self.asked.get(entry).is_some_and(|at| now < at.plus(again)) {
-            return false;
-        }
+    /// Whether to ask for this entry now: it was not, for as long as `again`.
+    pub(crate) fn is_to_be_asked(&self, entry: &EntryId, again: Duration, now: Timestamp) -> bool {
+        self.asked.get(entry).is_none_or(|at| now >= at.plus(again))
+    }
+
+    /// These were asked for.
+    pub(crate) fn asked(&mut self, entries: Vec<EntryId>, again: Duration, now: Timestamp) {
         self.asked.retain(|_, at| now < at.plus(again));
-        if self.asked.len() < MOST_ASKED {
-            self.asked.insert(entry.clone(), now);
-        }
-        true
+        let room = MOST_ASKED.saturating_sub(self.asked.len());
+        self.asked.extend(entries.into_iter().take(room).map(|entry| (entry, now)));
     }
 }
 
@@ -95,9 +95,11 @@ mod tests {
         let mut memory = Memory::default();
         let (entry, again) = (EntryId::new("e"), Duration::from_secs(10));
         let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
-        assert!(memory.ask(&entry, again, at(0)));
-        assert!(!memory.ask(&entry, again, at(9)));
-        assert!(memory.ask(&entry, again, at(10)));
-        assert!(!memory.ask(&entry, again, at(19)));
+        assert!(memory.is_to_be_asked(&entry, again, at(0)));
+        memory.asked(vec![entry.clone()], again, at(0));
+        assert!(!memory.is_to_be_asked(&entry, again, at(9)));
+        assert!(memory.is_to_be_asked(&entry, again, at(10)));
+        memory.asked(vec![entry.clone()], again, at(10));
+        assert!(!memory.is_to_be_asked(&entry, again, at(19)));
     }
 }
