@@ -102,6 +102,9 @@ fn plan_table(
     if let Some(message) = null_keys(connection, table, &physical)? {
         return Ok(Err(message));
     }
+    if let Some(message) = unsaid(connection, family, table)? {
+        return Ok(Err(message));
+    }
     let holds = |name: &str| {
         let there = physical.iter().find(|there| there.name == name)?;
         let holds = read_declared_type(&there.declared);
@@ -230,9 +233,8 @@ fn alter(
     if let Some(message) = null_keys(transaction, table, &next)? {
         return Ok(Some(message));
     }
-    let unsaid = contest::count_unsaid(transaction, family, table)?;
-    if unsaid > 0 {
-        return Ok(Some(change::without_scope(table, unsaid, &table.contest.must_be_said())));
+    if let Some(message) = unsaid(transaction, family, table)? {
+        return Ok(Some(message));
     }
     if is_rebuilt || known.contest != table.contest {
         create_indexes(transaction, table)?;
@@ -242,6 +244,12 @@ fn alter(
         contest::recompute(transaction, family, table, Scope::All)?;
     }
     Ok(None)
+}
+
+/// Why rows that are there cannot be replaced by scope, if they cannot.
+fn unsaid(connection: &Connection, family: &FamilyId, table: &TableShape) -> Result<Refusal, Trouble> {
+    let rows = contest::count_unsaid(connection, family, table)?;
+    Ok((rows > 0).then(|| change::without_scope(table, rows, &table.contest.must_be_said())))
 }
 
 /// The columns that the table has, lineage left out.
