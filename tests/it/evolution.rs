@@ -4,7 +4,8 @@ use serde_json::Value;
 
 use crate::harness::{Site, text};
 
-const GOODS: &str = r#"
+/// The definition before it grows.
+pub(crate) const GOODS: &str = r#"
 name = "goods"
 [source]
 objects = ["goods_*.csv"]
@@ -122,7 +123,12 @@ fn what_would_bend_rows_is_refused_before_anything_is_loaded() {
         redefine(&site, &(GOODS.replacen(from, to, 1) + more));
         let output = site.run(&["check", "--against-warehouse"]);
         assert_eq!(output.status.code(), Some(64), "{}", text(&output));
-        for said in [words, "goods: the warehouse cannot be changed to it", "FAIL, see above", "another name"] {
+        for said in [
+            words,
+            "d0.toml:2: name: the warehouse cannot be changed to this definition of goods",
+            "FAIL, see above",
+            "another name",
+        ] {
             assert!(text(&output).contains(said), "{to}: no {said:?} in\n{}", text(&output));
         }
         assert!(site.run(&["check"]).status.success(), "the definition itself is fine");

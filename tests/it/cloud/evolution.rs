@@ -3,26 +3,8 @@
 use std::time::Duration;
 
 use super::world::World;
-use crate::evolution::grown;
+use crate::evolution::{GOODS, grown};
 use crate::harness::text;
-
-const GOODS: &str = r#"
-name = "goods"
-[source]
-objects = ["goods_*.csv"]
-format = "csv"
-[quality]
-max_rejects = 0
-[tables.goods]
-mode = "upsert"
-key = ["id"]
-version = "changed"
-[tables.goods.columns]
-id = { type = "integer", required = true }
-changed = { type = "smallint", required = true }
-note = { type = "varchar(5)" }
-price = { type = "decimal(5,2)" }
-"#;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn columns_come_and_grow_wider_while_old_files_wait() {

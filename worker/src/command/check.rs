@@ -72,9 +72,9 @@ pub(crate) async fn run(context: &Context, args: &CheckArgs) -> Result<Ending, F
                 let planned = against::plan_all(&settings, &catalog).await;
                 unreached |= planned.iter().any(|dataset| dataset.failed.is_some());
                 let refused = planned.iter().filter_map(|dataset| Some((&dataset.dataset, dataset.refused.as_ref()?)));
-                let problem = |(dataset, message)| {
-                    let message = format!("{dataset}: the warehouse cannot be changed to it: {message}");
-                    definitions::folder_problem(context, &settings.datasets, message)
+                let problem = |(dataset, message): (&String, &String)| {
+                    let message = format!("the warehouse cannot be changed to this definition of {dataset}: {message}");
+                    definitions::dataset_problem(context, &settings.datasets, dataset, message)
                 };
                 found.definition_problems.extend(refused.map(problem));
                 found.warehouse = Some(planned);
