@@ -5,6 +5,7 @@
 //! `record` makes typed rows of them by the rules of each column, and only then are they pushed to builders; so a reject
 //! is never undone.
 
+mod block;
 mod coerce;
 mod complaint;
 mod csv;
@@ -12,6 +13,7 @@ mod hide;
 pub(crate) mod json_text;
 mod learned;
 mod number;
+mod ordinary;
 mod plan;
 mod record;
 mod reject;
@@ -32,12 +34,13 @@ use lakehand_dataset::transformer::TransformError;
 use lakehand_domain::reject::{Reject, Rule};
 use memchr::{memchr, memchr_iter};
 
+use self::block::Block;
 use self::csv::Mapping;
 pub(crate) use self::plan::{Plan, WITHHELD};
 use self::record::{RowMaker, TableBuilders};
 use self::reject::Refusal;
 pub(crate) use self::rules::unfit_length;
-use self::slot::{Row, narrow};
+use self::slot::{Records, narrow};
 use self::texts::Texts;
 use self::utf8::Checked;
 use self::walk::{Walker, skip_space};
@@ -48,8 +51,12 @@ use crate::piece::{Chunk, Fault, Piece};
 pub(crate) struct Decoder {
     plan: Arc<Plan>,
     walker: Walker,
-    row: Row,
+    records: Records,
+    /// Line and place of each of the records.
+    waiting: Vec<(u64, Range<usize>)>,
     maker: RowMaker,
+    /// Where rows can be made column by column.
+    block: Option<Block>,
     mapping: Option<Mapping>,
     /// Rows of each table in the chunk before: how many there may be in the next.
     expected: Vec<usize>,
@@ -72,12 +79,20 @@ impl Decoder {
         let (width, widths) = plan.widths();
         Self {
             walker: Walker::new(&plan.trie),
-            row: Row::new(width, &widths),
+            records: Records::new(width, &widths),
+            waiting: Vec::new(),
             maker: RowMaker::new(Arc::clone(&plan)),
+            block: plan.is_columnar().then(|| Block::new(&plan)),
             mapping: None,
             expected: vec![0; plan.tables.len()],
             plan,
         }
+    }
+
+    /// Makes rows one by one, though they could be made column by column.
+    #[cfg(test)]
+    pub(crate) fn make_one_by_one(&mut self) {
+        self.block = None;
     }
 
     /// Decodes one chunk. Fails only where the whole object cannot be read, such as for a missing header column.
@@ -112,6 +127,8 @@ impl Decoder {
                 Some(_) => self.csv(&checked, &mut progress)?,
             }
         }
+        // Records that wait are judged after lines that are none.
+        progress.rejects.sort_by_key(|reject| reject.line);
         self.expected = progress.builders.iter().map(TableBuilders::rows).collect();
         Ok(Piece {
             number: chunk.number,
@@ -156,25 +173,28 @@ impl Decoder {
                 at = end + 1;
                 continue;
             }
-            self.row.clear();
-            let walked = self.walker.document(text, first, &self.plan.trie, &mut self.row);
+            self.records.begin();
+            let walked = self.walker.document(text, first, &self.plan.trie, &mut self.records);
             let end = match &walked {
                 Ok(end) => *end,
                 Err(failure) => line_end(bytes, failure.at.max(start)),
             };
             at = end + 1;
             if end - start > self.plan.max_line {
+                self.records.withdraw();
                 progress.reject_long(line, start, end, self.plan.max_line);
                 continue;
             }
             match walked {
-                Ok(_) => self.accept(line, start..end, text, progress),
+                Ok(_) => self.wait(line, start..end, text, progress),
                 Err(failure) => {
+                    self.records.withdraw();
                     let refusal = progress.refusal(line, start..end);
                     progress.reject(refusal.failure(*failure));
                 }
             }
         }
+        self.settle(text, progress);
     }
 
     fn csv(&mut self, checked: &Checked<'_>, progress: &mut Progress<'_>) -> Result<(), TransformError> {
@@ -202,9 +222,9 @@ impl Decoder {
                 continue;
             }
             progress.records += 1;
-            self.row.clear();
             let Some(mapping) = &self.mapping else { break };
-            let read = csv::read(text, start, csv, mapping, progress.chunk.bare_returns, &mut self.row);
+            self.records.begin();
+            let read = csv::read(text, start, csv, mapping, progress.chunk.bare_returns, &mut self.records);
             let end = read.end.min(bytes.len() - 1);
             at = end + 1;
             progress.lines += u64::from(read.inner_lines);
@@ -212,6 +232,11 @@ impl Decoder {
             while let Some(next) = broken.next_if(|invalid| invalid.at < end) {
                 invalid = invalid.or(Some(next.at));
             }
+            if invalid.is_none() && read.failure.is_none() && end - start <= plan.max_line {
+                self.wait(line, start..end, text, progress);
+                continue;
+            }
+            self.records.withdraw();
             if let Some(invalid) = invalid {
                 progress.reject_utf8_at(line, start, end, invalid);
             } else if end - start > plan.max_line {
@@ -219,33 +244,62 @@ impl Decoder {
             } else if let Some(failure) = read.failure {
                 let refusal = progress.refusal(line, start..end);
                 progress.reject(refusal.failure(*failure));
-            } else {
-                self.accept(line, start..end, text, progress);
             }
         }
+        self.settle(text, progress);
         Ok(())
     }
 
-    /// Makes the rows of a record that was read, or rejects it.
+    /// A record that was read becomes rows once there are enough of them.
+    #[inline]
+    fn wait(&mut self, line: u64, range: Range<usize>, text: &str, progress: &mut Progress<'_>) {
+        self.waiting.push((line, range));
+        if self.waiting.len() >= self.block.as_ref().map_or(1, |block| block.records) {
+            self.settle(text, progress);
+        }
+    }
+
+    /// Makes the rows of all records that wait: column by column where all of them are in order, else one by one, which
+    /// says what is wrong with which.
+    fn settle(&mut self, text: &str, progress: &mut Progress<'_>) {
+        let mut waiting = std::mem::take(&mut self.waiting);
+        let texts = Texts { chunk: text, scratch: &self.records.scratch, plan: self.plan.texts.as_str(), masked: "" };
+        let count = waiting.len();
+        if let Some(block) = &mut self.block
+            && block.make(&self.plan, &self.records, count, &texts)
+        {
+            block.push(&mut progress.builders, &texts);
+            for (line, range) in waiting.drain(..) {
+                let line = progress.accept(line, &range);
+                progress.builders.iter_mut().for_each(|builders| builders.record(line));
+            }
+        } else {
+            for (number, (line, range)) in waiting.drain(..).enumerate() {
+                self.records.look_at(number);
+                self.accept(line, range, text, progress);
+            }
+        }
+        self.waiting = waiting;
+        self.records.clear();
+    }
+
+    /// Makes the rows of the record that is looked at, or rejects it.
     #[inline]
     fn accept(&mut self, line: u64, range: Range<usize>, text: &str, progress: &mut Progress<'_>) {
-        let texts = Texts { chunk: text, scratch: &self.row.scratch, plan: self.plan.texts.as_str(), masked: "" };
-        match self.maker.make(&self.row, &texts) {
+        let texts = Texts { chunk: text, scratch: &self.records.scratch, plan: self.plan.texts.as_str(), masked: "" };
+        match self.maker.make(&self.records, &texts) {
             Ok(()) => {
                 let masked = std::mem::take(&mut self.maker.masked);
                 let texts = Texts { masked: &masked, ..texts };
-                let content = without_line_end(&progress.chunk.bytes[range.clone()]).len();
-                // A chunk has far fewer lines than 32 bits count.
-                let line = u32::try_from(line).unwrap_or(u32::MAX);
+                let line = progress.accept(line, &range);
                 self.maker.push(line, &mut progress.builders, &texts);
-                progress.accepted.push((line, narrow(range.start)..narrow(range.start + content)));
                 self.maker.masked = masked;
             }
             Err(objection) => {
                 let refusal = progress.refusal(line, range);
                 let mut reject = refusal.objection(*objection);
                 if !self.plan.masked.is_empty() {
-                    hide::values(&mut reject, &self.plan, &self.row, &refusal);
+                    hide::values(&mut reject, &self.plan, &self.records, &refusal);
                 }
                 progress.rejects.push(reject);
             }
@@ -254,6 +308,16 @@ impl Decoder {
 }
 
 impl<'a> Progress<'a> {
+    /// Notes where an accepted record stands; its line.
+    #[inline]
+    fn accept(&mut self, line: u64, range: &Range<usize>) -> u32 {
+        let content = without_line_end(&self.chunk.bytes[range.clone()]).len();
+        // A chunk has far fewer lines than 32 bits count.
+        let line = u32::try_from(line).unwrap_or(u32::MAX);
+        self.accepted.push((line, narrow(range.start)..narrow(range.start + content)));
+        line
+    }
+
     /// Rejects a record of which it is not known where its values stand.
     #[cold]
     fn reject(&mut self, mut reject: Reject) {

@@ -21,6 +21,13 @@ use crate::physical::arrow_type;
 /// Below this a dictionary costs more than it saves.
 const SMALL_GROUP_ROWS: usize = 2000;
 
+/// The zstd level at which numbers of a fixed width are compressed, unless more than [`THOROUGH_LEVEL`] is asked for.
+/// Higher ones search longer for repetitions that numbers do not have: level 3 takes one and a half to six times as long
+/// for at most three hundredths fewer bytes.
+const NUMBERS_LEVEL: i32 = 1;
+/// Levels up to this are chosen for speed.
+const THOROUGH_LEVEL: i32 = 3;
+
 /// How the parts of one table are written.
 #[derive(Debug, Clone)]
 pub(crate) struct PartSchema {
@@ -132,10 +139,12 @@ pub(crate) fn encode_column(
             (array, encoding)
         }
     };
+    let is_number = !matches!(array.dtype(), ArrowDataType::Utf8View | ArrowDataType::Dictionary(..));
+    let level = if is_number && schema.level <= THOROUGH_LEVEL { NUMBERS_LEVEL } else { schema.level };
     let mut encoded = EncodedColumn { pages: Vec::new(), bytes: 0 };
     for column in array_to_columns(array, parquet_type, PartSchema::options(), &[encoding])? {
         for page in column {
-            let (page, bytes) = compress(page?, schema.level)?;
+            let (page, bytes) = compress(page?, level)?;
             encoded.pages.push(page);
             encoded.bytes += bytes as u64;
         }
@@ -187,10 +196,14 @@ fn compress(page: Page, level: i32) -> PolarsResult<(CompressedPage, usize)> {
 
 fn compressed(bytes: &[u8], level: i32) -> PolarsResult<Vec<u8>> {
     ZSTD.with_borrow_mut(|slot| {
-        if slot.as_ref().is_none_or(|zstd| zstd.level != level) {
-            *slot = Some(Zstd { level, compressor: Compressor::new(level)?, scratch: Vec::new() });
+        let zstd = match slot {
+            Some(zstd) => zstd,
+            None => slot.insert(Zstd { level, compressor: Compressor::new(level)?, scratch: Vec::new() }),
+        };
+        if zstd.level != level {
+            zstd.compressor.set_compression_level(level)?;
+            zstd.level = level;
         }
-        let zstd = slot.as_mut().expect("it was filled just above");
         zstd.scratch.clear();
         zstd.scratch.reserve(zstd::zstd_safe::compress_bound(bytes.len()));
         zstd.compressor.compress_to_buffer(bytes, &mut zstd.scratch)?;

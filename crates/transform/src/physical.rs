@@ -139,6 +139,58 @@ impl Builder {
         self.validity.push(valid);
     }
 
+    /// Adds whether there is a value for each of those added by one of the `extend`s.
+    pub(crate) fn extend_validity(&mut self, valid: &[bool]) {
+        if valid.iter().all(|valid| *valid) {
+            self.validity.extend_constant(valid.len(), true);
+        } else {
+            valid.iter().for_each(|valid| self.validity.push(*valid));
+        }
+        debug_assert_eq!(self.validity.len(), self.values.len(), "values of another type than {}", self.column_type);
+    }
+
+    /// Adds the values of a boolean column.
+    pub(crate) fn extend_booleans(&mut self, from: &[bool]) {
+        if let Values::Boolean(values) = &mut self.values {
+            from.iter().for_each(|value| values.push(*value));
+        }
+    }
+
+    /// Adds what [`Scalar::Integer`] holds.
+    #[allow(clippy::cast_possible_truncation, reason = "coercion has judged the range of the column's type")]
+    pub(crate) fn extend_integers(&mut self, from: &[i64]) {
+        match &mut self.values {
+            Values::Int64(values) => values.extend_from_slice(from),
+            Values::Int32(values) => values.extend(from.iter().map(|value| *value as i32)),
+            Values::Int16(values) => values.extend(from.iter().map(|value| *value as i16)),
+            _ => {}
+        }
+    }
+
+    /// Adds what [`Scalar::Float`] holds.
+    #[allow(clippy::cast_possible_truncation, reason = "the values of a real column are singles exactly")]
+    pub(crate) fn extend_floats(&mut self, from: &[f64]) {
+        match &mut self.values {
+            Values::Float64(values) => values.extend_from_slice(from),
+            Values::Float32(values) => values.extend(from.iter().map(|value| *value as f32)),
+            _ => {}
+        }
+    }
+
+    /// Adds the unscaled integers of a decimal column.
+    pub(crate) fn extend_decimals(&mut self, from: &[i128]) {
+        if let Values::Int128(values) = &mut self.values {
+            values.extend_from_slice(from);
+        }
+    }
+
+    /// Adds the values of a varchar or json column.
+    pub(crate) fn extend_texts<'a>(&mut self, from: impl Iterator<Item = &'a str>) {
+        if let Values::Text(values) = &mut self.values {
+            from.for_each(|text| values.push_value_ignore_validity(text));
+        }
+    }
+
     /// The array of all values pushed, in the column's physical type.
     pub(crate) fn finish(self) -> Box<dyn Array> {
         let data_type = arrow_type(self.column_type);
@@ -157,6 +209,19 @@ impl Builder {
 }
 
 impl Values {
+    fn len(&self) -> usize {
+        match self {
+            Self::Boolean(values) => values.len(),
+            Self::Int16(values) => values.len(),
+            Self::Int32(values) => values.len(),
+            Self::Int64(values) => values.len(),
+            Self::Float32(values) => values.len(),
+            Self::Float64(values) => values.len(),
+            Self::Int128(values) => values.len(),
+            Self::Text(values) => values.len(),
+        }
+    }
+
     /// Keeps the place of a null.
     fn push_empty(&mut self) {
         match self {

@@ -72,22 +72,22 @@ fn not_a(column_type: ColumnType) -> Complaint {
     Complaint::owned(Rule::Type, format!("is not a {column_type}"))
 }
 
-/// Least and greatest of the whole numbers.
-fn limits(column_type: ColumnType) -> (i64, i64) {
-    match column_type {
-        ColumnType::Smallint => (i64::from(i16::MIN), i64::from(i16::MAX)),
-        ColumnType::Integer => (i64::from(i32::MIN), i64::from(i32::MAX)),
-        _ => (i64::MIN, i64::MAX),
-    }
-}
-
 impl Typing {
+    /// Least and greatest of the whole numbers.
+    pub(crate) fn limits(&self) -> (i64, i64) {
+        match self.column_type {
+            ColumnType::Smallint => (i64::from(i16::MIN), i64::from(i16::MAX)),
+            ColumnType::Integer => (i64::from(i32::MIN), i64::from(i32::MAX)),
+            _ => (i64::MIN, i64::MAX),
+        }
+    }
+
     /// From a number; `text` is how it is written and `at` where.
     #[inline]
     pub(crate) fn number(&self, number: Number, text: &str, at: TextAt) -> Result<Value, Complaint> {
         match self.column_type {
             ColumnType::Smallint | ColumnType::Integer | ColumnType::Bigint => {
-                let (least, greatest) = limits(self.column_type);
+                let (least, greatest) = self.limits();
                 number.integer(least, greatest).map(Value::Integer)
             }
             ColumnType::Double => number.double(text).map(Value::Float),

@@ -10,7 +10,7 @@ use memchr::{memchr, memchr_iter};
 
 use super::json_text::either;
 use super::plan::CsvPlan;
-use super::slot::{Kind, Row, Slot};
+use super::slot::{Kind, Records, Slot};
 use super::walk::Failure;
 use crate::piece::Header;
 use crate::source::quotes::is_escaped;
@@ -100,7 +100,7 @@ pub(super) struct ReadRecord {
     pub(super) failure: Option<Box<Failure>>,
 }
 
-/// Reads the record that starts here into the row, which must be clear. The text must end with a line end.
+/// Reads the record that starts here into the record begun last. The text must end with a line end.
 ///
 /// `returns`: carriage returns within quotes are line ends too.
 pub(super) fn read(
@@ -109,7 +109,7 @@ pub(super) fn read(
     plan: &CsvPlan,
     mapping: &Mapping,
     returns: bool,
-    row: &mut Row,
+    records: &mut Records,
 ) -> ReadRecord {
     let bytes = text.as_bytes();
     let delimiter = plan.format.delimiter;
@@ -120,7 +120,7 @@ pub(super) fn read(
         let slot = mapping.slots.get(field).copied().flatten();
         let before = at;
         if plan.format.quote.is_some() && bytes.get(at) == plan.format.quote.as_ref() {
-            at = quoted(text, at, plan, slot, row, &mut record);
+            at = quoted(text, at, plan, slot, records, &mut record);
             if returns {
                 let content = bytes.get(before..at).unwrap_or_default();
                 record.inner_lines += u32::try_from(memchr_iter(b'\r', content).count()).unwrap_or(u32::MAX);
@@ -132,7 +132,7 @@ pub(super) fn read(
             let content_end = end - usize::from(carriage_return);
             if let Some(slot) = slot {
                 let null = content_end == at && plan.format.empty_is_null;
-                row.slots[slot] = Slot::of(if null { Kind::Null } else { Kind::Text }, at, content_end);
+                records.put(slot, Slot::of(if null { Kind::Null } else { Kind::Text }, at, content_end));
             }
             at = end;
         }
@@ -157,7 +157,7 @@ fn quoted(
     open: usize,
     plan: &CsvPlan,
     slot: Option<usize>,
-    row: &mut Row,
+    records: &mut Records,
     record: &mut ReadRecord,
 ) -> usize {
     let bytes = text.as_bytes();
@@ -187,14 +187,15 @@ fn quoted(
     record.inner_lines += u32::try_from(memchr_iter(b'\n', content).count()).unwrap_or(u32::MAX);
     if let Some(slot) = slot {
         doubled |= plan.format.escape.is_some_and(|escape| memchr(escape, content).is_some());
-        row.slots[slot] = if doubled {
-            let from = row.scratch.len();
+        let value = if doubled {
+            let from = records.scratch.len();
             let escape = plan.format.escape.map(char::from);
-            unquote(text.get(start..close).unwrap_or_default(), char::from(quote), escape, &mut row.scratch);
-            Slot::escaped(start, close, from..row.scratch.len())
+            unquote(text.get(start..close).unwrap_or_default(), char::from(quote), escape, &mut records.scratch);
+            Slot::escaped(start, close, from..records.scratch.len())
         } else {
             Slot::of(Kind::Text, start, close)
         };
+        records.put(slot, value);
     }
     let after = close + 1;
     match (bytes.get(after), bytes.get(after + 1)) {

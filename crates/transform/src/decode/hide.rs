@@ -4,12 +4,12 @@ use lakehand_domain::reject::Reject;
 
 use super::plan::{ColumnOrigin, Plan, WITHHELD};
 use super::reject::{Refusal, cut_raw};
-use super::slot::{Kind, Row, Slot};
+use super::slot::{Kind, Records, Slot};
 use crate::mask::HIDDEN;
 
 /// Hides the masked values of a record that was read: each where it stands.
 #[cold]
-pub(super) fn values(reject: &mut Reject, plan: &Plan, row: &Row, refusal: &Refusal<'_>) {
+pub(super) fn values(reject: &mut Reject, plan: &Plan, records: &Records, refusal: &Refusal<'_>) {
     if reject.column.as_deref().is_some_and(|column| plan.masks(column)) {
         reject.value = reject.value.take().map(|_| HIDDEN.to_owned());
     }
@@ -24,9 +24,9 @@ pub(super) fn values(reject: &mut Reject, plan: &Plan, row: &Row, refusal: &Refu
     for &(table, column) in &plan.masked {
         let table = &plan.tables[table];
         match (&table.columns[column].origin, table.list) {
-            (ColumnOrigin::Record(slot), _) => hide(&row.slots[*slot]),
+            (ColumnOrigin::Record(slot), _) => hide(records.slot(*slot)),
             (ColumnOrigin::Element(slot), Some(list)) => {
-                let list = &row.lists[list];
+                let list = &records.lists[list];
                 list.slots.iter().skip(*slot).step_by(list.width.max(1)).for_each(&mut hide);
             }
             _ => {}

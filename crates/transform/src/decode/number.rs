@@ -30,6 +30,17 @@ const POWERS_F64: [f64; 23] = [
     1e21, 1e22,
 ];
 
+/// Powers of ten below the first that signed 64 bits do not hold.
+const POWERS_U64: [u64; 19] = {
+    let mut powers = [1; 19];
+    let mut at = 1;
+    while at < powers.len() {
+        powers[at] = powers[at - 1] * 10;
+        at += 1;
+    }
+    powers
+};
+
 /// Reads a number at a place by the grammar of JSON. Ok is where it ends; Err is where it goes wrong.
 #[inline]
 pub(crate) fn scan(bytes: &[u8], at: usize) -> Result<(usize, Number), usize> {
@@ -145,19 +156,41 @@ impl Number {
         }
     }
 
+    /// As an integer of 64 bits, where it is written as one of at most 18 digits.
+    #[inline]
+    pub(crate) fn ordinary_integer(self) -> Option<i64> {
+        let value = i64::try_from(self.mantissa).ok().filter(|_| !self.fractional && !self.wide)?;
+        Some(if self.negative { -value } else { value })
+    }
+
+    /// As a double, where that takes one operation on two numbers that doubles hold exactly: it rounds correctly.
+    #[inline]
+    #[allow(clippy::cast_precision_loss, reason = "mantissas up to 2^53 are exact; there is no value of others here")]
+    pub(crate) fn ordinary_double(self) -> Option<f64> {
+        let power = POWERS_F64.get(self.exponent.unsigned_abs() as usize)?;
+        if self.wide || self.mantissa > 1 << 53 {
+            return None;
+        }
+        let magnitude = self.mantissa as f64;
+        let magnitude = if self.exponent < 0 { magnitude / power } else { magnitude * power };
+        Some(if self.negative { -magnitude } else { magnitude })
+    }
+
+    /// As the unscaled integer of a decimal, where it has no more digits behind the point than that and 64 bits hold it.
+    #[inline]
+    pub(crate) fn ordinary_decimal(self, precision: u8, scale: u8) -> Option<i64> {
+        let shift = usize::try_from(self.exponent + i32::from(scale)).ok()?;
+        let limit = POWERS_U64.get(usize::from(precision)).unwrap_or(&POWERS_U64[18]);
+        let unscaled = self.mantissa.checked_mul(*POWERS_U64.get(shift)?).filter(|value| value < limit)?;
+        let unscaled = i64::try_from(unscaled).ok().filter(|_| !self.wide)?;
+        Some(if self.negative { -unscaled } else { unscaled })
+    }
+
     /// As a double, correctly rounded. `text` is the number as written.
     #[inline]
-    #[allow(clippy::cast_precision_loss, reason = "mantissas up to 2^53 are exact; others take the other branch")]
     pub(crate) fn double(self, text: &str) -> Result<f64, Complaint> {
-        let power = POWERS_F64.get(self.exponent.unsigned_abs() as usize);
-        if let Some(power) = power
-            && !self.wide
-            && self.mantissa <= 1 << 53
-        {
-            // Both are exact, so that the one operation rounds correctly.
-            let magnitude = self.mantissa as f64;
-            let magnitude = if self.exponent < 0 { magnitude / power } else { magnitude * power };
-            return Ok(if self.negative { -magnitude } else { magnitude });
+        if let Some(value) = self.ordinary_double() {
+            return Ok(value);
         }
         match text.parse::<f64>() {
             Ok(value) if value.is_finite() => Ok(value),

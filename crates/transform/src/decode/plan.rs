@@ -269,6 +269,16 @@ impl Plan {
         Ok(())
     }
 
+    /// Whether rows can be made column by column: every record is one row of each table, and no cell needs another.
+    pub(super) fn is_columnar(&self) -> bool {
+        let is_own = |column: &ColumnPlan| {
+            matches!(column.origin, ColumnOrigin::Record(_) | ColumnOrigin::Fixed(_) | ColumnOrigin::Expression)
+        };
+        let is_plain =
+            |table: &TablePlan| table.list.is_none() && table.skip_key.is_none() && table.columns.iter().all(is_own);
+        self.early.is_empty() && self.masked.is_empty() && self.tables.iter().all(is_plain)
+    }
+
     /// Whether the column of this name is masked.
     pub(super) fn masks(&self, column: &str) -> bool {
         self.masked.iter().any(|&(table, at)| self.tables[table].columns[at].name == column)

@@ -7,7 +7,7 @@ use lakehand_domain::shape::ColumnType;
 use super::coerce::Value;
 use super::complaint::Complaint;
 use super::plan::{ColumnOrigin, ColumnPlan, Plan, TablePlan};
-use super::slot::{Kind, Row, Slot, narrow};
+use super::slot::{Kind, Records, Slot, narrow};
 use super::texts::{Place, TextAt, Texts};
 use crate::hash::{Hashed, KeyHasher, as_bigint};
 use crate::mask::Masker;
@@ -64,6 +64,17 @@ impl TableBuilders {
         }
     }
 
+    /// The record that the next row is of.
+    #[inline]
+    pub(super) fn record(&mut self, line: u32) {
+        self.record.push(line);
+    }
+
+    /// The builder of each column that is made of records.
+    pub(super) fn columns(&mut self) -> &mut [Option<Builder>] {
+        &mut self.columns
+    }
+
     /// How many rows.
     pub(super) fn rows(&self) -> usize {
         self.record.len()
@@ -96,12 +107,12 @@ impl RowMaker {
 
     /// Types and judges every value of the record.
     #[inline]
-    pub(super) fn make(&mut self, row: &Row, texts: &Texts<'_>) -> Result<(), Box<Objection>> {
+    pub(super) fn make(&mut self, records: &Records, texts: &Texts<'_>) -> Result<(), Box<Objection>> {
         for &(at, column) in &self.plan.early {
             let table = &self.plan.tables[at];
-            self.early[table.base + column] = first_cell(&table.columns[column], row, &[], texts)?;
+            self.early[table.base + column] = first_cell(&table.columns[column], records, &[], texts)?;
         }
-        let record = Record { plan: &self.plan, early: &self.early, row, texts };
+        let record = Record { plan: &self.plan, early: &self.early, records, texts };
         for (at, table) in self.plan.tables.iter().enumerate() {
             match table.list {
                 None => {
@@ -164,7 +175,7 @@ impl RowMaker {
 struct Record<'a> {
     plan: &'a Plan,
     early: &'a [Value],
-    row: &'a Row,
+    records: &'a Records,
     texts: &'a Texts<'a>,
 }
 
@@ -179,7 +190,7 @@ impl Record<'_> {
     ) -> Result<(), Box<Objection>> {
         cells.clear();
         elements.clear();
-        let list = &self.row.lists[list];
+        let list = &self.records.lists[list];
         for element in 0..list.elements {
             let slots = &list.slots[element * list.width..][..list.width];
             let start = cells.len();
@@ -223,7 +234,7 @@ impl Record<'_> {
         match &column.origin {
             ColumnOrigin::Record(_) if column.early => Ok(self.early[table.base + at]),
             ColumnOrigin::Hash(inputs) => self.hash(column, inputs, element),
-            _ => first_cell(column, self.row, element, self.texts),
+            _ => first_cell(column, self.records, element, self.texts),
         }
     }
 
@@ -235,7 +246,7 @@ impl Record<'_> {
             let input = &table.columns[at];
             let value = match &input.origin {
                 ColumnOrigin::Record(_) => self.early[table.base + at],
-                _ => first_cell(input, self.row, element, self.texts)?,
+                _ => first_cell(input, self.records, element, self.texts)?,
             };
             if input.mask.is_some() {
                 // A hash of the value itself would show it to who can guess it.
@@ -283,9 +294,14 @@ fn masked(column: &ColumnPlan, value: Value, texts: &Texts<'_>, into: &mut Strin
 
 /// A cell that needs no other.
 #[inline]
-fn first_cell(column: &ColumnPlan, row: &Row, element: &[Slot], texts: &Texts<'_>) -> Result<Value, Box<Objection>> {
+fn first_cell(
+    column: &ColumnPlan,
+    records: &Records,
+    element: &[Slot],
+    texts: &Texts<'_>,
+) -> Result<Value, Box<Objection>> {
     let slot = match &column.origin {
-        ColumnOrigin::Record(slot) => &row.slots[*slot],
+        ColumnOrigin::Record(slot) => records.slot(*slot),
         ColumnOrigin::Element(slot) => &element[*slot],
         ColumnOrigin::Fixed(value) => return Ok(*value),
         ColumnOrigin::Hash(_) | ColumnOrigin::Expression => return Ok(Value::Null),

@@ -110,6 +110,12 @@ impl ColumnRules {
         self.judged(typed, texts)
     }
 
+    /// The typing of a column whose values are judged by nothing else, null being null.
+    pub(crate) fn unruled(&self) -> Option<&Typing> {
+        let plain = self.text.is_none() && self.judge.is_none() && self.default.is_none();
+        (plain && self.typing.notation.is_none()).then_some(&self.typing)
+    }
+
     /// The value of a text that is no field: a capture.
     pub(crate) fn value_of_text(&self, at: TextAt, texts: &Texts<'_>) -> Result<Value, Complaint> {
         let typed = match &self.text {
@@ -220,7 +226,7 @@ fn regex(pattern: Option<&str>) -> Result<Option<Regex>, String> {
 
 /// Where a scalar's text stands.
 #[inline]
-fn text_at(slot: &Slot) -> TextAt {
+pub(super) fn text_at(slot: &Slot) -> TextAt {
     if slot.kind == Kind::Escaped {
         let (start, end) = slot.scratch();
         return TextAt { place: Place::Scratch, start, end };

@@ -71,14 +71,18 @@ pub(crate) const fn narrow(at: usize) -> u32 {
     at as u32
 }
 
-/// The slots of one record, filled by a format's reader.
+/// The slots of records that were read and are still to become rows, filled by a format's reader: record after record.
 #[derive(Debug, Default)]
-pub(crate) struct Row {
-    /// The record's own values.
-    pub(crate) slots: Vec<Slot>,
-    /// The values of each exploded list, element after element.
+pub(crate) struct Records {
+    /// How many slots a record has.
+    width: usize,
+    /// Where the slots of the record start that is being filled, or looked at.
+    at: usize,
+    /// The records' own values.
+    slots: Vec<Slot>,
+    /// The values of each exploded list of the record begun last, element after element.
     pub(crate) lists: Vec<ListSlots>,
-    /// The plain forms of escaped texts.
+    /// The plain forms of escaped texts, of all records.
     pub(crate) scratch: String,
 }
 
@@ -93,20 +97,57 @@ pub(crate) struct ListSlots {
     pub(crate) slots: Vec<Slot>,
 }
 
-impl Row {
-    /// With so many slots for the record, and for the elements of each list.
-    pub(crate) fn new(slots: usize, widths: &[usize]) -> Self {
+impl Records {
+    /// None, each to have so many slots, and so many for the elements of each list.
+    pub(crate) fn new(width: usize, widths: &[usize]) -> Self {
         let list = |&width: &usize| ListSlots { width, elements: 0, slots: Vec::new() };
-        Self { slots: vec![Slot::ABSENT; slots], lists: widths.iter().map(list).collect(), scratch: String::new() }
+        let lists = widths.iter().map(list).collect();
+        Self { width, at: 0, slots: Vec::new(), lists, scratch: String::new() }
     }
 
-    /// Forgets the record before.
-    pub(crate) fn clear(&mut self) {
-        self.slots.fill(Slot::ABSENT);
+    /// Begins a record behind those that are there, nothing of it being known.
+    #[inline]
+    pub(crate) fn begin(&mut self) {
+        self.at = self.slots.len();
+        self.slots.resize(self.at + self.width, Slot::ABSENT);
         for list in &mut self.lists {
             list.elements = 0;
             list.slots.clear();
         }
+    }
+
+    /// Takes the record back that was begun last.
+    pub(crate) fn withdraw(&mut self) {
+        self.slots.truncate(self.at);
+    }
+
+    /// Forgets all records.
+    pub(crate) fn clear(&mut self) {
+        self.at = 0;
+        self.slots.clear();
         self.scratch.clear();
+    }
+
+    /// Looks at the record of this number, the first being 0.
+    pub(crate) fn look_at(&mut self, number: usize) {
+        self.at = number * self.width;
+    }
+
+    /// Fills a slot of the record begun last.
+    #[inline]
+    pub(crate) fn put(&mut self, slot: usize, value: Slot) {
+        self.slots[self.at + slot] = value;
+    }
+
+    /// A slot of the record that is looked at.
+    #[inline]
+    pub(crate) fn slot(&self, slot: usize) -> &Slot {
+        &self.slots[self.at + slot]
+    }
+
+    /// The same slot of every record.
+    #[inline]
+    pub(crate) fn column(&self, slot: usize) -> impl Iterator<Item = &Slot> {
+        self.slots.iter().skip(slot).step_by(self.width.max(1))
     }
 }

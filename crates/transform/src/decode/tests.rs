@@ -1,5 +1,6 @@
 //! Decoding end to end: chunks in, typed rows and rejects out.
 
+mod blocks;
 mod delimited;
 pub(crate) mod fixture;
 mod json_edges;

@@ -171,7 +171,8 @@ fn iso_date(bytes: &[u8]) -> Option<(Result<i64, Complaint>, &[u8])> {
 }
 
 /// Days since 1970-01-01 of a day of the Gregorian calendar, years 1 to 9999; `None` where there is no such day.
-fn civil_days(year: i64, month: i64, day: i64) -> Option<i64> {
+#[inline]
+pub(super) fn civil_days(year: i64, month: i64, day: i64) -> Option<i64> {
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let length = match month {
         1 | 3 | 5 | 7 | 8 | 10 | 12 => 31,

@@ -10,7 +10,7 @@ use lakehand_domain::reject::Rule;
 use super::json_text::{self, unescape};
 use super::learned::{Learned, target_of};
 use super::number;
-use super::slot::{Kind, Row, Slot};
+use super::slot::{Kind, Records, Slot};
 use super::trie::{NodeAt, Trie};
 
 /// Deeper than this a document is refused; the walk is recursive.
@@ -65,7 +65,7 @@ struct Walk<'a> {
     bytes: &'a [u8],
     trie: &'a Trie,
     walker: &'a mut Walker,
-    row: &'a mut Row,
+    records: &'a mut Records,
     record_met: bool,
 }
 
@@ -90,9 +90,9 @@ impl Walker {
         }
     }
 
-    /// Walks the document that starts at a byte that is not white space, up to the line end, and fills the row, which
-    /// must be clear. Returns where the line end is. The text must end with a line end.
-    pub(crate) fn document(&mut self, text: &str, at: usize, trie: &Trie, row: &mut Row) -> Walked {
+    /// Walks the document that starts at a byte that is not white space, up to the line end, and fills the record
+    /// begun last. Returns where the line end is. The text must end with a line end.
+    pub(crate) fn document(&mut self, text: &str, at: usize, trie: &Trie, records: &mut Records) -> Walked {
         if self.epoch > u32::MAX / 2 {
             self.epoch = 0;
             self.met.fill(0);
@@ -100,7 +100,7 @@ impl Walker {
         self.epoch += 1;
         let scope = Scope { list: None, base: 0, epoch: self.epoch };
         let bytes = text.as_bytes();
-        let mut walk = Walk { text, bytes, trie, walker: self, row, record_met: false };
+        let mut walk = Walk { text, bytes, trie, walker: self, records, record_met: false };
         if walk.byte(at) != b'{' {
             return Err(Failure::syntax(at, "the line is not a JSON object"));
         }
@@ -132,11 +132,10 @@ impl Walk<'_> {
 
     #[inline]
     fn set(&mut self, scope: Scope, slot: usize, value: Slot) {
-        let slots = match scope.list {
-            None => &mut self.row.slots,
-            Some(list) => &mut self.row.lists[list].slots,
-        };
-        slots[scope.base + slot] = value;
+        match scope.list {
+            None => self.records.put(slot, value),
+            Some(list) => self.records.lists[list].slots[scope.base + slot] = value,
+        }
     }
 
     /// A value at a node: its slot, its keys, its elements.
@@ -216,10 +215,10 @@ impl Walk<'_> {
         let start = at + 1;
         let scanned = json_text::scan(self.bytes, start).map_err(|(at, message)| Failure::syntax(at, message))?;
         let slot = if scanned.escaped && plain_form {
-            let from = self.row.scratch.len();
+            let from = self.records.scratch.len();
             let raw = self.text.get(start..scanned.close).unwrap_or_default();
-            if unescape(raw, &mut self.row.scratch) {
-                Slot::escaped(start, scanned.close, from..self.row.scratch.len())
+            if unescape(raw, &mut self.records.scratch) {
+                Slot::escaped(start, scanned.close, from..self.records.scratch.len())
             } else {
                 Slot::of(Kind::Broken, start, scanned.close)
             }
@@ -329,7 +328,7 @@ impl Walk<'_> {
             return Ok(at + 1);
         }
         loop {
-            let slots = &mut self.row.lists[list];
+            let slots = &mut self.records.lists[list];
             let base = slots.slots.len();
             if base + slots.width > MAX_ELEMENT_SLOTS || slots.elements >= MAX_ELEMENT_SLOTS {
                 let message = format!("the list has more than {} elements, too many for one record", slots.elements);

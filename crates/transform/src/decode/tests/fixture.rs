@@ -18,6 +18,7 @@ use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, Utf8ViewArray};
 
 use crate::decode::Plan;
 use crate::mask::MaskKeys;
+use crate::piece::Piece;
 use crate::source::open_with;
 
 /// A column and its shape.
@@ -174,7 +175,7 @@ pub(crate) fn decode(dataset: &Dataset, bytes: impl AsRef<[u8]>) -> Decoded {
     decode_in(dataset, bytes.as_ref(), 4 << 20).unwrap()
 }
 
-/// Decodes any content.
+/// Decodes any content; and, chunk by chunk, once more with all records made one by one, which gives the same.
 pub(crate) fn decode_content(
     dataset: &Dataset,
     content: &Content,
@@ -183,14 +184,19 @@ pub(crate) fn decode_content(
 ) -> Result<Decoded, TransformError> {
     let plan = Plan::compile(dataset, captures, &MaskKeys::made_up())?;
     let source = open_with(content, dataset, chunk_bytes)?;
-    let mut decoder = plan.decoder();
+    let (mut decoder, mut by_record) = (plan.decoder(), plan.decoder());
+    by_record.make_one_by_one();
     let mut decoded = Decoded { tables: vec![Vec::new(); dataset.tables.len()], ..Decoded::default() };
     let mut expected_number = 0;
     let mut reuse = Vec::new();
     while let Some(mut chunk) = source.next(std::mem::take(&mut reuse))? {
         assert_eq!(chunk.number, expected_number);
         expected_number += 1;
+        let places = chunk.places.clone();
+        let other = by_record.decode(&mut chunk);
+        chunk.places = places;
         let piece = decoder.decode(&mut chunk)?;
+        assert_same(&piece, &other?);
         assert_eq!(chunk.bytes.last(), Some(&b'\n'));
         assert_eq!(piece.number, chunk.number);
         assert_eq!(piece.accepted.len() + piece.rejects.len(), usize::try_from(piece.records).unwrap());
@@ -220,6 +226,23 @@ pub(crate) fn decode_content(
         reuse = chunk.bytes;
     }
     Ok(decoded)
+}
+
+fn assert_same(piece: &Piece, other: &Piece) {
+    assert_eq!(piece.rejects, other.rejects);
+    assert_eq!(piece.accepted, other.accepted);
+    assert_eq!((piece.lines, piece.records), (other.lines, other.records));
+    for (table, other) in piece.tables.iter().zip(&other.tables) {
+        assert_eq!((&table.record, &table.element), (&other.record, &other.element));
+        for (column, other) in table.columns.iter().zip(&other.columns) {
+            let cells = |column: &Option<Box<dyn Array>>| -> Vec<String> {
+                (0..table.record.len()).map(|row| cell(column.as_deref(), row)).collect()
+            };
+            assert_eq!(cells(column), cells(other));
+            let nulls = |column: &Option<Box<dyn Array>>| column.as_ref().map(|column| column.validity().is_some());
+            assert_eq!(nulls(column), nulls(other), "whether there is a bitmap");
+        }
+    }
 }
 
 /// A value as text.
