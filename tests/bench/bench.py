@@ -66,23 +66,28 @@ class Bench:
         self.arguments = arguments
         self.out = os.path.join(arguments.folder, "out")
         self.log = os.path.join(arguments.folder, "log.txt")
+        self.cases = 0
 
     def run(self, title, case, definition, source, megabytes, peers, rounds, files=None, heavy=None):
         """`heavy`: the same input, smaller, for pandas and dlt, as (source, megabytes)."""
         warm(source)
-        tool = [self.arguments.transform, os.path.join(HERE, definition), source, os.path.join(self.out, "lakehand")]
+        tool = [self.arguments.transform, os.path.join(HERE, definition), source]
         runs = [("lakehand", tool, megabytes, rounds)]
         for peer in peers:
             given, size = heavy if heavy and peer in ("pandas", "dlt") else (source, megabytes)
-            command = [sys.executable, os.path.join(HERE, "peers.py"), peer, case, given, os.path.join(self.out, peer)]
+            command = [sys.executable, os.path.join(HERE, "peers.py"), peer, case, given]
             runs.append((peer, command, size, 1 if peer in ("pandas", "dlt") else rounds))
         results = {}
         for number in range(rounds):
             for label, command, _, most in runs:
                 if number < most:
-                    shutil.rmtree(self.out, ignore_errors=True)
-                    os.makedirs(self.out)
+                    # Everybody writes where nothing was, and nothing is removed before the last run: while files that
+                    # were just deleted are remembered, ext4 takes several times as long to make new ones.
+                    folder = os.path.join(self.out, f"{case}-{self.cases}-{number}")
+                    os.makedirs(folder, exist_ok=True)
+                    command = [*command, os.path.join(folder, label)]
                     results.setdefault(label, []).append(measured(command, self.log))
+        self.cases += 1
         median = {label: sorted(found)[len(found) // 2] for label, found in results.items()}
         first = median["duckdb"][0] / megabytes if "duckdb" in median else None
         print(f"\n{title}")
@@ -146,6 +151,7 @@ def main():
         total = sum(os.path.getsize(os.path.join(source, name)) for name in os.listdir(source)) / 1e6
         title = f"{files} files of 4 KB, a Parquet file for each ({total:.0f} MB; dlt: one data set)"
         bench.run(title, "small", "narrow.toml", source, total, PEERS, 1, files=files)
+    shutil.rmtree(bench.out, ignore_errors=True)
 
 
 main()

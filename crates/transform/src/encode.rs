@@ -1,5 +1,7 @@
 //! Columns of a row group into compressed Parquet pages. Deterministic: the same values give the same bytes.
 
+mod plain;
+
 use std::cell::RefCell;
 use std::sync::Arc;
 
@@ -110,6 +112,15 @@ pub(crate) struct EncodedColumn {
     pub(crate) bytes: u64,
 }
 
+impl EncodedColumn {
+    fn add(&mut self, page: Page, level: i32) -> PolarsResult<()> {
+        let (page, bytes) = compress(page, level)?;
+        self.pages.push(page);
+        self.bytes += bytes as u64;
+        Ok(())
+    }
+}
+
 /// Encodes and compresses one column of a row group.
 pub(crate) fn encode_column(
     schema: &PartSchema,
@@ -142,11 +153,13 @@ pub(crate) fn encode_column(
     let is_number = !matches!(array.dtype(), ArrowDataType::Utf8View | ArrowDataType::Dictionary(..));
     let level = if is_number && schema.level <= THOROUGH_LEVEL { NUMBERS_LEVEL } else { schema.level };
     let mut encoded = EncodedColumn { pages: Vec::new(), bytes: 0 };
+    if let Some(page) = plain::page(array.as_ref(), &parquet_type, encoding) {
+        encoded.add(Page::Data(page?), level)?;
+        return Ok(encoded);
+    }
     for column in array_to_columns(array, parquet_type, PartSchema::options(), &[encoding])? {
         for page in column {
-            let (page, bytes) = compress(page?, level)?;
-            encoded.pages.push(page);
-            encoded.bytes += bytes as u64;
+            encoded.add(page?, level)?;
         }
     }
     Ok(encoded)
