@@ -144,7 +144,9 @@ impl Builder {
         if valid.iter().all(|valid| *valid) {
             self.validity.extend_constant(valid.len(), true);
         } else {
-            valid.iter().for_each(|valid| self.validity.push(*valid));
+            for valid in valid {
+                self.validity.push(*valid);
+            }
         }
         debug_assert_eq!(self.validity.len(), self.values.len(), "values of another type than {}", self.column_type);
     }
@@ -152,7 +154,9 @@ impl Builder {
     /// Adds the values of a boolean column.
     pub(crate) fn extend_booleans(&mut self, from: &[bool]) {
         if let Values::Boolean(values) = &mut self.values {
-            from.iter().for_each(|value| values.push(*value));
+            for value in from {
+                values.push(*value);
+            }
         }
     }
 

@@ -79,8 +79,12 @@ impl Cells {
     fn of(column_type: ColumnType) -> Self {
         let values = match column_type {
             ColumnType::Boolean => Values::Booleans(Vec::new()),
-            ColumnType::Smallint | ColumnType::Integer | ColumnType::Bigint => Values::Integers(Vec::new()),
-            ColumnType::Date | ColumnType::Timestamp | ColumnType::Timestamptz => Values::Integers(Vec::new()),
+            ColumnType::Smallint
+            | ColumnType::Integer
+            | ColumnType::Bigint
+            | ColumnType::Date
+            | ColumnType::Timestamp
+            | ColumnType::Timestamptz => Values::Integers(Vec::new()),
             ColumnType::Real | ColumnType::Double => Values::Floats(Vec::new()),
             ColumnType::Decimal { .. } => Values::Decimals(Vec::new()),
             ColumnType::Varchar { .. } | ColumnType::Json => Values::Texts(Vec::new()),

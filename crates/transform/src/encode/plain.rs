@@ -71,8 +71,8 @@ fn nearly_all_distinct<T: Copy + Ord>(values: &[T]) -> bool {
 }
 
 fn of<T: ParquetValue + Ord>(values: &[T], kind: PrimitiveType) -> Option<PolarsResult<DataPage>> {
-    let width = size_of::<T>();
-    if values.len() * width > PAGE_BYTES {
+    let (width, bytes) = (size_of::<T>(), size_of_val(values));
+    if bytes > PAGE_BYTES {
         return None;
     }
     let count = i32::try_from(values.len()).ok()?;
@@ -82,7 +82,7 @@ fn of<T: ParquetValue + Ord>(values: &[T], kind: PrimitiveType) -> Option<Polars
         return Some(Err(error));
     }
     let levels = buffer.len();
-    buffer.resize(levels + values.len() * width, 0);
+    buffer.resize(levels + bytes, 0);
     for (to, value) in buffer[levels..].chunks_exact_mut(width).zip(values) {
         to.copy_from_slice(value.to_le_bytes().as_ref());
     }
