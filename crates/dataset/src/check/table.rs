@@ -170,6 +170,7 @@ impl TableCheck<'_> {
                 exploded: rows.is_some(),
                 layout: layout?,
                 subjects,
+                references: Vec::new(),
             },
             rows,
             columns,

@@ -10,7 +10,7 @@ use crate::nearest::nearest;
 use crate::problem::Report;
 
 /// Keys that are designed but not built: they deserve another answer than a misspelling.
-const UNSUPPORTED: &[&str] = &["references", "checks"];
+const UNSUPPORTED: &[&str] = &["checks"];
 
 /// A value and the byte offset at which it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]

@@ -1,12 +1,12 @@
 //! A warehouse that knows fewer batches than the ledger remembers was restored from an older state, or is a new one:
 //! what the ledger calls loaded and the warehouse does not know waits to be loaded again.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use lakehand_domain::entry::{Entry, Refusal, StateName};
-use lakehand_domain::id::{EntryId, FamilyId};
+use lakehand_domain::id::{DatasetId, EntryId, FamilyId};
 use lakehand_domain::port::ledger::EntryQuery;
-use lakehand_domain::warehousing::Marker;
+use lakehand_domain::warehousing::{Fence, Marker};
 
 use crate::change::{Changed, change};
 use crate::commit::STAGE;
@@ -18,10 +18,30 @@ const PAGE: usize = 500;
 
 /// Compares every entry that the ledger has a live load of with the markers, and gives how many wait again. Dying in
 /// the middle is harmless: the number of batches is set back only after it.
-pub(super) async fn reconcile(loader: &Loader<'_>, memory: &mut Memory, family: &FamilyId) -> Result<u64, LoadError> {
+///
+/// One number stands for all datasets of the family: who finds it too low looks after all of them, those included that
+/// only the fence knows.
+pub(super) async fn reconcile(loader: &Loader<'_>, memory: &mut Memory, fence: &Fence) -> Result<u64, LoadError> {
     tracing::warn!(dataset.id = %loader.dataset.id, "the warehouse is older than the ledger remembers; looking for what it has lost");
+    let of_fence = fence.in_force.iter().chain(&fence.retired).map(|definition| definition.dataset.clone());
+    let of_catalog = loader.ports.catalog.of_family(&fence.family).map(|dataset| dataset.id.clone());
+    let datasets: BTreeSet<DatasetId> = of_fence.chain(of_catalog).chain([loader.dataset.id.clone()]).collect();
     let mut restored = 0;
-    let mut query = EntryQuery { dataset: Some(loader.dataset.id.clone()), limit: PAGE, ..EntryQuery::default() };
+    for dataset in datasets {
+        restored += reconcile_one(loader, memory, &fence.family, dataset).await?;
+    }
+    tracing::warn!(dataset.id = %loader.dataset.id, entries = restored, "entries that the warehouse has lost wait to be loaded again");
+    Ok(restored)
+}
+
+async fn reconcile_one(
+    loader: &Loader<'_>,
+    memory: &mut Memory,
+    family: &FamilyId,
+    dataset: DatasetId,
+) -> Result<u64, LoadError> {
+    let mut restored = 0;
+    let mut query = EntryQuery { dataset: Some(dataset), limit: PAGE, ..EntryQuery::default() };
     // What is changed here moves to the end of the order, where it is no longer loaded.
     loop {
         let page = loader.ports.ledger.list(&query).await.map_err(LoadError::ledger(STAGE))?;
@@ -42,11 +62,9 @@ pub(super) async fn reconcile(loader: &Loader<'_>, memory: &mut Memory, family: 
         }
         match page.next {
             Some(next) => query.after = Some(next),
-            None => break,
+            None => return Ok(restored),
         }
     }
-    tracing::warn!(dataset.id = %loader.dataset.id, entries = restored, "entries that the warehouse has lost wait to be loaded again");
-    Ok(restored)
 }
 
 async fn restore(loader: &Loader<'_>, entry: &Entry, known: Option<&Marker>) -> Result<bool, LoadError> {

@@ -6,6 +6,7 @@
 mod commit;
 mod contest;
 mod migrate;
+mod reference;
 mod scope;
 mod select;
 mod stage;

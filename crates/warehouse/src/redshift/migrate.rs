@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use lakehand_domain::id::FamilyId;
 use lakehand_domain::port::warehouse::MigrateOutcome;
-use lakehand_domain::shape::{ColumnType, Contest, FamilyShape, TableShape};
+use lakehand_domain::shape::{ColumnType, Contest, DefinitionInForce, FamilyShape, TableShape};
 use lakehand_domain::warehousing::Fence;
 
 use super::RedshiftWarehouse;
@@ -43,7 +43,7 @@ pub(crate) async fn migrate(
     }
     let rows = warehouse
         .client
-        .ask(&format!("lakehand/migrate/{}/look", shape.family), select_state(&warehouse.names, &shape.family, None))
+        .ask(&format!("lakehand/migrate/{}/look", shape.family), select_state(&warehouse.names, &shape.family))
         .await?;
     let state = read_state(rows)?;
     if !state.fence.is(fence) {
@@ -61,13 +61,13 @@ pub(crate) async fn migrate(
             None => changes.push(Change::new(table, ddl::rows_columns(table), Move::Create)),
         }
     }
-    if let Some(message) = taken(warehouse, &changes).await? {
+    if let Some(message) = taken(warehouse, &shape.family, &changes).await? {
         return Ok(MigrateOutcome::Refused { message });
     }
     make_schemas(warehouse, shape).await?;
     widen(warehouse, shape, &mut changes).await?;
     let script = |changes: &[Change]| {
-        let statements = plan::transaction(&warehouse.names, fence, shape, changes)?;
+        let statements = plan::transaction(&warehouse.names, fence, shape, &state, changes)?;
         Ok::<_, Trouble>(Script::new(format!("lakehand/migrate/{}/{}", shape.family, fence.token.0), statements))
     };
     let mut made = script(&changes)?;
@@ -191,7 +191,11 @@ fn next_columns(known: &Registered, table: &TableShape) -> Result<Vec<RowsColumn
 }
 
 /// Whether something that is none of ours has a name that is to be made.
-async fn taken(warehouse: &RedshiftWarehouse, changes: &[Change]) -> Result<Option<String>, Trouble> {
+async fn taken(
+    warehouse: &RedshiftWarehouse,
+    family: &FamilyId,
+    changes: &[Change],
+) -> Result<Option<String>, Trouble> {
     let created: Vec<&Change> = changes.iter().filter(|change| change.how == Move::Create).collect();
     if created.is_empty() {
         return Ok(None);
@@ -214,7 +218,8 @@ async fn taken(warehouse: &RedshiftWarehouse, changes: &[Change]) -> Result<Opti
             if there.contains(&(schema.clone(), name.clone())) {
                 return Ok(Some(format!(
                     "table {} needs the name {schema}.{name}, which something else has in this database: rename it, or \
-                     set a schema prefix",
+                     set a schema prefix; if it is of this dataset from before references made it one of family {family}, give \
+                     the dataset another name and replay its files into it, or go back to the references of before",
                     told(&change.table)
                 )));
             }
@@ -298,7 +303,10 @@ pub(crate) async fn widen_again(
     Ok(())
 }
 
-/// A literal that reads as the fence row holds definitions.
-pub(crate) fn in_force_literal(shape: &FamilyShape) -> Result<String, Trouble> {
-    Ok(literal(&super::state::in_force_text(&shape.definitions)?))
+/// A literal that reads as the fence row holds definitions: those of the shape, in place of others of their datasets.
+pub(crate) fn in_force_literal(shape: &FamilyShape, before: &[DefinitionInForce]) -> Result<String, Trouble> {
+    let is_redefined = |known: &&DefinitionInForce| shape.definitions.iter().any(|one| one.dataset == known.dataset);
+    let mut in_force: Vec<DefinitionInForce> = before.iter().filter(|known| !is_redefined(known)).cloned().collect();
+    in_force.extend_from_slice(&shape.definitions);
+    Ok(literal(&super::state::in_force_text(&in_force)?))
 }

@@ -39,6 +39,7 @@ fn flats() -> TableShape {
         has_where: true,
         exploded: false,
         subjects: Vec::new(),
+        references: Vec::new(),
         layout: TableLayout {
             distribution: Distribution::Key("listing_id".to_owned()),
             sort_key: vec!["seen".to_owned()],
@@ -55,6 +56,7 @@ fn cores() -> TableShape {
         has_where: false,
         exploded: true,
         subjects: Vec::new(),
+        references: Vec::new(),
         layout: TableLayout::default(),
         ..flats()
     }

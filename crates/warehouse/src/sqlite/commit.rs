@@ -16,7 +16,7 @@ use super::ddl::quoted_list;
 use super::fence::{self, unsigned};
 use super::names::{self, quote};
 use super::trouble::Trouble;
-use super::{stage, tables};
+use super::{reference, stage, tables};
 
 /// Commits the batch, or finds why not.
 pub(crate) fn commit(
@@ -180,7 +180,8 @@ fn apply(
         contest::touch(transaction, table, &added)?;
         contest::recompute(transaction, &shape.family, table, Scope::Touched { objects: &objects })?;
     }
-    contest::forget(transaction)
+    contest::forget(transaction)?;
+    reference::decide(transaction, &shape.family, &request.definition.dataset, false)
 }
 
 fn add(transaction: &Connection, table: &TableShape, staging: &str, loads: &str) -> Result<(), Trouble> {

@@ -18,6 +18,7 @@ use super::ddl::{self, ROWS_LINEAGE, RowsColumn, quoted_list};
 use super::fence::{self, signed, unsigned};
 use super::names::{self, RESERVED, quote};
 use super::physical::{declared_type, is_text_decimal, read_declared_type};
+use super::reference;
 use super::tables;
 use super::trouble::Trouble;
 
@@ -57,6 +58,9 @@ pub(crate) fn migrate(
         )?;
     }
     fence::put_in_force(transaction, &shape.family, &shape.definitions)?;
+    for definition in &shape.definitions {
+        reference::decide(transaction, &shape.family, &definition.dataset, true)?;
+    }
     Ok(End::Keep(MigrateOutcome::InForce))
 }
 
@@ -66,7 +70,10 @@ fn migrate_table(transaction: &Connection, family: &FamilyId, table: &TableShape
     }
     let refusal = match tables::find(transaction, &names::view(table))? {
         None => create(transaction, table)?,
-        Some((owner, known)) if owner != *family || told(&known) != told(table) => Some(format!(
+        Some((owner, known)) if owner != *family && told(&known) == told(table) => {
+            Some(change::of_other_family(table, &owner, family))
+        }
+        Some((owner, known)) if told(&known) != told(table) => Some(format!(
             "table {} would be called {} here, which is {} of family {owner}: rename one of them",
             told(table),
             names::view(table),

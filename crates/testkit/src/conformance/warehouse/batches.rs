@@ -12,7 +12,8 @@ use lakehand_domain::shape::{Contest, OnRewrite};
 use lakehand_domain::value::{ColumnValues, RowBatch};
 use lakehand_domain::warehousing::{StagedLoad, TableStanding};
 
-use super::sample::{Site, Sites, load, replace, upsert};
+use super::sample::{Site, Sites, load, upsert};
+use super::scope::replace;
 
 pub(super) async fn check(sites: &Sites) {
     a_commit_writes_rows_markers_and_standing(sites).await;

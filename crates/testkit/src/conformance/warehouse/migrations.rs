@@ -3,7 +3,8 @@
 use lakehand_domain::port::warehouse::MigrateOutcome;
 use lakehand_domain::shape::{Contest, OnRewrite, Run};
 
-use super::sample::{Site, Sites, column, load, replace, upsert};
+use super::sample::{Site, Sites, column, load, upsert};
+use super::scope::replace;
 use super::{SampleLoad, expected_rows};
 
 pub(super) async fn check(sites: &Sites) {

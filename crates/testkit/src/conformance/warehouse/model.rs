@@ -5,7 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lakehand_domain::shape::{Contest, OnRewrite};
 
-use super::sample::{Dump, SampleLoad, SampleRow, Site, said};
+use super::sample::{Dump, SampleLoad, SampleRow, Site};
+use super::scope::said;
 
 /// Every accepted row of every live load with its standing, for loads delivered in any order and any batches.
 pub fn expected_rows(site: &Site, contest: &Contest, loads: &[SampleLoad]) -> Dump {
@@ -79,4 +80,10 @@ fn of_scope(site: &Site, contest: &Contest, live: &[&SampleLoad], load: &SampleL
     } else {
         "wins"
     }
+}
+
+/// Asserts that two dumps are the same, and shows both where they are not.
+pub(super) fn similar(found: &Dump, expected: &Dump) {
+    let text = |dump: &Dump| dump.iter().map(|row| format!("{row:?}\n")).collect::<Vec<_>>().concat();
+    assert!(found == expected, "found\n{}expected\n{}", text(found), text(expected));
 }

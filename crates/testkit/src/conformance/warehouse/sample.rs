@@ -1,6 +1,5 @@
 //! Small families, loads and rows for the checks.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -10,12 +9,14 @@ use lakehand_domain::object::{ObjectStat, ObjectUri, ObjectVersion, Order};
 use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome, TakeOutcome, Warehouse, WarehouseError};
 use lakehand_domain::reject::RejectCounts;
 use lakehand_domain::shape::{
-    ColumnShape, ColumnType, Contest, DefinitionInForce, FamilyShape, Run, TableLayout, TableShape, lineage,
+    ColumnShape, ColumnType, Contest, DefinitionInForce, FamilyShape, TableLayout, TableShape, lineage,
 };
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::value::{ColumnValues, RowBatch};
 use lakehand_domain::warehousing::{CommitRequest, Fence, StagedLoad};
 
+use super::model::similar;
+use super::scope::said;
 use super::{SampleParts, Tested};
 
 /// Rows as text: object, order, record, key, version, note, standing; sorted.
@@ -82,7 +83,7 @@ pub struct Site {
     /// The shape, of which the only table is `flats`.
     pub shape: FamilyShape,
     pub(super) parts: Arc<dyn SampleParts>,
-    nonces: AtomicU32,
+    pub(super) nonces: AtomicU32,
 }
 
 pub(super) fn column(name: &str, column_type: &str, required: bool) -> ColumnShape {
@@ -114,6 +115,7 @@ impl Site {
             exploded: false,
             layout: TableLayout::default(),
             subjects: Vec::new(),
+            references: Vec::new(),
         };
         let shape = FamilyShape {
             family: FamilyId::new(dataset.as_str()),
@@ -252,20 +254,9 @@ impl Site {
         let (entry, object) = (self.entry(load), self.stat(load));
         let (generation, fingerprint) = (Generation(load.generation), self.definition().fingerprint.clone());
         let load_id = LoadId::of(&entry, generation, &fingerprint);
-        let columns = self.table().part_columns();
         let rows: Vec<(usize, &SampleRow)> = load.rows.iter().enumerate().collect();
-        let mut parts = Vec::new();
-        for (number, rows) in rows.chunks(rows.len().div_ceil(2).max(1)).enumerate() {
-            let uri = self.parts.root().join(&format!("{}/{load_id}-{number}.parquet", self.definition().dataset));
-            let batch = |rows: &[(usize, &SampleRow)]| {
-                let columns = columns.iter().map(|column| self.values(column, load, &load_id, rows)).collect();
-                let mut batch = RowBatch { columns, rows: rows.len() };
-                bend(&mut batch);
-                batch
-            };
-            let (bytes, checksum) = self.parts.keep(&uri, &columns, rows.chunks(2).map(batch).collect());
-            parts.push(Part { uri, rows: rows.len() as u64, bytes, checksum, partition: Vec::new() });
-        }
+        let tables =
+            self.shape.tables.iter().map(|table| self.described(table, load, &load_id, &rows, &bend)).collect();
         Arc::new(Manifest {
             format: 1,
             load_id,
@@ -278,10 +269,36 @@ impl Site {
             erasure_epoch: 0,
             records: rows.len() as u64,
             rejects: RejectCounts::default(),
-            tables: vec![TableManifest { table: "flats".to_owned(), columns, rows: rows.len() as u64, parts }],
+            tables,
             quarantine: None,
             scopes: said(load.object),
         })
+    }
+
+    /// The parts of one table.
+    fn described(
+        &self,
+        table: &TableShape,
+        load: &SampleLoad,
+        load_id: &LoadId,
+        rows: &[(usize, &SampleRow)],
+        bend: &impl Fn(&mut RowBatch),
+    ) -> TableManifest {
+        let columns = table.part_columns();
+        let mut parts = Vec::new();
+        for (number, rows) in rows.chunks(rows.len().div_ceil(2).max(1)).enumerate() {
+            let name = format!("{}/{}/{load_id}-{number}.parquet", table.dataset, table.name);
+            let uri = self.parts.root().join(&name);
+            let batch = |rows: &[(usize, &SampleRow)]| {
+                let columns = columns.iter().map(|column| self.values(column, load, load_id, rows)).collect();
+                let mut batch = RowBatch { columns, rows: rows.len() };
+                bend(&mut batch);
+                batch
+            };
+            let (bytes, checksum) = self.parts.keep(&uri, &columns, rows.chunks(2).map(batch).collect());
+            parts.push(Part { uri, rows: rows.len() as u64, bytes, checksum, partition: Vec::new() });
+        }
+        TableManifest { table: table.name.clone(), columns, rows: rows.len() as u64, parts }
     }
 
     /// Stages manifests under a new name.
@@ -362,30 +379,6 @@ impl Site {
     pub(super) async fn answer(&self, sql: &str) -> Dump {
         self.tested.query.query(sql, usize::MAX).await.unwrap().rows
     }
-}
-
-fn similar(found: &Dump, expected: &Dump) {
-    let text = |dump: &Dump| dump.iter().map(|row| format!("{row:?}\n")).collect::<Vec<_>>().concat();
-    assert!(found == expected, "found\n{}expected\n{}", text(found), text(expected));
-}
-
-/// What the name of an object says of scope and run: `dayrn`, of which all but the last digit name the run. The first
-/// run of a day has one file, others two, and who ends in a nine says that there are three.
-pub(super) fn said(object: u32) -> BTreeMap<String, String> {
-    let (day, run) = (object / 100, object / 10);
-    let files = match (object / 10 % 10, object % 10) {
-        (0, _) => 1,
-        (_, 9) => 3,
-        _ => 2,
-    };
-    let said = [("day", day.to_string()), ("run", run.to_string()), ("#files", files.to_string())];
-    said.into_iter().map(|(name, value)| (name.to_owned(), value)).collect()
-}
-
-/// Replaced by scope, of which these captures are the parts; by runs of several files or by single ones.
-pub(super) fn replace(scope: &[&str], has_runs: bool) -> Contest {
-    let run = Run { capture: "run".to_owned(), files: "files".to_owned() };
-    Contest::Replace { scope: scope.iter().map(|part| (*part).to_owned()).collect(), run: has_runs.then_some(run) }
 }
 
 /// The ledger of all checks.

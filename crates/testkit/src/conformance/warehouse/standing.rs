@@ -2,7 +2,8 @@
 
 use lakehand_domain::shape::{Contest, OnRewrite};
 
-use super::sample::{Sites, load, replace, upsert};
+use super::sample::{Sites, load, upsert};
+use super::scope::replace;
 use super::{SampleLoad, expected_rows};
 
 /// `orders` says how many of the 24 orders of each set of loads are tried.

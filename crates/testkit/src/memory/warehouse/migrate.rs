@@ -25,6 +25,14 @@ pub(super) async fn migrate(
     transaction.write(Write::Fence(in_force(row, shape)));
     transaction.statement(&[Object::Rows]).await?;
     for table in &shape.tables {
+        let owner = engine.state().owner_of(&view_name(table)).filter(|owner| *owner != shape.family);
+        if let Some(owner) = owner {
+            let message = format!(
+                "table {} was loaded into family {owner}: give its dataset another name, and replay its files into it",
+                table.name
+            );
+            return Ok(MigrateOutcome::Refused { message });
+        }
         match next(&transaction.view, table) {
             Ok(next) => transaction.write(Write::Table(view_name(table), next)),
             Err(message) => return Ok(MigrateOutcome::Refused { message }),

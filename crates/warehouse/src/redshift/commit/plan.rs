@@ -8,6 +8,7 @@ use super::{Replaced, loads};
 use crate::redshift::contest::{self, Scope};
 use crate::redshift::fence::{self, MARKER_COLUMNS};
 use crate::redshift::names::{Names, StagingName};
+use crate::redshift::reference;
 use crate::redshift::sql::{guard, literal, number, quote, quoted_list};
 use crate::redshift::stage::union;
 use crate::redshift::state::{Registered, in_force_text};
@@ -29,6 +30,8 @@ pub(crate) struct Plan<'a> {
     /// Names the tables that the batch works with.
     pub(crate) work: Nonce,
     pub(crate) tables: Vec<BatchTable>,
+    /// All tables of all datasets of the family.
+    pub(crate) family: Vec<TableShape>,
 }
 
 /// A table of the dataset.
@@ -78,7 +81,7 @@ impl<'a> Plan<'a> {
         replaced: Replaced,
         work: Nonce,
     ) -> Self {
-        Self { names, shape, request, replaced, work, tables: Vec::new() }
+        Self { names, shape, request, replaced, work, tables: Vec::new(), family: Vec::new() }
     }
 
     /// The name of a script of this batch.
@@ -255,6 +258,8 @@ impl<'a> Plan<'a> {
                 statements.extend(contest::recompute(&rows, &markers, shape, scope));
             }
         }
+        let family: Vec<&TableShape> = self.family.iter().collect();
+        statements.extend(reference::statements(self.names, &family, &request.definition.dataset, false));
         statements.push(format!("DROP TABLE {}", self.used_work_tables().join(", ")));
         Ok(statements)
     }
