@@ -67,6 +67,19 @@ fn shape() -> FamilyShape {
     FamilyShape { family: FamilyId::new("berlin"), definitions: vec![definition], tables: vec![flats(), cores()] }
 }
 
+/// A family without tables, and without a definition in force.
+fn untouched() -> super::state::State {
+    let fence = super::state::FenceRow {
+        token: fence().token,
+        owner: fence().owner,
+        batches: 0,
+        erasure_epoch: 0,
+        ledger: None,
+        in_force: Vec::new(),
+    };
+    super::state::State { fence, tables: Vec::new() }
+}
+
 fn fence() -> Fence {
     Fence {
         family: FamilyId::new("berlin"),
@@ -246,7 +259,7 @@ fn changed(how: Move) -> Change {
 fn a_table_that_is_altered_and_one_that_is_made() {
     let made = Change::new(&cores(), ddl::rows_columns(&cores()), Move::Create);
     let changes = [changed(Move::Alter), made];
-    let statements = migration::transaction(&Names::new(""), &fence(), &shape(), &changes).unwrap();
+    let statements = migration::transaction(&Names::new(""), &fence(), &shape(), &untouched(), &changes).unwrap();
     insta::assert_snapshot!(statements.join(";\n"), @r#"
     UPDATE "lakehand"."fence_berlin" SET "in_force" = '[{"dataset":"berlin","fingerprint":"f1"}]' WHERE "token" = 7 AND "owner" = 'owner';
     SELECT CAST(LEFT('0!amiss', 1 + CAST(LEAST(guard.amiss, 9) AS INTEGER)) AS INTEGER) AS "guard" FROM (SELECT ABS(1 - (SELECT COUNT(*) FROM "lakehand"."fence_berlin" WHERE "token" = 7 AND "owner" = 'owner')) AS amiss) AS guard;
@@ -284,7 +297,7 @@ fn a_table_that_is_altered_and_one_that_is_made() {
 fn a_table_that_is_copied_and_one_that_is_made_anew() {
     let remade = Change::new(&cores(), ddl::rows_columns(&cores()), Move::Remake);
     let changes = [changed(Move::Copy), remade];
-    let statements = migration::transaction(&Names::new(""), &fence(), &shape(), &changes).unwrap();
+    let statements = migration::transaction(&Names::new(""), &fence(), &shape(), &untouched(), &changes).unwrap();
     insta::assert_snapshot!(statements[2..statements.len() - 4].join(";\n"), @r#"
     DROP VIEW IF EXISTS "berlin"."flats";
     CREATE TABLE "berlin"."_rebuilt_flats" (
