@@ -5,11 +5,12 @@ ROUNDS ?= 50
 SEEDS ?= 100000
 FROM ?= 0
 SEED ?=
+MINUTES ?= 10
 
 COMPOSE ?= docker-compose
 COMPOSE_FILES ?= -f localstack/docker-compose.yaml
 
-.PHONY: help demo test test-offline check fmt lint bench bench-aws torture-local simulate mutants release clean-demo up up-nodocker down image
+.PHONY: help demo test test-offline check fmt lint bench bench-aws torture-local torture fuzz simulate mutants release clean-demo up up-nodocker down image
 
 help: ## what there is
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 16
@@ -45,6 +46,17 @@ bench-aws: ## files a second and CPU a file on the local cloud, beside a loop of
 
 torture-local: ## two daemons, doubled messages, kill -9 at random moments, ROUNDS times; then compare with a calm run
 	LAKEHAND_TORTURE_ROUNDS=$(ROUNDS) $(CARGO) test --package lakehand --test it torture -- --nocapture
+
+torture: ## the local cloud for MINUTES, everything breaking at random moments (SEED=… again); then compare with a model
+	$(CARGO) test --package lakehand --test it --no-run
+	LAKEHAND_TORTURE_SECONDS=$$(($(MINUTES) * 60)) LAKEHAND_TORTURE_SEED=$(SEED) \
+		localstack/services.sh tools $(CARGO) test --package lakehand --test it cloud::torture -- --nocapture
+
+fuzz: ## damaged messages and damaged files in every format and wrapping, for MINUTES each (SEED=… begins there)
+	for package in pipeline transform; do \
+		LAKEHAND_FUZZ_SECONDS=$$(($(MINUTES) * 60)) LAKEHAND_FUZZ_SEED=$(or $(SEED),$(shell date +%s)0000) \
+			$(CARGO) test --package lakehand-$$package --lib fuzz -- --nocapture || exit 1; \
+	done
 
 up: ## the local cloud in Docker: LocalStack, PostgreSQL, the Redshift stand-in, two workers, Prometheus
 	$(COMPOSE) $(COMPOSE_FILES) up --build --detach

@@ -53,7 +53,8 @@ def duckdb_query(case, source):
         "'detail': 'STRUCT(kind VARCHAR, pieces INTEGER)'}"
     )
     return (
-        f"SELECT id, TRY_CAST(at AS TIMESTAMPTZ) AS at, name, price, open, detail.kind AS kind, detail.pieces AS pieces "
+        # `at` is a word of DuckDB's own.
+        f'SELECT id, TRY_CAST("at" AS TIMESTAMPTZ) AS "at", name, price, open, detail.kind AS kind, detail.pieces AS pieces '
         f"FROM read_ndjson('{source}', columns = {columns}, ignore_errors = true)"
     )
 

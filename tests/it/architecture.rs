@@ -6,7 +6,7 @@ use std::process::Command;
 
 use serde_json::Value;
 
-fn root() -> PathBuf {
+pub(crate) fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("the worker lies in the workspace").to_owned()
 }
 
@@ -29,7 +29,7 @@ fn dependencies() -> BTreeMap<String, BTreeSet<String>> {
     crates
 }
 
-fn sources() -> Vec<(PathBuf, String)> {
+pub(crate) fn sources() -> Vec<(PathBuf, String)> {
     let mut found = Vec::new();
     let mut folders: Vec<_> = ["worker", "crates", "tests", "localstack"].map(|folder| root().join(folder)).into();
     while let Some(folder) = folders.pop() {
@@ -171,4 +171,22 @@ fn files_are_small_and_named_for_what_they_do() {
         let tests = name == "tests" || shown.contains("/tests/") || shown.starts_with("tests/");
         assert!(lines <= if tests { 750 } else { 400 }, "{shown} has {lines} lines");
     }
+}
+
+#[test]
+fn every_deliberate_bug_can_still_be_made() {
+    let mutants = root().join("tests/simulation/mutants");
+    let mut applied = 0;
+    for entry in std::fs::read_dir(mutants).expect("the folder of mutants") {
+        let path = entry.expect("an entry").path();
+        if path.extension().is_none_or(|extension| extension != "patch") {
+            continue;
+        }
+        let mut command = Command::new("patch");
+        command.args(["--dry-run", "--strip=1", "--forward", "--force", "--input"]).arg(&path).current_dir(root());
+        let output = command.output().expect("patch runs");
+        assert!(output.status.success(), "{}: {}", path.display(), crate::harness::text(&output));
+        applied += 1;
+    }
+    assert!(applied > 10, "{applied} mutants");
 }

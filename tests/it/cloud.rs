@@ -4,7 +4,11 @@
 mod definitions;
 mod deliveries;
 mod doubt;
+mod evolution;
 mod letters;
 mod outage;
+mod planted;
+mod refusals;
+mod torture;
 mod world;
 mod zombie;

@@ -3,9 +3,15 @@
 mod architecture;
 mod cli;
 mod cloud;
+mod disk;
 mod errors;
+mod evolution;
+mod freshness;
 mod harness;
 mod letters;
+mod masks;
 mod pause;
+mod planted;
+mod promises;
 mod rejects;
 mod torture;

@@ -156,6 +156,18 @@ pub(crate) enum Step {
     Stop {
         replica: usize,
     },
+    /// It is stopped, and runs next until it finds nothing left to do.
+    Drain {
+        replica: usize,
+    },
+    /// Loading of a dataset, or of all, is paused for so long.
+    Pause {
+        dataset: Option<usize>,
+        seconds: u64,
+    },
+    Resume {
+        dataset: Option<usize>,
+    },
     /// A message that was delivered is delivered once more.
     ShowAgain {
         which: usize,
@@ -163,12 +175,17 @@ pub(crate) enum Step {
     KeepLedger,
     RestoreLedger,
     KeepWarehouse,
-    RestoreWarehouse,
+    RestoreWarehouse {
+        /// While loaders run, which an operator is told not to do.
+        is_live: bool,
+    },
 }
 
 impl Plan {
     pub(crate) fn draw(seed: u64) -> Self {
         let random = &mut Random::new(seed);
+        // What was thought of later is drawn apart, so that seeds stay the worlds that they were.
+        let late = &mut Random::new(seed ^ 0x1A7E);
         let restores = random.below(6);
         let mut datasets: Vec<DatasetPlan> =
             (0..*random.pick(&[1, 1, 1, 2, 2, 3])).map(|_| draw_dataset(random, restores < 2)).collect();
@@ -192,7 +209,7 @@ impl Plan {
         if restores < 2 {
             let (keep, restore) = match restores {
                 0 => (Step::KeepLedger, Step::RestoreLedger),
-                _ => (Step::KeepWarehouse, Step::RestoreWarehouse),
+                _ => (Step::KeepWarehouse, Step::RestoreWarehouse { is_live: late.once_in(2) }),
             };
             steps.push((kept, keep));
             steps.push((restored, restore));
@@ -205,6 +222,10 @@ impl Plan {
             lands || matches!(step, Step::Replay { .. } | Step::ReplayLetters | Step::Junk | Step::Stray)
         };
         let is_long = faults == Faults::default() && steps.iter().all(|(_, step)| goes_on(step));
+        if !is_long && last > 0 {
+            steps.extend(draw_late(late, datasets.len()).into_iter().map(|step| (late.below(last), step)));
+            steps.sort_by_key(|(at, _)| *at);
+        }
         Self {
             is_long,
             seed,
@@ -320,6 +341,26 @@ fn draw_step(random: &mut Random, datasets: &[DatasetPlan], objects: u64, is_lis
             Step::Land { dataset, object, body: draw_body(random), backdated_s, announced_ms, style }
         }
     }
+}
+
+/// Pauses and drains.
+fn draw_late(random: &mut Random, datasets: usize) -> Vec<Step> {
+    let mut steps = Vec::new();
+    let dataset = |random: &mut Random| (!random.once_in(2)).then(|| random.index(datasets));
+    if random.once_in(3) {
+        for _ in 0..random.between(1, 3) {
+            steps.push(Step::Pause { dataset: dataset(random), seconds: random.between(1, 60) });
+        }
+        if random.once_in(2) {
+            steps.push(Step::Resume { dataset: dataset(random) });
+        }
+    }
+    if random.once_in(4) {
+        for _ in 0..random.between(1, 3) {
+            steps.push(Step::Drain { replica: random.index(5) });
+        }
+    }
+    steps
 }
 
 fn draw_faults(random: &mut Random) -> Faults {

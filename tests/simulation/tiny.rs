@@ -65,7 +65,7 @@ impl Transformer for Tiny {
             let name = format!("_quarantine/{}.jsonl.zst", input.load_id);
             Some(write_part(sink, name, &rejects.total().to_string(), rejects.total())?)
         };
-        let verdict = if input.dataset.quality.max_rejects.exceeded(read, rejects.total()) {
+        let verdict = if input.dataset.quality.max_rejects.exceeded(read, rejects.total()).is_some() {
             Verdict::TooManyRejects { message: format!("{} of {read} are rejected", rejects.total()) }
         } else {
             Verdict::Accepted

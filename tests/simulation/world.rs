@@ -3,7 +3,7 @@
 mod story;
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -98,6 +98,8 @@ struct Running {
     /// What each replica runs, under which definitions.
     replicas: BTreeMap<usize, Replica>,
     last_start: Timestamp,
+    /// Replicas that run next until they find nothing left to do.
+    drains: BTreeSet<usize>,
     /// The definitions to be in force, for those that start.
     revisions: Vec<usize>,
     /// All are stopped, and none is to start.
@@ -112,6 +114,7 @@ struct Replica {
     process: Arc<Process>,
     stop: CancellationToken,
     revisions: Vec<usize>,
+    is_draining: bool,
 }
 
 /// Runs a plan to its end, or to the first thing that should not be.
@@ -239,7 +242,7 @@ impl World {
     fn waits_for(&self) -> Option<String> {
         let running = self.running();
         let all_run = running.replicas.len() == self.plan.replicas
-            && running.replicas.values().all(|replica| replica.revisions == running.revisions);
+            && running.replicas.values().all(|replica| replica.revisions == running.revisions && !replica.is_draining);
         if !all_run {
             return Some("replicas are not all there".to_owned());
         }
@@ -271,11 +274,12 @@ impl World {
         let daemon = Daemon::new(self.ports(&process, &revisions), settings(&self.plan), None);
         let stop = CancellationToken::new();
         let (world, told, ended) = (Arc::clone(self), stop.clone(), Arc::clone(&process));
-        running.replicas.insert(replica, Replica { process, stop, revisions });
+        let is_draining = running.drains.remove(&replica);
+        running.replicas.insert(replica, Replica { process, stop, revisions, is_draining });
         drop(running);
         let mut tasks = self.tasks.lock().unwrap_or_else(PoisonError::into_inner);
         tasks.spawn(async move {
-            let report = daemon.run(Mode::Forever, told).await;
+            let report = daemon.run(if is_draining { Mode::Drain } else { Mode::Forever }, told).await;
             world.ended(&ended, report);
         });
     }
@@ -358,6 +362,7 @@ fn settings(plan: &Plan) -> DaemonSettings {
             max_batch_entries: plan.batch_entries,
             linger: Duration::from_millis(500),
             poll: seconds(5),
+            look_anew: seconds(60),
             stand_aside: seconds(20),
             lease: seconds(8),
             concurrency: 4,
@@ -379,6 +384,7 @@ fn settings(plan: &Plan) -> DaemonSettings {
             staging_grace: seconds(60),
         },
         drain_deadline: seconds(5),
+        drain_patience: seconds(60),
         ..DaemonSettings::default()
     }
 }

@@ -72,7 +72,7 @@ pub(crate) enum Command {
     /// Process what lands, until stopped.
     Run(RunArgs),
     /// Check settings, definitions and whether everything can be reached: every problem at once.
-    Check,
+    Check(CheckArgs),
     /// Put one local file through a dataset and show what comes out. Writes nothing.
     Preview(PreviewArgs),
     /// Print a first dataset definition made from a sample file.
@@ -98,6 +98,15 @@ pub(crate) enum Command {
     /// Write sample files of the demo's kind, for trying and measuring.
     #[command(hide = true)]
     Sample(SampleArgs),
+}
+
+/// Arguments of `check`.
+#[derive(Debug, Args)]
+pub(crate) struct CheckArgs {
+    /// Say too what the first load under these definitions would change in the warehouse, without changing anything;
+    /// what cannot be changed is a problem.
+    #[arg(long)]
+    pub(crate) against_warehouse: bool,
 }
 
 /// Arguments of `demo`.

@@ -31,6 +31,7 @@ use lakehand_pipeline::ports::{Identity, LakeRoot, Ports};
 use lakehand_store::file::{Durability, FileStore};
 use lakehand_store::watch::FolderWatch;
 use lakehand_transform::{Engine, MaskKeys, Preview};
+use lakehand_warehouse::redshift::redshift_ddl;
 use lakehand_warehouse::sqlite::ddl::sqlite_ddl;
 
 pub(crate) use self::provision::provision;
@@ -48,9 +49,14 @@ pub(crate) fn transform_identity() -> TransformIdentity {
     lakehand_transform::identity()
 }
 
-/// The engine, with the threads of the settings.
+/// The engine, with the threads and the mask keys of the settings.
 pub(crate) fn transformer(settings: &Settings) -> Arc<dyn Transformer> {
-    Arc::new(Engine::with_threads(NonZeroUsize::new(settings.transform_threads).unwrap_or(NonZeroUsize::MIN)))
+    let mut keys = MaskKeys::default();
+    for (name, secret) in settings.mask_secrets.iter() {
+        keys = keys.with(name, secret);
+    }
+    let threads = NonZeroUsize::new(settings.transform_threads).unwrap_or(NonZeroUsize::MIN);
+    Arc::new(Engine::with_threads(threads).with_mask_keys(keys))
 }
 
 /// One local file as a store sees it, opened.
@@ -77,9 +83,10 @@ pub(crate) fn infer(content: &Content, file_name: &str) -> Result<String, Transf
     lakehand_transform::infer(content, file_name)
 }
 
-/// The statements that make a dataset's tables in the embedded warehouse, without one being there.
-pub(crate) fn ddl(dataset: &Dataset) -> Vec<String> {
-    sqlite_ddl(&dataset.family_shape())
+/// The statements that make a dataset's tables in each kind of warehouse, without one being there.
+pub(crate) fn ddl(dataset: &Dataset) -> Vec<(&'static str, Vec<String>)> {
+    let shape = dataset.family_shape();
+    vec![("sqlite", sqlite_ddl(&shape)), ("redshift", redshift_ddl(&shape))]
 }
 
 /// The engine for commands that need no settings.

@@ -50,6 +50,16 @@ pub(crate) fn folder_problem(context: &Context, folder: &Path, message: String) 
     }
 }
 
+/// A problem of one dataset as a whole, at the line of its name.
+pub(crate) fn dataset_problem(context: &Context, folder: &Path, dataset: &str, message: String) -> Problem {
+    // It was read and found well a moment ago; where that is no longer so, the folder is the best place to name.
+    let file = read_folder(context, folder).ok().and_then(|files| files.into_iter().find(|file| names(file, dataset)));
+    let Some(file) = file else { return folder_problem(context, folder, format!("{dataset}: {message}")) };
+    let lines = key_lines(&file.text).unwrap_or_default();
+    let line = u32::try_from(line_of(&lines, "name")).unwrap_or(u32::MAX);
+    Problem { file: file.path, line, column: None, key_path: "name".to_owned(), message, hint: None }
+}
+
 /// The catalog of the datasets folder, checked by the engine too.
 pub(crate) fn catalog(context: &Context, settings: &Settings) -> Result<Catalog, Failure> {
     let files = read_folder(context, &settings.datasets)?;
@@ -79,7 +89,7 @@ fn problems_of_engine(dataset: &Dataset, files: &[DefinitionFile], transformer: 
     if found.is_empty() {
         return Vec::new();
     }
-    let file = files.iter().find(|file| names(file, dataset));
+    let file = files.iter().find(|file| names(file, dataset.id.as_str()));
     let path = file.map(|file| file.path.clone()).unwrap_or_default();
     let lines = file.and_then(|file| key_lines(&file.text).ok()).unwrap_or_default();
     let problem = |(key_path, message): (String, String)| Problem {
@@ -96,7 +106,7 @@ fn problems_of_engine(dataset: &Dataset, files: &[DefinitionFile], transformer: 
 }
 
 /// Whether this is the file of that dataset.
-fn names(file: &DefinitionFile, dataset: &Dataset) -> bool {
+fn names(file: &DefinitionFile, dataset: &str) -> bool {
     let table: Option<toml::Table> = file.text.parse().ok();
-    table.is_some_and(|table| table.get("name").and_then(toml::Value::as_str) == Some(dataset.id.as_str()))
+    table.is_some_and(|table| table.get("name").and_then(toml::Value::as_str) == Some(dataset))
 }

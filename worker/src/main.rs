@@ -58,7 +58,7 @@ async fn dispatch(context: &Context, command: Command) -> Result<Ending, Failure
     match command {
         Command::Demo(args) => Box::pin(command::demo::run(context, args)).await,
         Command::Run(args) => Box::pin(command::run::run(context, args)).await,
-        Command::Check => Box::pin(command::check::run(context)).await,
+        Command::Check(args) => Box::pin(command::check::run(context, &args)).await,
         Command::Preview(args) => command::preview::run(context, args).await,
         Command::Infer(args) => command::infer::run(context, args).await,
         Command::Loads(args) => Box::pin(command::loads::run(context, args)).await,

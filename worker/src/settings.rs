@@ -7,6 +7,7 @@ pub(crate) mod layers;
 pub(crate) mod location;
 pub(crate) mod problem;
 pub(crate) mod reader;
+pub(crate) mod secrets;
 pub(crate) mod unit;
 
 use std::net::SocketAddr;
@@ -23,6 +24,7 @@ use self::layers::{Layers, Sources};
 use self::location::{Location, Role};
 use self::problem::SettingsProblem;
 use self::reader::{Effective, Reader};
+use self::secrets::MaskSecrets;
 
 /// Checked settings.
 #[derive(Debug, Clone)]
@@ -47,6 +49,8 @@ pub(crate) struct Settings {
     pub(crate) daemon: DaemonSettings,
     /// Threads of the transform.
     pub(crate) transform_threads: usize,
+    /// The keys of masks.
+    pub(crate) mask_secrets: MaskSecrets,
     /// Where the worker says over HTTP how it does; `None`: nowhere.
     pub(crate) http_listen: Option<SocketAddr>,
     /// Every setting as it is in effect.
@@ -86,6 +90,7 @@ impl Settings {
         let daemon = daemon(&mut reader, spool, place.split_once("://").map_or("file", |(scheme, _)| scheme));
         let transform_threads = reader.count("transform.threads", 1..=256, default_threads());
 
+        let mask_secrets = reader.secrets("privacy.keys_folder");
         let http_listen = reader.text("http.listen", |text| {
             text.parse::<SocketAddr>()
                 .map(drop)
@@ -117,6 +122,7 @@ impl Settings {
             datasets,
             daemon,
             transform_threads,
+            mask_secrets,
             http_listen: http_listen.and_then(|text| text.parse().ok()),
             effective,
         })

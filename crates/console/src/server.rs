@@ -20,6 +20,8 @@ use crate::metrics::{Metric, render};
 pub struct Status {
     /// What keeps it from taking work or from loading, each in words; none: it is ready.
     pub troubles: Vec<String>,
+    /// What a person should know though it keeps the worker from nothing, each in words.
+    pub notices: Vec<String>,
     /// Its numbers.
     pub metrics: Vec<Metric>,
     /// All of it, for machines.
@@ -45,11 +47,12 @@ pub async fn serve(listener: TcpListener, source: Arc<dyn Source>, stop: Cancell
 }
 
 async fn ready(State(source): State<Arc<dyn Source>>) -> impl IntoResponse {
-    let troubles = source.status().troubles;
+    let Status { troubles, notices, .. } = source.status();
     if troubles.is_empty() {
-        return (StatusCode::OK, "ready\n".to_owned());
+        let lines: Vec<String> = std::iter::once("ready".to_owned()).chain(notices).collect();
+        return (StatusCode::OK, lines.join("\n") + "\n");
     }
-    (StatusCode::SERVICE_UNAVAILABLE, troubles.join("\n") + "\n")
+    (StatusCode::SERVICE_UNAVAILABLE, troubles.into_iter().chain(notices).collect::<Vec<_>>().join("\n") + "\n")
 }
 
 async fn metrics(State(source): State<Arc<dyn Source>>) -> impl IntoResponse {

@@ -17,6 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::board::Board;
 use crate::deadline::{Deadlines, with_deadlines};
 use crate::drain;
+use crate::freshness;
 use crate::in_flight::InFlight;
 use crate::intake::{self, Until};
 use crate::landing::{self, LandingSettings};
@@ -189,6 +190,13 @@ impl Run {
             let (run, stop) = (run.clone(), stop.clone());
             async move { sweeper::run(&run.ports, &run.settings.sweeper, &stop).await }
         });
+        if !freshness::expected(&self.ports).is_empty() {
+            let (run, stop) = (self.clone(), signals.stop.clone());
+            self.keep_alive(tasks, TaskKind::Freshness, signals, move || {
+                let (run, stop) = (run.clone(), stop.clone());
+                async move { freshness::run(&run.ports, &run.board, &stop).await }
+            });
+        }
         if mode == Mode::Drain {
             // The drain lists the landing and sends the letters itself, so as to know that both are done.
             return drained;

@@ -48,13 +48,20 @@ impl LoadingTask {
     /// Loads until it is stopped.
     pub(crate) async fn run(self) {
         let started = self.ports.clock.now();
+        let mut looked = started;
         let mut memory = Memory::default();
+        // Also at the start: who never runs for long would never look.
+        memory.look_anew(started.minus(self.settings.look_anew * 2));
         let mut failures = 0_u32;
         let mut idle_turns = 0_u32;
         let wake = self.board.wake(&self.dataset.id);
         while !self.stop.is_cancelled() {
             // Registered before the look, so that what is written meanwhile is not slept over.
             let written = wake.notified();
+            if self.ports.clock.now().since(looked) > self.settings.look_anew {
+                memory.look_anew(looked.minus(self.settings.look_anew));
+                looked = self.ports.clock.now();
+            }
             let pause = match self.pass(started, &mut memory).await {
                 Pass::Aborted => break,
                 Pass::Paused(why) => {

@@ -1,6 +1,7 @@
 //! The state of the daemon as others see it: progress on a terminal, health over HTTP.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use lakehand_domain::id::DatasetId;
 use lakehand_domain::port::queue::QueueDepth;
@@ -34,7 +35,7 @@ pub struct Snapshot {
 
 impl Snapshot {
     /// Whether files are taken in, all families load, or would if there were something to load and nobody had paused
-    /// them, the queue answers, and the landing can be listed.
+    /// them, the queue answers, and the landing can be listed. That too little comes is no matter of health.
     pub fn is_healthy(&self) -> bool {
         self.queue_error.is_none()
             && self.intake.failures < IntakeHealth::MANY
@@ -131,6 +132,39 @@ pub struct FamilyHealth {
     pub paused: Option<String>,
     /// When the last entry was loaded by this process.
     pub last_loaded: Option<Timestamp>,
+    /// Whether it is loaded as often as its definition expects, by whomever; `None`: it expects nothing, or nobody has
+    /// looked yet.
+    pub freshness: Option<Freshness>,
+}
+
+/// Whether a dataset is loaded as often as its definition expects. It says nothing of how well this worker is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Freshness {
+    /// The longest time that nothing of it may be loaded.
+    pub expected: Duration,
+    /// When something of it was last loaded; where nothing ever was, since when it is looked after.
+    pub since: Timestamp,
+    /// Whether something of it was ever loaded.
+    pub is_loaded: bool,
+    /// Whether that is longer ago than expected.
+    pub is_stale: bool,
+    /// Whether files of it wait to be loaded, so that it is loading that is late, and not what comes. Only asked where it
+    /// is stale.
+    pub waits: bool,
+}
+
+impl Freshness {
+    /// As people read it.
+    pub fn words(&self) -> String {
+        let last = if self.is_loaded {
+            format!("nothing was loaded since {}", self.since)
+        } else {
+            format!("nothing was ever loaded, and it is looked after since {}", self.since)
+        };
+        let waits = if self.waits { "; files wait to be loaded" } else { "; no file waits to be loaded" };
+        let waits = if self.is_stale { waits } else { "" };
+        format!("{last}, and the definition expects something every {:?}{waits}", self.expected)
+    }
 }
 
 /// What the loading task of a dataset is doing.

@@ -30,6 +30,8 @@ pub(crate) enum TaskKind {
     Letters,
     /// What was abandoned.
     Sweeper,
+    /// Whether anything comes.
+    Freshness,
     /// The published state. Its end ends the daemon: health would lie.
     Publisher,
 }
@@ -49,6 +51,7 @@ impl fmt::Display for TaskKind {
             Self::Loading(dataset) => write!(f, "loading of {dataset}"),
             Self::Letters => f.write_str("letters"),
             Self::Sweeper => f.write_str("sweeper"),
+            Self::Freshness => f.write_str("freshness"),
             Self::Publisher => f.write_str("publisher"),
         }
     }

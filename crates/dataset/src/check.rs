@@ -7,6 +7,8 @@ mod expression;
 mod layout;
 mod mask;
 mod name;
+mod query;
+mod record;
 pub(crate) mod reference;
 mod rules;
 mod settings;
@@ -24,7 +26,8 @@ use crate::pattern::Pattern;
 use crate::problem::{DefinitionFile, Problem, Report};
 use reference::Wanted;
 
-/// Checks one definition by itself: what its references name is left to [`crate::catalog::Catalog::check`]. Patterns without a scheme lie below `landing`; `identity` becomes part of the fingerprint.
+/// Checks one definition by itself: what its references name is left to [`crate::catalog::Catalog::check`]. Patterns
+/// without a scheme lie below `landing`; `identity` becomes part of the fingerprint.
 ///
 /// Fails with every problem of the file, in the order of its lines. What only the engine can judge (whether an
 /// expression has the type its column declares) is left to [`crate::transformer::Transformer::check`].
@@ -106,6 +109,10 @@ pub(crate) fn examine<'f>(file: &'f DefinitionFile, landing: &ObjectUri, identit
     let tables_at = definition.tables.as_ref().map_or(0, |given| given.at);
     let references = definition.tables.as_ref().map_or_else(Vec::new, reference::wanted);
     let revision = definition.revision.map(|given| given.value);
+    let checks = match (&definition.checks, &definition.tables) {
+        (Some(given), Some(tables)) => record::check_all(given, &table::outlines(tables), &mut report),
+        _ => Vec::new(),
+    };
     let tables = definition.tables.map(|given| table::check_all(&given, name.as_ref(), &source, &mut report));
     let (table_names, tables) = tables.map_or((Vec::new(), None), |checked| (checked.names, checked.tables));
     mask::check_overlaps(tables.as_deref().unwrap_or_default(), tables_at, &mut report);
@@ -122,10 +129,11 @@ pub(crate) fn examine<'f>(file: &'f DefinitionFile, landing: &ObjectUri, identit
                 quality: &quality,
                 encoding: &encoding,
                 tables: &tables,
+                checks: &checks,
             };
             let fingerprint = basis.fingerprint(identity);
             let family = FamilyId::new(id.as_str());
-            Some(Dataset { id, family, fingerprint, source: read, quality, encoding, tables })
+            Some(Dataset { id, family, fingerprint, source: read, quality, encoding, tables, checks })
         }
         _ => None,
     };

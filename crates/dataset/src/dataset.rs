@@ -3,6 +3,8 @@
 mod format;
 
 use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
 
 use lakehand_domain::id::{DatasetId, FamilyId, Fingerprint};
 use lakehand_domain::object::ObjectUri;
@@ -11,6 +13,7 @@ use serde::Serialize;
 
 pub use self::format::{BinaryFormat, Charset, CsvFormat, CsvHeader, Format, JsonFormat};
 use crate::path::FieldPath;
+use crate::query::Query;
 
 /// A checked dataset. Only the check of a definition makes one.
 #[derive(Debug, Clone, Serialize)]
@@ -29,6 +32,8 @@ pub struct Dataset {
     pub encoding: Encoding,
     /// The tables, in the order of the definition.
     pub tables: Vec<Table>,
+    /// What must hold between the rows of one record, in the order of the definition.
+    pub checks: Vec<RecordCheck>,
 }
 
 impl Dataset {
@@ -119,6 +124,10 @@ pub struct Quality {
     pub unknown_fields: UnknownFields,
     /// A file with fewer accepted records than this is set aside.
     pub min_records: Option<u64>,
+    /// Where nothing was loaded for longer, it is reported. It decides nothing about any file, and so is no part of the
+    /// fingerprint.
+    #[serde(skip)]
+    pub freshness: Option<Duration>,
 }
 
 /// The most rejects a file may have and still be loaded.
@@ -129,14 +138,41 @@ pub enum MaxRejects {
     BasisPoints(u32),
     /// This many records.
     Count(u64),
+    /// Whichever of the two allows fewer.
+    Both {
+        /// Hundredths of a percent of all records.
+        basis_points: u32,
+        /// Records.
+        count: u64,
+    },
 }
 
 impl MaxRejects {
-    /// Whether a file with these numbers is set aside.
-    pub fn exceeded(self, records: u64, rejects: u64) -> bool {
+    /// The limit by which a file with these numbers is set aside; `None`: it is not.
+    pub fn exceeded(self, records: u64, rejects: u64) -> Option<Self> {
         match self {
-            Self::BasisPoints(points) => u128::from(rejects) * 10_000 > u128::from(records) * u128::from(points),
-            Self::Count(most) => rejects > most,
+            Self::BasisPoints(points) => {
+                let exceeded = u128::from(rejects) * 10_000 > u128::from(records) * u128::from(points);
+                exceeded.then_some(self)
+            }
+            Self::Count(most) => (rejects > most).then_some(self),
+            Self::Both { basis_points, count } => Self::BasisPoints(basis_points)
+                .exceeded(records, rejects)
+                .or_else(|| Self::Count(count).exceeded(records, rejects)),
+        }
+    }
+}
+
+/// As a definition writes it.
+impl fmt::Display for MaxRejects {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::BasisPoints(points) => {
+                let percent = format!("{}.{:02}", points / 100, points % 100);
+                write!(f, "{}%", percent.trim_end_matches('0').trim_end_matches('.'))
+            }
+            Self::Count(most) => write!(f, "{most}"),
+            Self::Both { basis_points, count } => write!(f, "[\"{}\", {count}]", Self::BasisPoints(*basis_points)),
         }
     }
 }
@@ -177,6 +213,27 @@ pub struct Table {
     pub partition_by: Vec<Partitioning>,
     /// A record whose key in this table is all null gives no row here (instead of being rejected).
     pub skip_without_key: bool,
+}
+
+/// What must hold between the rows that are made of one record. Records that offend are rejected.
+#[derive(Debug, Clone, Serialize)]
+pub struct RecordCheck {
+    /// Its name.
+    pub name: String,
+    /// As it is written.
+    pub sql: String,
+    /// What is said of a record that offends; `None`: that the check found it.
+    pub message: Option<String>,
+    /// What the SQL does.
+    #[serde(skip)]
+    pub query: Query,
+}
+
+impl RecordCheck {
+    /// The key path, which rejects name.
+    pub fn path(&self) -> String {
+        format!("checks.{}", self.name)
+    }
 }
 
 /// How a column places rows in partitions.

@@ -20,6 +20,7 @@
 //! day = { type = "date", capture = "date", format = "%Y%m%d" }
 //! ```
 
+mod choices;
 mod file;
 pub(crate) mod read;
 pub(crate) mod unit;
@@ -28,8 +29,11 @@ use serde_json::{Value as Json, json};
 use toml::Spanned;
 use toml::de::DeValue;
 
-use self::read::{At, Entries, Read, Reader, Scalar, choice, section};
-use self::unit::{ByteSize, RejectLimit};
+pub(crate) use self::choices::{
+    BinaryName, CharsetName, DistStyle, FormatName, JsonAs, MaskName, Mode, OnRewrite, UnknownFieldsName, WithoutKey,
+};
+use self::read::{At, Entries, Read, Reader, Scalar, section};
+use self::unit::{ByteSize, RejectLimit, Span};
 
 section! {
     /// A dataset of lakehand: what is read, how it becomes typed rows, and where the rows go.
@@ -50,6 +54,8 @@ section! {
         optional privacy = "privacy": Privacy,
         /// The tables made of each record, by name.
         required tables = "tables": Entries<Table>,
+        /// What must hold between the rows that are made of one record, by name.
+        optional checks = "checks": Entries<Check>,
     }
 }
 
@@ -115,12 +121,16 @@ section! {
 section! {
     /// When a file is set aside, and what unknown fields mean.
     Quality {
-        /// The most rejects a file may have and still be loaded: a share such as `5%` (default) or a number.
+        /// The most rejects a file may have and still be loaded: a share such as `5%` (default), a number, or both,
+        /// `["5%", 1000]`, of which the one counts that allows fewer.
         optional max_rejects = "max_rejects": RejectLimit,
         /// What a field the definition does not know means: nothing (default), or that the record is rejected.
         optional unknown_fields = "unknown_fields": UnknownFieldsName,
         /// A file with fewer accepted records than this is set aside.
         optional min_records = "min_records": i64,
+        /// Where nothing of the dataset was loaded for longer than this, `3h` for example, the worker reports it in its
+        /// status, its metrics and its log. No file is treated otherwise for it.
+        optional freshness = "freshness": Span,
     }
 }
 
@@ -169,7 +179,8 @@ section! {
         optional filter = "where": String,
         /// One row for each element of this list, for example `cores[]`.
         optional rows = "rows": String,
-        /// What a record whose key here is all null means: it is rejected (default), or gives no row in this table.
+        /// What a record whose key here is all null means: it is rejected (default), or gives no row in this table. In a
+        /// table with `rows` this is asked of each element, and what its key has of the record does not count.
         optional rows_without_key = "rows_without_key": WithoutKey,
         /// How Redshift lays the table out; other warehouses pass over it.
         optional redshift = "redshift": Redshift,
@@ -251,131 +262,16 @@ section! {
     }
 }
 
-choice! {
-    /// The format of the files.
-    FormatName {
-        /// One JSON object a line.
-        Jsonl = "jsonl",
-        /// JSON documents of any layout: objects, or lists of them.
-        Json = "json",
-        /// Delimited text.
-        Csv = "csv",
-        /// Text delimited by tabs.
-        Tsv = "tsv",
-        /// Parquet.
-        Parquet = "parquet",
-        /// Avro object container files.
-        Avro = "avro",
-    }
-}
-
-choice! {
-    /// How text is encoded.
-    CharsetName {
-        /// The default.
-        Utf8 = "utf-8",
-        /// Little endian.
-        Utf16Le = "utf-16le",
-        /// Big endian.
-        Utf16Be = "utf-16be",
-        /// ISO 8859-1.
-        Latin1 = "latin-1",
-        /// The western code page of Windows.
-        Windows1252 = "windows-1252",
-    }
-}
-
-choice! {
-    /// What bytes are that the file does not call text.
-    BinaryName {
-        /// Two hexadecimal digits a byte.
-        Hex = "hex",
-        /// UTF-8 text.
-        Text = "text",
-    }
-}
-
-choice! {
-    /// What is kept of a value.
-    MaskName {
-        /// A hash under a key.
-        Hmac = "hmac",
-        /// A hash.
-        Sha256 = "sha256",
-        /// That there was one.
-        Redact = "redact",
-        /// Nothing.
-        Drop = "drop",
-        /// The domain of an e-mail address.
-        KeepDomain = "keep_domain",
-    }
-}
-
-choice! {
-    /// What a newer version of an object does to the rows of an older one.
-    OnRewrite {
-        /// The newest version wins.
-        Replace = "replace",
-        /// All versions stand.
-        Append = "append",
-        /// The oldest version wins.
-        Ignore = "ignore",
-    }
-}
-
-choice! {
-    /// What a field that the definition does not know means.
-    UnknownFieldsName {
-        /// Nothing.
-        Ignore = "ignore",
-        /// The record is rejected.
-        Reject = "reject",
-    }
-}
-
-choice! {
-    /// Which node of Redshift has which rows of a table.
-    DistStyle {
-        /// As Redshift thinks best.
-        Auto = "auto",
-        /// By turns.
-        Even = "even",
-        /// All have all.
-        All = "all",
-        /// By the value of dist_key.
-        Key = "key",
-    }
-}
-
-choice! {
-    /// How Redshift keeps json columns.
-    JsonAs {
-        /// The text that came.
-        Varchar = "varchar",
-        /// Taken apart.
-        Super = "super",
-    }
-}
-
-choice! {
-    /// What a record without a key means.
-    WithoutKey {
-        /// It is rejected.
-        Reject = "reject",
-        /// It gives no row.
-        Skip = "skip",
-    }
-}
-
-choice! {
-    /// How rows of a table contend.
-    Mode {
-        /// Every row stands.
-        Append = "append",
-        /// One row a key.
-        Upsert = "upsert",
-        /// All rows of a scope are of one run.
-        Replace = "replace",
+section! {
+    /// What must hold between the rows that are made of one record.
+    Check {
+        /// A SELECT that gives the `_record` of each record that offends; it is rejected whole. It sees the tables of the
+        /// dataset, with `_record`, and `_element` where a table has `rows`. Tables are joined by `_record` (JOIN or LEFT
+        /// JOIN), and groups are of one record: GROUP BY `_record`, with COUNT, SUM, AVG, MIN and MAX. Columns hold what
+        /// their rules and masks have left.
+        required sql = "sql": String,
+        /// What is said of a record that offends.
+        optional message = "message": String,
     }
 }
 

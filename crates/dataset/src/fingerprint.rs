@@ -7,7 +7,7 @@
 use lakehand_domain::id::{DatasetId, Fingerprint, digest};
 use serde_json::{Value as Json, json};
 
-use crate::dataset::{Encoding, Origin, Quality, Source, Table};
+use crate::dataset::{Encoding, Origin, Quality, RecordCheck, Source, Table};
 use crate::pattern::Pattern;
 
 /// The version of the transform: whoever changes what bytes it makes changes this.
@@ -24,6 +24,7 @@ pub(crate) struct Basis<'b> {
     pub(crate) quality: &'b Quality,
     pub(crate) encoding: &'b Encoding,
     pub(crate) tables: &'b [Table],
+    pub(crate) checks: &'b [RecordCheck],
 }
 
 impl Basis<'_> {
@@ -79,6 +80,7 @@ impl Basis<'_> {
             "quality": self.quality,
             "encoding": self.encoding,
             "tables": tables,
+            "checks": self.checks,
         })
     }
 }

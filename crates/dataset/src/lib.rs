@@ -14,4 +14,5 @@ mod nearest;
 pub mod path;
 pub mod pattern;
 pub mod problem;
+pub mod query;
 pub mod transformer;

@@ -70,6 +70,20 @@ pub enum Content {
     },
     /// In memory.
     Bytes(Bytes),
+    /// On their way.
+    Arriving(Arc<dyn Arriving>),
+}
+
+/// The bytes of an object while they come. Who reads from the start onwards is given them as they come, and they are kept
+/// nowhere; what has been read may not be asked for again then, but for the first few. Who first reads somewhere else
+/// waits until all are there.
+pub trait Arriving: Debug + Send + Sync {
+    /// How many bytes there will be.
+    fn size(&self) -> u64;
+
+    /// Reads at a position, at least a byte unless `into` is empty or the position is behind the end. Blocks until the
+    /// byte there has come, and fails where it will not.
+    fn read_at(&self, position: u64, into: &mut [u8]) -> io::Result<usize>;
 }
 
 impl Content {
@@ -78,6 +92,7 @@ impl Content {
         match self {
             Self::File { len, .. } => *len,
             Self::Bytes(bytes) => bytes.len() as u64,
+            Self::Arriving(arriving) => arriving.size(),
         }
     }
 

@@ -42,6 +42,8 @@ pub enum Rule {
     Unique,
     /// An expression failed, or its result does not fit the declared type.
     Expression,
+    /// A check of the definition finds the record.
+    Check,
     /// The record has a field the definition does not know.
     UnknownField,
 }
@@ -67,6 +69,7 @@ impl Rule {
             Self::Map => "map",
             Self::Unique => "unique",
             Self::Expression => "expression",
+            Self::Check => "check",
             Self::UnknownField => "unknown_field",
         }
     }
@@ -91,7 +94,7 @@ pub struct Reject {
     /// The byte within the record at which a syntax error was seen, from 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub byte: Option<u64>,
-    /// `table.column`, or the path, where one column is at fault.
+    /// `table.column`, or the path, where one column is at fault; `checks.name` where a check is what finds the record.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub column: Option<String>,
     /// The rule it broke.

@@ -14,7 +14,9 @@ use lakehand_domain::port::ledger::{EntryPage, EntryQuery, Ledger, LedgerError, 
 use lakehand_domain::port::object_store::{
     DeleteOutcome, ListPage, ObjectBody, ObjectStore, PutCondition, PutOutcome, StoreError, Upload,
 };
-use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome, TakeOutcome, Warehouse, WarehouseError};
+use lakehand_domain::port::warehouse::{
+    CommitOutcome, MigrateOutcome, MigrationPlan, TakeOutcome, Warehouse, WarehouseError,
+};
 use lakehand_domain::shape::FamilyShape;
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
@@ -164,6 +166,9 @@ impl Warehouse for FakeWarehouse {
         Err(warehouse_refuses())
     }
     async fn migrate(&self, _: &Fence, _: &FamilyShape) -> Result<MigrateOutcome, WarehouseError> {
+        Err(warehouse_refuses())
+    }
+    async fn plan(&self, _: &FamilyShape) -> Result<MigrationPlan, WarehouseError> {
         Err(warehouse_refuses())
     }
     async fn stage(&self, _: &FamilyShape, _: &Nonce, _: &[Arc<Manifest>]) -> Result<Staging, WarehouseError> {

@@ -41,7 +41,7 @@ pub struct IntakeSettings {
     pub max_lapses: u32,
     /// How long to wait after failures.
     pub retry: Backoff,
-    /// The folder for objects that arrive as streams and do not fit in memory.
+    /// The folder for objects that arrive as streams, are not kept in memory, and are read from their end first.
     pub spool: PathBuf,
     /// An object of at most this many bytes that arrives as a stream is kept in memory.
     pub spool_memory: u64,

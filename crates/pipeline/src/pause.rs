@@ -8,7 +8,8 @@ use lakehand_domain::timestamp::Timestamp;
 /// A pause without an end: 9999-12-31T23:59:59Z.
 pub const FOREVER: Timestamp = Timestamp::from_micros(253_402_300_799_000_000);
 
-fn number(dataset: Option<&DatasetId>) -> String {
+/// The name of the number in the ledger that says until when the loading of a dataset, or of all, is paused.
+pub fn pause_number(dataset: Option<&DatasetId>) -> String {
     match dataset {
         Some(dataset) => format!("loading_paused/{dataset}"),
         None => "loading_paused".to_owned(),
@@ -18,12 +19,12 @@ fn number(dataset: Option<&DatasetId>) -> String {
 /// Pauses the loading of a dataset, or of all, until then. Takes effect when the batch under way is committed. Doing so
 /// twice is harmless; the last word counts.
 pub async fn pause(ledger: &dyn Ledger, dataset: Option<&DatasetId>, until: Timestamp) -> Result<(), LedgerError> {
-    ledger.reset(&number(dataset), until.min(FOREVER).micros()).await
+    ledger.reset(&pause_number(dataset), until.min(FOREVER).micros()).await
 }
 
 /// Ends the pause of a dataset, or the one of all. A dataset whose own pause is over may still be paused with all.
 pub async fn resume(ledger: &dyn Ledger, dataset: Option<&DatasetId>) -> Result<(), LedgerError> {
-    ledger.reset(&number(dataset), 0).await
+    ledger.reset(&pause_number(dataset), 0).await
 }
 
 /// Until when the loading of a dataset, by itself or with all, is paused at `now`; `None`: it is not.
@@ -32,9 +33,9 @@ pub async fn paused_until(
     dataset: Option<&DatasetId>,
     now: Timestamp,
 ) -> Result<Option<Timestamp>, LedgerError> {
-    let mut until = ledger.number(&number(None)).await?;
+    let mut until = ledger.number(&pause_number(None)).await?;
     if dataset.is_some() {
-        until = until.max(ledger.number(&number(dataset)).await?);
+        until = until.max(ledger.number(&pause_number(dataset)).await?);
     }
     Ok(until.map(Timestamp::from_micros).filter(|until| *until > now))
 }

@@ -1,95 +1,79 @@
 //! **read**: the pinned bytes of a claimed object, where the transform can read them by position.
 
 use std::fs::File;
-use std::io::Write;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use futures::StreamExt;
 use futures::stream::BoxStream;
 use lakehand_dataset::transformer::Content;
+use lakehand_domain::object::ObjectStat;
 use lakehand_domain::port::object_store::{ObjectBody, StoreError};
 
 use crate::claim::Claimed;
 use crate::error::{Blame, Stage, StageError};
 use crate::intake::Intake;
 
-/// The spool file is written in pieces of at least this many bytes.
-const SPOOL_PIECE: usize = 1 << 20;
+mod arrival;
+
+pub(crate) use arrival::Arrival;
 
 /// A claimed object and its bytes.
 #[derive(Debug)]
 pub struct Fetched<'a> {
     claimed: &'a Claimed,
     content: Content,
+    arrival: Option<Arrival>,
 }
 
 impl<'a> Fetched<'a> {
-    pub(crate) fn into_parts(self) -> (&'a Claimed, Content) {
-        (self.claimed, self.content)
+    /// The object, its bytes, and what brings them where they are still to come.
+    pub(crate) fn into_parts(self) -> (&'a Claimed, Content, Option<Arrival>) {
+        (self.claimed, self.content, self.arrival)
     }
 }
 
-/// Opens the version that was claimed. A local file is used as it is; a stream is kept in memory or in a spool file
-/// that has no name. More or fewer bytes than stat said are never passed on.
+/// Opens the version that was claimed. A local file is used as it is; a stream that is small is read into memory, and any
+/// other is read while it is transformed. No verdict is passed on more or fewer bytes than stat said.
 pub async fn read<'a>(intake: &Intake<'_>, claimed: &'a Claimed) -> Result<Fetched<'a>, StageError> {
     claimed.enters(intake, Stage::Read);
     let object = claimed.object();
+    let mut arrival = None;
     let content = match intake.ports.landing.open(object, None).await.map_err(of_store)? {
-        ObjectBody::File { file, len } => Content::File { file: Arc::new(file), len },
-        ObjectBody::Stream(chunks) => spool(intake, object.size, chunks).await?,
+        ObjectBody::File { file, len } => of_file(object, file, len)?,
+        ObjectBody::Stream(chunks) if object.size <= intake.settings.spool_memory => {
+            Content::Bytes(collect(object, chunks).await?)
+        }
+        ObjectBody::Stream(chunks) => {
+            let arriving = Arrival::new(object, chunks, intake.settings.spool.clone());
+            arrival.insert(arriving).content()
+        }
     };
-    let got = content.len();
-    if got != object.size {
-        let message = format!("{} has {got} bytes where stat said {}", object.uri, object.size);
-        return Err(StageError::new(Stage::Read, Blame::ObjectChanged, message));
-    }
-    Ok(Fetched { claimed, content })
+    Ok(Fetched { claimed, content, arrival })
 }
 
-async fn spool(
-    intake: &Intake<'_>,
-    size: u64,
+fn of_file(object: &ObjectStat, file: File, len: u64) -> Result<Content, StageError> {
+    if len == object.size { Ok(Content::File { file: Arc::new(file), len }) } else { Err(differs(object, len)) }
+}
+
+async fn collect(
+    object: &ObjectStat,
     mut chunks: BoxStream<'static, Result<Bytes, StoreError>>,
-) -> Result<Content, StageError> {
-    let in_memory = size <= intake.settings.spool_memory;
-    let mut file = None;
-    let mut spooled = 0_u64;
+) -> Result<Bytes, StageError> {
     let mut held = BytesMut::new();
     while let Some(chunk) = chunks.next().await {
-        let chunk = chunk.map_err(of_store)?;
-        held.extend_from_slice(&chunk);
-        if spooled + held.len() as u64 > size {
-            let message = format!("the store sent more than the {size} bytes that stat said");
-            return Err(StageError::new(Stage::Read, Blame::ObjectChanged, message));
-        }
-        if !in_memory && held.len() >= SPOOL_PIECE {
-            spooled += held.len() as u64;
-            file = Some(append(intake, file, held.split().freeze()).await?);
+        held.extend_from_slice(&chunk.map_err(of_store)?);
+        if held.len() as u64 > object.size {
+            break;
         }
     }
-    if in_memory {
-        return Ok(Content::Bytes(held.freeze()));
-    }
-    spooled += held.len() as u64;
-    let file = append(intake, file, held.freeze()).await?;
-    Ok(Content::File { file: Arc::new(file), len: spooled })
+    if held.len() as u64 == object.size { Ok(held.freeze()) } else { Err(differs(object, held.len() as u64)) }
 }
 
-async fn append(intake: &Intake<'_>, file: Option<File>, bytes: Bytes) -> Result<File, StageError> {
-    let folder = intake.settings.spool.clone();
-    let write = move || {
-        // Without a name it is gone with its last handle, however the process ends.
-        let mut file = file.map_or_else(|| tempfile::tempfile_in(&folder), Ok)?;
-        file.write_all(&bytes)?;
-        Ok::<_, std::io::Error>(file)
-    };
-    let written = tokio::task::spawn_blocking(write).await;
-    written.map_err(std::io::Error::other).flatten().map_err(|error| {
-        let spool = intake.settings.spool.display();
-        let message = format!("spool a file in {spool}: {error}; it needs room for the objects in work, `max_bytes`");
-        StageError::new(Stage::Read, Blame::Infrastructure, message)
-    })
+fn differs(object: &ObjectStat, got: u64) -> StageError {
+    let more = if got > object.size { " or more" } else { "" };
+    let message = format!("{} has {got} bytes{more} where stat said {}", object.uri, object.size);
+    StageError::new(Stage::Read, Blame::ObjectChanged, message)
 }
 
 fn of_store(error: StoreError) -> StageError {

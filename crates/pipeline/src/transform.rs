@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::claim::Claimed;
 use crate::error::{Blame, Stage, StageError};
 use crate::intake::Intake;
-use crate::read::Fetched;
+use crate::read::{Arrival, Fetched};
 use crate::write::LakeSink;
 
 /// A claimed object, what was made of it, and the parts, still invisible.
@@ -43,7 +43,7 @@ impl<'a> Transformed<'a> {
 /// Runs the transform where blocking is allowed. Whatever it says counts only if the object is still the version that
 /// was read: a file that was being written looks like a truncated one.
 pub async fn transform<'a>(intake: &Intake<'_>, fetched: Fetched<'a>) -> Result<Transformed<'a>, StageError> {
-    let (claimed, content) = fetched.into_parts();
+    let (claimed, content, arrival) = fetched.into_parts();
     let turn = intake.keep.turn().await;
     claimed.enters(intake, Stage::Transform);
     let stop = CancellationToken::new();
@@ -60,13 +60,28 @@ pub async fn transform<'a>(intake: &Intake<'_>, fetched: Fetched<'a>) -> Result<
     let transformer = Arc::clone(&intake.ports.transformer);
     let room = claimed.room();
     let into = sink.clone();
-    let is_instant = transformer.is_instant();
+    // What is still to come is waited for.
+    let is_instant = transformer.is_instant() && arrival.is_none();
     let run = move || {
         // Room and turn are given back when the bytes are really let go, not when somebody stops waiting for them.
         let _lent = (room, turn);
         transformer.transform(&input, &into, &|| stop.is_cancelled())
     };
-    let outcome = if is_instant { Ok(run()) } else { tokio::task::spawn_blocking(run).await };
+    let closer = arrival.as_ref().map(Arrival::closer);
+    let running = async {
+        let outcome = if is_instant { Ok(run()) } else { tokio::task::spawn_blocking(run).await };
+        if let Some(close) = closer {
+            close();
+        }
+        outcome
+    };
+    let arriving = async {
+        match arrival {
+            Some(arrival) => arrival.run().await,
+            None => Ok(()),
+        }
+    };
+    let (outcome, arrived) = tokio::join!(running, arriving);
     drop(stopper.disarm());
     let outcome = match outcome {
         Ok(Ok(report)) => Ok(Made::Report(Box::new(report))),
@@ -74,6 +89,8 @@ pub async fn transform<'a>(intake: &Intake<'_>, fetched: Fetched<'a>) -> Result<
         Ok(Err(error)) => Err(blamed(&sink, error)),
         Err(joined) => Err(died(joined)),
     };
+    // A store that fails, or has not the bytes it said, is not the file's fault, whatever the engine made of the rest.
+    let outcome = arrived.and(outcome);
     let falls_on_file = outcome.as_ref().err().is_none_or(|error| error.blame == Blame::File);
     let checked = if falls_on_file { unchanged(intake, claimed).await.and(outcome) } else { outcome };
     match checked {

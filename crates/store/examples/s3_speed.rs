@@ -8,6 +8,7 @@
 
 #![allow(clippy::print_stdout, reason = "what an example is for")]
 
+use std::io::Write;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -80,6 +81,19 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         read += chunk?.len() as u64;
     }
     told("read of one object", read, began, before);
+
+    // As the pipeline keeps an object that does not fit in memory.
+    let (began, before) = (Instant::now(), cpu());
+    let mut spool = tempfile::tempfile()?;
+    let mut read = 0;
+    if let ObjectBody::Stream(mut chunks) = store.open(&stat, None).await? {
+        while let Some(chunk) = chunks.next().await {
+            let chunk = chunk?;
+            read += chunk.len() as u64;
+            spool = tokio::task::spawn_blocking(move || spool.write_all(&chunk).map(|()| spool)).await??;
+        }
+    }
+    told("read of one object into a spool file", read, began, before);
     store.delete(&stat).await?;
 
     let (began, before) = (Instant::now(), cpu());

@@ -146,6 +146,11 @@ impl Meddler {
         self.plan.lock().unwrap().chance = Some(seed);
     }
 
+    /// From now on no call fails at random any more.
+    pub fn calm(&self) {
+        self.plan.lock().unwrap().chance = None;
+    }
+
     /// How many calls failed at random.
     pub fn chanced(&self) -> usize {
         self.plan.lock().unwrap().chanced
@@ -346,9 +351,14 @@ async fn forward(upstream: &str, call: &Call) -> std::io::Result<(String, Vec<(S
     server.write_all(&call.body).await?;
     let mut raw = Vec::new();
     server.read_to_end(&mut raw).await?;
-    let (first, headers, body) = head(&mut server, raw).await?.expect("the emulator answers");
+    let (first, headers, body) = head(&mut server, raw).await?.ok_or_else(cut_off)?;
     let chunked = header(&headers, "transfer-encoding").is_some_and(|value| value.contains("chunked"));
     Ok((first, headers, if chunked { unchunked(&body) } else { body }))
+}
+
+/// The emulator ended in the middle of its answer.
+fn cut_off() -> std::io::Error {
+    std::io::Error::from(std::io::ErrorKind::UnexpectedEof)
 }
 
 fn unchunked(mut bytes: &[u8]) -> Vec<u8> {

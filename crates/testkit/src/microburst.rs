@@ -52,6 +52,11 @@ impl Microburst {
         self.call("PATCH", "rules", rules).await.unwrap();
     }
 
+    /// Puts these rules in place of those there were.
+    pub async fn only_rules(&self, rules: &str) {
+        self.call("POST", "rules", rules).await.unwrap();
+    }
+
     /// What fired since the start: a JSON list.
     pub async fn fired(&self) -> String {
         self.call("GET", "fired", "").await.unwrap()

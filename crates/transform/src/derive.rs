@@ -1,6 +1,8 @@
 //! From a decoded piece to a batch: expressions and filters evaluated, records they reject struck from every table,
 //! rows placed in their partitions.
 
+mod broken;
+mod check;
 mod exact;
 mod expression;
 mod fit;
@@ -17,22 +19,19 @@ use lakehand_domain::shape::ColumnType;
 use polars::prelude::{Column, DataFrame, PolarsError, PolarsResult, Series};
 use polars_arrow::array::{Array, BooleanArray};
 
+use self::broken::Broken;
+pub(crate) use self::broken::Kept;
+use self::check::{Checks, Offence};
 use self::expression::Expression;
 pub(crate) use self::fit::Misfit;
 use self::fit::Results;
 use self::judge::Judge;
 pub(crate) use self::judge::text_of;
-use crate::decode::WITHHELD;
 use crate::gather::gather;
 use crate::partition::Partitions;
 use crate::physical::Builder;
 use crate::piece::{Piece, TablePiece};
 use crate::unique::{UniqueValue, Uniques};
-
-/// The most bytes of a raw record that a reject keeps.
-const RAW_BYTES: usize = 64 << 10;
-/// The most bytes of an offending value that a reject keeps.
-const VALUE_BYTES: usize = 200;
 
 /// What one piece gives to the lake.
 #[derive(Debug)]
@@ -59,22 +58,6 @@ pub(crate) struct Batch {
     pub(crate) kept: Option<Kept>,
 }
 
-/// The records of a chunk as they came.
-#[derive(Debug)]
-pub(crate) struct Kept {
-    bytes: Vec<u8>,
-    accepted: Vec<(u32, Range<u32>)>,
-    withhold: bool,
-}
-
-impl Kept {
-    /// The reject of a record for a column.
-    pub(crate) fn reject(&self, line: u32, column: &str, misfit: Misfit) -> Reject {
-        let broken = Broken { column: column.to_owned(), misfit };
-        broken.reject(line, &self.accepted, &self.bytes, self.withhold)
-    }
-}
-
 /// Some rows of one partition of one table.
 #[derive(Debug)]
 pub(crate) struct Rows {
@@ -92,6 +75,7 @@ pub(crate) struct Rows {
 #[derive(Debug)]
 pub(crate) struct Program {
     tables: Vec<TableProgram>,
+    checks: Checks,
     uniques: Uniques,
     /// Whether the dataset masks columns, so that raw records are not shown.
     withhold: bool,
@@ -119,9 +103,14 @@ impl Program {
     pub(crate) fn compile(dataset: &Dataset) -> Result<Self, Vec<(String, String)>> {
         let mut problems = Vec::new();
         let tables = dataset.tables.iter().map(|table| TableProgram::compile(table, &mut problems)).collect();
+        let checks = Checks::compile(dataset, &mut problems);
         let mut columns = dataset.tables.iter().flat_map(|table| &table.columns);
         let withhold = columns.any(|column| column.rules.mask.is_some());
-        if problems.is_empty() { Ok(Self { tables, uniques: Uniques::of(dataset), withhold }) } else { Err(problems) }
+        if problems.is_empty() {
+            Ok(Self { tables, checks, uniques: Uniques::of(dataset), withhold })
+        } else {
+            Err(problems)
+        }
     }
 
     /// Derives what a piece gives. `bytes` are those of its chunk.
@@ -135,10 +124,18 @@ impl Program {
             })?;
             tables.push(done);
         }
-        if !struck.is_empty() {
+        for table in &mut tables {
+            strike(table, &struck);
+        }
+        let offences = self.offences(&tables, &piece.accepted);
+        if !offences.is_empty() {
             for table in &mut tables {
-                strike(table, &struck);
+                strike(table, &offences);
             }
+            // A record that an expression has struck has no rows that a check could see.
+            struck.extend(offences);
+        }
+        if !struck.is_empty() {
             let rejects: Vec<Reject> = struck
                 .into_iter()
                 .map(|(line, broken)| broken.reject(line, &piece.accepted, bytes, self.withhold))
@@ -169,42 +166,23 @@ impl Program {
     }
 }
 
-/// Why a record is struck.
-#[derive(Debug)]
-struct Broken {
-    column: String,
-    misfit: Misfit,
-}
-
-impl Broken {
-    fn reject(self, line: u32, accepted: &[(u32, Range<u32>)], bytes: &[u8], withhold: bool) -> Reject {
-        let range = accepted.binary_search_by_key(&line, |(at, _)| *at).ok();
-        let range = range.map(|at| accepted[at].1.clone()).unwrap_or_default();
-        let raw = bytes.get(range.start as usize..range.end as usize).unwrap_or_default();
-        let raw = if withhold { WITHHELD.into() } else { String::from_utf8_lossy(raw) };
-        let kept = cut(&raw, RAW_BYTES);
-        Reject {
-            object: String::new(),
-            record: line.into(),
-            member: None,
-            line: line.into(),
-            byte: None,
-            column: Some(self.column),
-            rule: self.misfit.rule,
-            message: self.misfit.message,
-            value: self.misfit.value.map(|value| cut(&value, VALUE_BYTES).to_owned()),
-            raw: kept.to_owned(),
-            raw_cut: withhold || kept.len() < raw.len(),
+impl Program {
+    /// The records that checks find among those left, each for the first check that finds it.
+    fn offences(&self, tables: &[Whole], accepted: &[(u32, Range<u32>)]) -> BTreeMap<u32, Broken> {
+        let mut struck = BTreeMap::new();
+        if self.checks.is_empty() {
+            return struck;
         }
+        let records: Vec<u32> = accepted.iter().map(|(line, _)| *line).collect();
+        for Offence { record, check, misfit } in self.checks.offences(tables, &records) {
+            struck.entry(record).or_insert(Broken { column: check, misfit });
+        }
+        struck
     }
 }
 
-/// The longest start of a text that has at most so many bytes.
-pub(crate) fn cut(text: &str, most: usize) -> &str {
-    &text[..text.floor_char_boundary(most)]
-}
-
 /// A table with all of its columns.
+#[derive(Debug)]
 struct Whole {
     record: Vec<u32>,
     element: Vec<i32>,
@@ -333,6 +311,9 @@ impl TableProgram {
 }
 
 fn strike(table: &mut Whole, struck: &BTreeMap<u32, Broken>) {
+    if struck.is_empty() {
+        return;
+    }
     let kept: Vec<u32> =
         (0u32..).zip(&table.record).filter(|(_, record)| !struck.contains_key(record)).map(|(row, _)| row).collect();
     if kept.len() < table.record.len() {

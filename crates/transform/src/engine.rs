@@ -6,10 +6,10 @@ mod quarantine;
 mod workers;
 
 use std::num::NonZeroUsize;
-use std::sync::{Arc, Once};
+use std::sync::{Arc, Mutex, Once, PoisonError};
 use std::thread;
 
-use lakehand_dataset::dataset::{Dataset, MaxRejects, Quality};
+use lakehand_dataset::dataset::{Dataset, Quality};
 use lakehand_dataset::transformer::{
     PartSink, TransformError, TransformInput, Transformed, TransformedTable, Transformer, Verdict,
 };
@@ -27,11 +27,40 @@ use crate::source::{self, ChunkSource};
 /// An object of fewer bytes is done by the calling thread alone: starting workers would cost more than they save.
 const ONE_THREAD_BYTES: u64 = 256 * 1024;
 
+/// So many datasets are kept ready; a worker that has more resolves some of them anew.
+const MOST_PROGRAMS: usize = 100;
+
 /// The transformer built on polars.
 #[derive(Debug, Clone)]
 pub struct Engine {
     threads: NonZeroUsize,
     mask_keys: MaskKeys,
+    programs: Arc<Programs>,
+}
+
+/// The programs of the datasets that were transformed last: resolving SQL takes longer than a small file does.
+#[derive(Debug, Default)]
+struct Programs {
+    known: Mutex<Vec<(Arc<Dataset>, Arc<Program>)>>,
+}
+
+impl Programs {
+    /// Of this dataset, which is known by being the same one, not by its name.
+    fn of(&self, dataset: &Arc<Dataset>) -> Result<Arc<Program>, TransformError> {
+        let lock = || self.known.lock().unwrap_or_else(PoisonError::into_inner);
+        let found =
+            lock().iter().find(|(known, _)| Arc::ptr_eq(known, dataset)).map(|(_, program)| Arc::clone(program));
+        if let Some(program) = found {
+            return Ok(program);
+        }
+        let program = Arc::new(Program::compile(dataset).map_err(|problems| refused(dataset, &problems))?);
+        let mut known = lock();
+        if known.len() == MOST_PROGRAMS {
+            known.remove(0);
+        }
+        known.push((Arc::clone(dataset), Arc::clone(&program)));
+        Ok(program)
+    }
 }
 
 impl Engine {
@@ -44,7 +73,7 @@ impl Engine {
     pub fn with_threads(threads: NonZeroUsize) -> Self {
         static WARNINGS: Once = Once::new();
         WARNINGS.call_once(|| polars_error::set_warning_function(warn));
-        Self { threads, mask_keys: MaskKeys::default() }
+        Self { threads, mask_keys: MaskKeys::default(), programs: Arc::default() }
     }
 
     /// With the keys of masks. Without the key that a definition names, its files fail and its check says so.
@@ -76,7 +105,7 @@ impl Transformer for Engine {
             return Err(TransformError::Cancelled);
         }
         let dataset = &input.dataset;
-        let program = Program::compile(dataset).map_err(|problems| refused(dataset, &problems))?;
+        let program = self.programs.of(dataset)?;
         let plan = Plan::compile(dataset, &input.captures, &self.mask_keys)?;
         let source = source::open(&input.content, dataset)?;
         let threads = if input.content.len() < ONE_THREAD_BYTES { NonZeroUsize::MIN } else { self.threads };
@@ -87,7 +116,9 @@ impl Transformer for Engine {
     fn check(&self, dataset: &Dataset) -> Vec<(String, String)> {
         let mut problems = Program::compile(dataset).err().unwrap_or_default();
         problems.extend(self.mask_keys.missing(dataset).into_iter().map(|key| {
-            let message = format!("the settings have no mask key {key:?}; name its secret there");
+            let message = format!(
+                "the settings have no mask key {key:?}; put its secret into a file of this name in privacy.keys_folder"
+            );
             ("privacy.mask_key".to_owned(), message)
         }));
         problems
@@ -159,7 +190,7 @@ fn verdict(quality: &Quality, records: u64, rejects: &RejectCounts) -> Verdict {
     let max_rejects = quality.max_rejects;
     let rejected = rejects.total();
     let accepted = records.saturating_sub(rejected);
-    if !max_rejects.exceeded(records, rejected) {
+    let Some(limit) = max_rejects.exceeded(records, rejected) else {
         return match quality.min_records {
             Some(least) if accepted < least => Verdict::TooFewRecords {
                 message: format!(
@@ -168,20 +199,14 @@ fn verdict(quality: &Quality, records: u64, rejects: &RejectCounts) -> Verdict {
             },
             _ => Verdict::Accepted,
         };
-    }
-    let limit = match max_rejects {
-        MaxRejects::BasisPoints(points) => {
-            let percent = format!("{}.{:02}", points / 100, points % 100);
-            format!("{}%", percent.trim_end_matches('0').trim_end_matches('.'))
-        }
-        MaxRejects::Count(most) => most.to_string(),
     };
+    let of = if limit == max_rejects { String::new() } else { format!(" of {max_rejects}") };
     let mut rules: Vec<_> = rejects.iter().collect();
     rules.sort_by(|one, other| other.1.cmp(&one.1).then(one.0.cmp(other.0)));
     let rules = rules.iter().take(3).map(|(rule, count)| format!("{rule}: {count}")).collect::<Vec<_>>().join(", ");
     Verdict::TooManyRejects {
         message: format!(
-            "{rejected} of {records} records are rejected, more than max_rejects = {limit} allows ({rules})"
+            "{rejected} of {records} records are rejected, more than max_rejects = {limit}{of} allows ({rules})"
         ),
     }
 }

@@ -110,7 +110,7 @@ pub(crate) fn look(content: &Content) -> Result<(Kind, Vec<u8>), TransformError>
     read_exact_at(content, 0, &mut first)?;
     let mut bytes = match Kind::of(&first) {
         Kind::Zip => match zip::members(content)?.front() {
-            Some(member) => MemberBytes::Zip(ZipBytes::new(content.clone(), member)),
+            Some(member) => MemberBytes::Zip(ZipBytes::new(content.clone(), member)?),
             None => return Ok((Kind::Zip, first)),
         },
         kind if kind.is_compressed() => MemberBytes::of(kind, Pinned::whole(content.clone()))?,
@@ -222,7 +222,7 @@ impl Reader {
     fn begin(&mut self, waiting: Waiting) -> Result<Current, TransformError> {
         let (name, mut bytes, wrapped) = match waiting {
             Waiting::Zip(member) => {
-                let bytes = MemberBytes::Zip(ZipBytes::new(self.content.clone(), &member));
+                let bytes = MemberBytes::Zip(ZipBytes::new(self.content.clone(), &member)?);
                 (Some(member.name), bytes, true)
             }
             Waiting::Whole(kind) => {

@@ -1,7 +1,8 @@
 //! What a changed definition may do to rows that are there.
 
 use lakehand_domain::id::FamilyId;
-use lakehand_domain::shape::{ColumnType, Contest, TableShape};
+use lakehand_domain::port::warehouse::{PlannedChange, PlannedStep};
+use lakehand_domain::shape::{ColumnType, Contest, DefinitionInForce, FamilyShape, TableShape};
 
 use crate::fit::told;
 
@@ -16,6 +17,46 @@ pub(crate) fn widens(from: ColumnType, to: ColumnType) -> bool {
         }
         _ => from == to,
     }
+}
+
+/// What a migration does to a table that is there. `holds` gives the type of a column that it has, and how that is told.
+pub(crate) fn steps(
+    known: &TableShape,
+    table: &TableShape,
+    holds: impl Fn(&str) -> Option<(Option<ColumnType>, String)>,
+    is_recomputed: bool,
+) -> Vec<PlannedStep> {
+    let mut steps = Vec::new();
+    for column in &table.columns {
+        let becomes = column.column_type;
+        match holds(&column.name) {
+            None => steps.push(PlannedStep::Add { column: column.name.clone(), becomes }),
+            Some((Some(there), _)) if there == becomes => {}
+            Some((_, is)) => steps.push(PlannedStep::Retype { column: column.name.clone(), is, becomes }),
+        }
+    }
+    let hidden = known.columns.iter().filter(|old| !table.columns.iter().any(|column| column.name == old.name));
+    steps.extend(hidden.map(|column| PlannedStep::Hide { column: column.name.clone() }));
+    if is_recomputed {
+        steps.push(PlannedStep::Recompute);
+    }
+    steps
+}
+
+/// The steps, as they are told.
+pub(crate) fn planned(table: &TableShape, steps: Vec<PlannedStep>) -> impl Iterator<Item = PlannedChange> {
+    let table = told(table);
+    steps.into_iter().map(move |step| PlannedChange { table: table.clone(), step })
+}
+
+/// The words for a definition whose turn is over; `None` where none of these is.
+pub(crate) fn retired(shape: &FamilyShape, retired: &[DefinitionInForce]) -> Option<String> {
+    let over = shape.definitions.iter().find(|definition| retired.contains(definition))?;
+    Some(format!(
+        "definition {} of {} was in force here before the present one, and is passed over for good: to go back to it, \
+         raise revision in it",
+        over.fingerprint, over.dataset
+    ))
 }
 
 /// The words for a column that cannot become what the definition says; `holds` is what it is.

@@ -42,7 +42,7 @@ use lakehand_domain::manifest::Manifest;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::object_store::ObjectStore;
 use lakehand_domain::port::warehouse::{
-    CommitOutcome, MigrateOutcome, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse, WarehouseError,
+    CommitOutcome, MigrateOutcome, MigrationPlan, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse, WarehouseError,
 };
 use lakehand_domain::shape::{FamilyShape, TableShape};
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
@@ -51,6 +51,7 @@ use client::Client;
 use names::Names;
 use trouble::Trouble;
 
+pub use ddl::redshift_ddl;
 pub use limits::{StatementBudget, worst_batch};
 pub use options::{ClusterUser, IamRole, RedshiftOptions, Target};
 
@@ -134,6 +135,10 @@ impl Warehouse for RedshiftWarehouse {
 
     async fn migrate(&self, fence: &Fence, shape: &FamilyShape) -> Result<MigrateOutcome, WarehouseError> {
         migrate::migrate(self, fence, shape).await.map_err(|trouble| trouble.of("migrate"))
+    }
+
+    async fn plan(&self, shape: &FamilyShape) -> Result<MigrationPlan, WarehouseError> {
+        migrate::plan(self, shape).await.map_err(|trouble| trouble.of("plan"))
     }
 
     async fn stage(

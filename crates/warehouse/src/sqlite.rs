@@ -29,7 +29,7 @@ use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::port::row_reader::PartReader;
 use lakehand_domain::port::warehouse::{
-    CommitOutcome, MigrateOutcome, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse, WarehouseError,
+    CommitOutcome, MigrateOutcome, MigrationPlan, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse, WarehouseError,
 };
 use lakehand_domain::shape::{FamilyShape, TableShape};
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
@@ -101,6 +101,18 @@ impl Warehouse for SqliteWarehouse {
         self.connections
             .run("migrate", move |connection| {
                 transaction(connection, |transaction| migrate::migrate(transaction, &fence, &shape))
+            })
+            .await
+    }
+
+    async fn plan(&self, shape: &FamilyShape) -> Result<MigrationPlan, WarehouseError> {
+        let (connections, shape) = (Arc::clone(&self.connections), shape.without_layout());
+        self.connections
+            .run("plan", move |_| {
+                // On a connection that cannot write, in one transaction, so that all is seen at one moment.
+                let mut reader = connections.read_only()?;
+                let transaction = reader.transaction()?;
+                migrate::plan(&transaction, &shape)
             })
             .await
     }

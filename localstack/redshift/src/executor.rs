@@ -155,10 +155,14 @@ impl Runner<'_> {
             let part = &mut progress.parts[at];
             (part.state, part.updated, part.started, part.query) = (State::Started, now, Some(now), query);
         });
-        let (done, written, circumstances) = match self.plan(at) {
-            Err(refusal) => {
+        let plan = self.plan(at).map_err(Trouble::from).and_then(|plan| match self.fails(at) {
+            Some(message) => Err(Trouble::Fault(message)),
+            None => Ok(plan),
+        });
+        let (done, written, circumstances) = match plan {
+            Err(trouble) => {
                 self.undo(connection).await;
-                (Err(refusal.into()), None, Circumstances { query, ..Circumstances::default() })
+                (Err(trouble), None, Circumstances { query, ..Circumstances::default() })
             }
             Ok(plan) => {
                 let (done, circumstances) = self.run_plan(connection, &plan, query, block).await;
@@ -267,6 +271,17 @@ impl Runner<'_> {
             return Err(because(Trouble::Fault(LOST.to_owned())));
         }
         Ok(())
+    }
+
+    /// What a fault switch has this statement of the batch say instead of running it.
+    fn fails(&self, at: usize) -> Option<String> {
+        let asked = &self.statement.asked;
+        let operation = if asked.batch.is_some() { "BatchExecuteStatement" } else { "ExecuteStatement" };
+        let event = Event { operation, name: asked.name.as_deref(), sqls: &asked.sqls[at..=at] };
+        match self.service.faults.strike(event, |fault| matches!(fault, Fault::Fail { .. }))? {
+            Fault::Fail { message } => Some(message),
+            _ => None,
+        }
     }
 
     fn strikes(&self, wanted: impl Fn(&Fault) -> bool) -> Option<Fault> {

@@ -94,6 +94,12 @@ pub enum Fault {
     LoseRequest,
     /// The call is done, and the connection is cut before a byte of the answer.
     LoseAnswer,
+    /// The statement fails with these words instead of being run: a right that was revoked, a disk that is full. Of a
+    /// batch, only statements whose own SQL, or whose batch's name, has the text of the rule.
+    Fail {
+        /// What the warehouse says.
+        message: String,
+    },
     /// The statement is held up before its transaction is committed, its locks held.
     SlowCommit {
         /// By so many milliseconds.

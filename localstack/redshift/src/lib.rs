@@ -26,8 +26,8 @@
 //!   together with tables.
 //! - **COPY of Parquet**: by prefix or manifest, by position, by exact type, with byte lengths; one bad file fails the whole
 //!   command and stands in SYS_LOAD_ERROR_DETAIL.
-//! - **Failures**, by switches ([`Fault`]): throttled and refused calls, lost requests and answers, statements that fail before or after
-//!   their commit, are stopped, or are forgotten.
+//! - **Failures**, by switches ([`Fault`]): throttled and refused calls, lost requests and answers, statements that fail with given
+//!   words, before or after their commit, are stopped, or are forgotten.
 //!
 //! # What it does not imitate
 //!

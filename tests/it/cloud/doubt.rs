@@ -31,7 +31,7 @@ async fn lost_answers_lose_nothing_and_double_nothing() {
     // microburst drops what HeadObject says of the size, and cannot lose an answer that has no body.
     let meddler = Meddler::before(&world.endpoints.s3).await;
     meddler.fail_at_random(7);
-    world.standin.faults().set(vec![
+    world.standin().faults().set(vec![
         Rule::new(Fault::Throttle).share(0.05),
         Rule::new(Fault::LoseAnswer).share(0.1),
         Rule::new(Fault::FailBeforeCommit).share(0.05),
@@ -48,8 +48,8 @@ async fn lost_answers_lose_nothing_and_double_nothing() {
     land(&world, 0..FILES, "doubt").await;
     world.until_settled(FILES, Duration::from_mins(5)).await;
     let fired = serde_json::from_str::<serde_json::Value>(&proxy.fired().await).expect("a list");
-    let fired = (fired.as_array().map_or(0, Vec::len), meddler.chanced(), world.standin.faults().total());
-    world.standin.faults().clear();
+    let fired = (fired.as_array().map_or(0, Vec::len), meddler.chanced(), world.standin().faults().total());
+    world.standin().faults().clear();
     assert_all_is_in(&world, FILES, 0).await;
     assert_letters(&world, FILES).await;
     assert!(fired.0 > 20 && fired.1 > 20 && fired.2 > 3, "too few faults fired to say anything: {fired:?}");

@@ -7,28 +7,45 @@ use super::world::{World, pause};
 
 const FILES: u64 = 60;
 
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn while_the_warehouse_is_away_the_queue_empties_into_the_lake() {
+/// Files land all through an outage of this length; then the warehouse is back, and all is loaded in at most `batches`.
+async fn outage(files: u64, length: Duration, batches: i64) {
     let world = World::new(&[ORDERS, STOCK]).await;
     world.pause_warehouse();
     let worker = world.worker();
-    land(&world, 0..FILES, "outage").await;
-    let good = (0..FILES).filter(|number| sample(*number).is_good).count() as u64;
+    let slices = (length.as_secs() / 10).max(1);
+    for slice in 0..slices {
+        let (from, to) = (files * slice / slices, files * (slice + 1) / slices);
+        land(&world, from..to, "outage").await;
+        pause(length / u32::try_from(slices).expect("few slices")).await;
+    }
+    let good = (0..files).filter(|number| sample(*number).is_good).count() as u64;
     for round in 0.. {
         let states = world.states();
         if states.get("written") == Some(&good) && world.depth().await == 0 {
             break;
         }
-        assert!(round < 240, "{states:?}\n{}", world.logs());
+        assert!(round < 240, "{states:?} of {good} good\n{}", world.logs());
         pause(Duration::from_millis(500)).await;
     }
     assert_eq!(world.states().get("loaded"), None, "nothing is loaded");
     world.resume_warehouse();
-    world.until_settled(FILES, Duration::from_mins(3)).await;
-    assert_all_is_in(&world, FILES, 0).await;
-    let batches = world.number("SELECT count(DISTINCT batch) FROM lakehand.markers").await;
-    assert!(batches <= 6, "{good} files in few large batches, not in {batches}");
+    world.until_settled(files, Duration::from_mins(15)).await;
+    assert_all_is_in(&world, files, 0).await;
+    let made = world.number("SELECT count(DISTINCT batch) FROM lakehand.markers").await;
+    assert!(made <= batches, "{good} files in few large batches, not in {made}");
     worker.stop();
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn while_the_warehouse_is_away_the_queue_empties_into_the_lake() {
+    outage(FILES, Duration::ZERO, 6).await;
+}
+
+/// As long as outages are: `cargo test -p lakehand --test it cloud::outage -- --ignored`.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+#[ignore = "takes eleven minutes"]
+async fn a_warehouse_away_for_ten_minutes_under_load_is_caught_up_with_in_few_large_batches() {
+    outage(1500, Duration::from_mins(10), 12).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

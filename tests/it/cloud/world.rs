@@ -3,14 +3,15 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 use std::fs::File;
+use std::net::SocketAddr;
 use std::path::PathBuf;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command, ExitStatus, Output, Stdio};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use aws_sdk_s3::primitives::ByteStream;
 use lakehand_aws::AwsOptions;
-use lakehand_redshift_standin::{Fault, Rule, Running, S3Access, StandinOptions, database_name};
+use lakehand_redshift_standin::{Fault, Rule, Running, S3Access, StandinError, StandinOptions, database_name};
 use lakehand_testkit::services;
 use serde_json::{Value, json};
 use tempfile::TempDir;
@@ -50,6 +51,22 @@ claim_grace = "1s"
 deadline = "20s"
 "#;
 
+/// Where the services below a cloud are.
+#[derive(Debug, Clone)]
+pub(super) struct Places {
+    /// The URL of the emulator of AWS.
+    pub(super) emulator: String,
+    /// How PostgreSQL is reached.
+    pub(super) postgres: String,
+}
+
+impl Places {
+    /// Those that all tests share.
+    fn of_all() -> Self {
+        Self { emulator: services::emulator("ROTO"), postgres: services::postgres() }
+    }
+}
+
 /// Where each service is reached.
 #[derive(Debug, Clone)]
 pub(super) struct Endpoints {
@@ -62,8 +79,11 @@ pub(super) struct Endpoints {
 /// One cloud.
 pub(super) struct World {
     pub(super) suffix: String,
-    pub(super) standin: Running,
+    standin: Option<Running>,
     instance: String,
+    places: Places,
+    /// Settings of this cloud's own, as variables of the environment.
+    settings: Vec<(&'static str, &'static str)>,
     pub(super) s3: aws_sdk_s3::Client,
     pub(super) sqs: aws_sdk_sqs::Client,
     pub(super) endpoints: Endpoints,
@@ -74,10 +94,15 @@ pub(super) struct World {
 impl World {
     /// Makes everything, by the program's own `provision`. Every dataset is a definition file.
     pub(super) async fn new(definitions: &[&str]) -> Self {
-        let emulator = services::emulator("ROTO");
+        Self::at(Places::of_all(), &[], definitions).await
+    }
+
+    /// The same on services of its own, with more settings.
+    pub(super) async fn at(places: Places, settings: &[(&'static str, &'static str)], definitions: &[&str]) -> Self {
+        let emulator = places.emulator.clone();
         let suffix = services::suffix();
         let instance = format!("it{suffix}");
-        let standin = start_standin(&instance).await;
+        let standin = start_standin(&places, &instance, None).await.expect("the stand-in starts");
         let options = AwsOptions { endpoint_url: Some(emulator.clone()), ..AwsOptions::default() };
         let config = lakehand_aws::connect(&options).await;
         let path_style = aws_sdk_s3::config::Builder::from(&config).force_path_style(true).build();
@@ -88,8 +113,10 @@ impl World {
             redshift: standin.endpoint_url(),
         };
         let world = Self {
-            standin,
+            standin: Some(standin),
             instance,
+            places,
+            settings: settings.to_vec(),
             s3: aws_sdk_s3::Client::from_conf(path_style),
             sqs: aws_sdk_sqs::Client::new(&config),
             endpoints,
@@ -131,6 +158,7 @@ impl World {
             .current_dir(self.folder.path())
             .args(arguments)
             .env_remove("LAKEHAND_LOG")
+            .envs(self.settings.iter().copied())
             .env("LAKEHAND__AWS__S3_ENDPOINT_URL", &endpoints.s3)
             .env("LAKEHAND__AWS__SQS_ENDPOINT_URL", &endpoints.sqs)
             .env("LAKEHAND__AWS__DYNAMODB_ENDPOINT_URL", &endpoints.dynamodb)
@@ -201,7 +229,7 @@ impl World {
         self.sqs.send_message().queue_url(url).message_body(body).send().await.expect("the message is sent");
     }
 
-    async fn queue_url(&self, ending: &str) -> String {
+    pub(super) async fn queue_url(&self, ending: &str) -> String {
         let name = format!("arrivals-{}{ending}", self.suffix);
         let answer = self.sqs.get_queue_url().queue_name(name).send().await.expect("the queue is there");
         answer.queue_url.expect("a URL")
@@ -222,18 +250,26 @@ impl World {
 
     /// The objects that dead letters name, with how many letters name each, taking the letters.
     pub(super) async fn letters(&self) -> BTreeMap<String, u32> {
-        let url = self.queue_url("-dead").await;
         let mut named = BTreeMap::new();
+        for letter in self.take_letters().await {
+            let object = letter["object"].as_str().unwrap_or("no object").rsplit('/').next().unwrap_or_default();
+            *named.entry(object.to_owned()).or_default() += 1;
+        }
+        named
+    }
+
+    /// Takes all dead letters.
+    pub(super) async fn take_letters(&self) -> Vec<Value> {
+        let url = self.queue_url("-dead").await;
+        let mut letters = Vec::new();
         loop {
             let answer = self.sqs.receive_message().queue_url(&url).max_number_of_messages(10).send().await;
             let messages = answer.expect("the dead-letter queue answers").messages.unwrap_or_default();
             if messages.is_empty() {
-                return named;
+                return letters;
             }
             for message in messages {
-                let letter: Value = serde_json::from_str(message.body().unwrap_or_default()).expect("a letter");
-                let object = letter["object"].as_str().unwrap_or("no object").rsplit('/').next().unwrap_or_default();
-                *named.entry(object.to_owned()).or_default() += 1;
+                letters.push(serde_json::from_str(message.body().unwrap_or_default()).expect("a letter"));
                 let receipt = message.receipt_handle().unwrap_or_default();
                 self.sqs.delete_message().queue_url(&url).receipt_handle(receipt).send().await.expect("deleted");
             }
@@ -282,9 +318,20 @@ impl World {
         all
     }
 
+    /// Every line of any worker's log that has this text, the oldest first.
+    pub(super) fn logged(&self, text: &str) -> Vec<String> {
+        let mut lines = Vec::new();
+        for number in 0..self.workers.load(Ordering::SeqCst) {
+            let log = std::fs::read_to_string(self.path(&format!("worker{number}.log"))).unwrap_or_default();
+            lines.extend(log.lines().filter(|line| line.contains(text)).map(|line| format!("{line} ({number})")));
+        }
+        lines.sort();
+        lines
+    }
+
     /// Rows of a query on the warehouse, each value as text.
     pub(super) async fn query(&self, sql: &str) -> Vec<Vec<String>> {
-        let answer = postgres(&self.database(), sql).await;
+        let answer = postgres(&self.places, &self.database(), sql).await;
         let mut rows = Vec::new();
         for message in answer {
             if let tokio_postgres::SimpleQueryMessage::Row(row) = message {
@@ -316,23 +363,48 @@ impl World {
     }
 
     async fn without_standin(&mut self, statements: &[String]) {
-        let next = start_standin(&self.instance).await;
-        std::mem::replace(&mut self.standin, next).stop().await;
+        let next = start_standin(&self.places, &self.instance, None).await.expect("the stand-in starts");
+        self.endpoints.redshift = next.endpoint_url();
+        let before = self.standin.replace(next);
+        before.expect("one runs").stop().await;
         for statement in statements {
-            postgres("postgres", statement).await;
+            postgres(&self.places, "postgres", statement).await;
         }
-        self.endpoints.redshift = self.standin.endpoint_url();
+    }
+
+    /// Stops the stand-in, and starts it again at the same address after `away`: it remembers no statement.
+    #[expect(clippy::print_stdout, reason = "a test that fails shows why the stand-in did not start")]
+    pub(super) async fn restart_standin(&mut self, away: Duration) {
+        let address = self.standin().address();
+        self.standin.take().expect("it runs").stop().await;
+        pause(away).await;
+        for _ in 0..50 {
+            match start_standin(&self.places, &self.instance, Some(address)).await {
+                Ok(again) => {
+                    self.standin = Some(again);
+                    return;
+                }
+                Err(error) => println!("the stand-in does not start at {address}: {error}"),
+            }
+            pause(Duration::from_millis(200)).await;
+        }
+        panic!("the stand-in does not start again at {address}");
+    }
+
+    /// The stand-in of the warehouse.
+    pub(super) fn standin(&self) -> &Running {
+        self.standin.as_ref().expect("it runs")
     }
 
     /// Every statement is refused, as a paused cluster does.
     pub(super) fn pause_warehouse(&self) {
         let (code, message) = ("ValidationException".to_owned(), "Redshift cluster is paused.".to_owned());
-        self.standin.faults().set(vec![Rule::new(Fault::Refuse { code, message, status: 400 })]);
+        self.standin().faults().set(vec![Rule::new(Fault::Refuse { code, message, status: 400 })]);
     }
 
     /// Takes all faults of the warehouse away.
     pub(super) fn resume_warehouse(&self) {
-        self.standin.faults().clear();
+        self.standin().faults().clear();
     }
 
     /// One number.
@@ -396,15 +468,18 @@ impl World {
     }
 }
 
-async fn start_standin(instance: &str) -> Running {
-    let s3 = S3Access::fixed(services::emulator("ROTO"), "eu-central-1", "test", "test");
-    let postgres = services::postgres().parse().expect("how PostgreSQL is reached");
-    let options = StandinOptions::new(postgres, instance, s3);
-    lakehand_redshift_standin::start(options).await.expect("the stand-in starts")
+async fn start_standin(places: &Places, instance: &str, at: Option<SocketAddr>) -> Result<Running, StandinError> {
+    let s3 = S3Access::fixed(&places.emulator, "eu-central-1", "test", "test");
+    let postgres = places.postgres.parse().expect("how PostgreSQL is reached");
+    let mut options = StandinOptions::new(postgres, instance, s3);
+    if let Some(address) = at {
+        options.listen = address;
+    }
+    lakehand_redshift_standin::start(options).await
 }
 
-async fn postgres(database: &str, sql: &str) -> Vec<tokio_postgres::SimpleQueryMessage> {
-    let mut config: tokio_postgres::Config = services::postgres().parse().expect("how PostgreSQL is reached");
+async fn postgres(places: &Places, database: &str, sql: &str) -> Vec<tokio_postgres::SimpleQueryMessage> {
+    let mut config: tokio_postgres::Config = places.postgres.parse().expect("how PostgreSQL is reached");
     config.dbname(database);
     let (client, connection) = config.connect(tokio_postgres::NoTls).await.expect("PostgreSQL is there");
     tokio::select! {
@@ -440,6 +515,11 @@ impl Worker {
         let log = self.log();
         assert!(ended.success(), "a drained worker ends with 0: {ended}\n{log}");
         log
+    }
+
+    /// How it ended, where it has.
+    pub(super) fn ended(&mut self) -> Option<ExitStatus> {
+        self.child.try_wait().expect("its end can be asked for")
     }
 
     /// What it logged.

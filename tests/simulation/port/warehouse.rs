@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
 use lakehand_domain::manifest::Manifest;
-use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome, TakeOutcome, Warehouse, WarehouseError};
+use lakehand_domain::port::warehouse::{
+    CommitOutcome, MigrateOutcome, MigrationPlan, TakeOutcome, Warehouse, WarehouseError,
+};
 use lakehand_domain::shape::FamilyShape;
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
 use lakehand_testkit::memory::warehouse::{MemoryWarehouse, Pace};
@@ -94,6 +96,12 @@ impl Warehouse for WiredWarehouse {
         let detail = format!("token {}", fence.token.0);
         let migrate = async move |w: Arc<MemoryWarehouse>| w.migrate(&fence, &shape).await;
         self.ask("warehouse.migrate", || detail, migrate).await
+    }
+
+    async fn plan(&self, shape: &FamilyShape) -> Result<MigrationPlan, WarehouseError> {
+        let shape = shape.clone();
+        let ask = async move |w: Arc<MemoryWarehouse>| w.plan(&shape).await;
+        self.ask("warehouse.plan", String::new, ask).await
     }
 
     async fn stage(

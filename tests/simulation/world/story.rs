@@ -8,6 +8,7 @@ use lakehand_domain::id::{DatasetId, EntryId};
 use lakehand_domain::message::Attributes;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::object_event::{Cause, ObjectEvent, OwnMessage};
+use lakehand_pipeline::pause::pause_number;
 use serde_json::json;
 
 use super::{World, said};
@@ -19,6 +20,10 @@ use crate::plan::{Body, Step, Style};
 const DEPLOY: Duration = Duration::from_secs(2);
 /// A restore takes an operator this long, in which all replicas are stopped.
 const RESTORE: Duration = Duration::from_secs(5);
+
+fn named(dataset: Option<usize>) -> Option<DatasetId> {
+    dataset.map(|dataset| DatasetId::new(format!("d{dataset}")))
+}
 
 impl World {
     pub(super) fn take(self: &Arc<Self>, step: &Step) {
@@ -57,6 +62,15 @@ impl World {
             Step::Deploy { dataset } => self.deploy(*dataset),
             Step::Kill { replica } => self.stop(*replica, true),
             Step::Stop { replica } => self.stop(*replica, false),
+            Step::Drain { replica } => {
+                self.running().drains.insert(*replica);
+                self.stop(*replica, false);
+            }
+            Step::Pause { dataset, seconds } => {
+                let until = self.timeline.now().plus(Duration::from_secs(*seconds));
+                self.ledger.reset_now(&pause_number(named(*dataset).as_ref()), until.micros());
+            }
+            Step::Resume { dataset } => self.ledger.reset_now(&pause_number(named(*dataset).as_ref()), 0),
             Step::ShowAgain { which } => drop(self.queue.show_again(*which)),
             Step::KeepLedger => self.running().kept_ledger = Some(self.ledger.snapshot()),
             Step::KeepWarehouse => self.running().kept_warehouse = Some(self.warehouse.snapshot()),
@@ -66,9 +80,13 @@ impl World {
                 self.judge.ledger_restored();
                 self.ledger.restore(kept);
             }
-            Step::RestoreWarehouse => {
+            Step::RestoreWarehouse { is_live } => {
                 let Some(kept) = self.running().kept_warehouse.take() else { return };
-                self.close_for(RESTORE);
+                if *is_live {
+                    self.judge.warehouse_restored();
+                } else {
+                    self.close_for(RESTORE);
+                }
                 self.warehouse.restore(&kept);
             }
         }

@@ -1,10 +1,15 @@
 //! `lakehand check`: settings, definitions, and whether everything can be reached; every problem at once.
 
+mod against;
+
 use lakehand_dataset::catalog::Catalog;
 use lakehand_dataset::problem::Problem;
+use lakehand_dataset::transformer::Transformer;
 use lakehand_domain::object::ObjectUri;
 use serde::Serialize;
 
+use self::against::DatasetPlanned;
+use crate::cli::CheckArgs;
 use crate::compose::{self, Reached};
 use crate::context::Context;
 use crate::definitions;
@@ -25,6 +30,9 @@ struct Found {
     datasets_folder: String,
     datasets: Vec<DatasetFound>,
     backends: Vec<Reached>,
+    /// What would change in the warehouse, where that was asked.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    warehouse: Option<Vec<DatasetPlanned>>,
 }
 
 /// One dataset.
@@ -37,7 +45,7 @@ struct DatasetFound {
 }
 
 /// Checks everything and says all of it.
-pub(crate) async fn run(context: &Context) -> Result<Ending, Failure> {
+pub(crate) async fn run(context: &Context, args: &CheckArgs) -> Result<Ending, Failure> {
     let sources = context.sources();
     let mut found = Found::default();
     let ending = match Settings::load(&sources) {
@@ -46,13 +54,31 @@ pub(crate) async fn run(context: &Context) -> Result<Ending, Failure> {
             found.settings.clone_from(&settings.effective);
             let landing = compose::landing_uri(&settings)?;
             let lake = compose::lake_uri(&settings)?;
-            if let Some(catalog) = look_at_definitions(context, &settings.datasets, &landing, Some(&lake), &mut found) {
-                let beyond = compose::beyond_limits(&settings, &catalog);
+            let catalog = look_at_definitions(
+                context,
+                &settings.datasets,
+                (&landing, Some(&lake)),
+                compose::transformer(&settings).as_ref(),
+                &mut found,
+            );
+            if let Some(catalog) = &catalog {
+                let beyond = compose::beyond_limits(&settings, catalog);
                 let problem = |message| definitions::folder_problem(context, &settings.datasets, message);
                 found.definition_problems.extend(beyond.into_iter().map(problem));
             }
             found.backends = compose::reach(&settings).await;
-            let unreached = found.backends.iter().any(|backend| backend.problem.is_some());
+            let mut unreached = found.backends.iter().any(|backend| backend.problem.is_some());
+            if let Some(catalog) = catalog.filter(|_| args.against_warehouse) {
+                let planned = against::plan_all(&settings, &catalog).await;
+                unreached |= planned.iter().any(|dataset| dataset.failed.is_some());
+                let refused = planned.iter().filter_map(|dataset| Some((&dataset.dataset, dataset.refused.as_ref()?)));
+                let problem = |(dataset, message): (&String, &String)| {
+                    let message = format!("the warehouse cannot be changed to this definition of {dataset}: {message}");
+                    definitions::dataset_problem(context, &settings.datasets, dataset, message)
+                };
+                found.definition_problems.extend(refused.map(problem));
+                found.warehouse = Some(planned);
+            }
             match (found.definition_problems.is_empty(), unreached) {
                 (false, _) => Ending::Wrong,
                 (true, true) => Ending::OutsideFailed,
@@ -65,7 +91,8 @@ pub(crate) async fn run(context: &Context) -> Result<Ending, Failure> {
             if let Some(folder) = Settings::datasets_folder(&sources)
                 && let Ok(landing) = ObjectUri::parse("file:///landing")
             {
-                _ = look_at_definitions(context, &folder, &landing, None, &mut found);
+                let transformer = compose::plain_transformer();
+                _ = look_at_definitions(context, &folder, (&landing, None), transformer.as_ref(), &mut found);
             }
             Ending::Wrong
         }
@@ -82,15 +109,15 @@ pub(crate) async fn run(context: &Context) -> Result<Ending, Failure> {
 fn look_at_definitions(
     context: &Context,
     folder: &std::path::Path,
-    landing: &ObjectUri,
-    lake: Option<&ObjectUri>,
+    (landing, lake): (&ObjectUri, Option<&ObjectUri>),
+    transformer: &dyn Transformer,
     found: &mut Found,
 ) -> Option<Catalog> {
     found.datasets_folder = context.shown(folder);
     let problem = |message: String| definitions::folder_problem(context, folder, message);
     let checked = match definitions::read_folder(context, folder) {
         Ok(files) if files.is_empty() => Err(vec![problem(definitions::NOTHING_THERE.to_owned())]),
-        Ok(files) => definitions::check(&files, landing, lake, compose::plain_transformer().as_ref()),
+        Ok(files) => definitions::check(&files, landing, lake, transformer),
         Err(error) => Err(vec![problem(format!("{error:#}"))]),
     };
     match checked {
@@ -127,6 +154,9 @@ fn render(found: &Found) -> String {
         .chain(found.backends.iter().filter_map(|backend| {
             backend.problem.as_ref().map(|problem| format!("{} {}: {problem}", backend.backend, backend.place))
         }))
+        .chain(found.warehouse.iter().flatten().filter_map(|dataset| {
+            dataset.failed.as_ref().map(|failed| format!("{} against the warehouse: {failed}", dataset.dataset))
+        }))
         .collect();
     if !problems.is_empty() {
         page.line(plural(problems.len() as u64, "problem"));
@@ -162,6 +192,9 @@ fn render(found: &Found) -> String {
             grid.row(vec![one.backend.to_owned(), one.place.clone(), says.to_owned()]);
         }
         page.table(&grid);
+    }
+    if let Some(planned) = &found.warehouse {
+        against::render(planned, &mut page);
     }
     if problems.is_empty() {
         page.gap();

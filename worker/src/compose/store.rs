@@ -27,7 +27,7 @@ async fn open(
     settings: &Settings,
     location: &Location,
     worker: &WorkerId,
-    sweep_uploads: bool,
+    is_lake: bool,
 ) -> anyhow::Result<Arc<dyn ObjectStore>> {
     if !matches!(location, Location::S3(_)) {
         // Settings give a store no other places than these two.
@@ -43,8 +43,11 @@ async fn open(
             settings::aws::Encryption::S3 => Encryption::S3,
             settings::aws::Encryption::Kms => Encryption::Kms { key: ours.kms_key.clone(), bucket_key: None },
         },
+        // Two accounts may own the two buckets; only the lake is written to.
+        bucket_owner: if is_lake { ours.lake_owner.clone() } else { ours.landing_owner.clone() },
+        storage_class: if is_lake { ours.storage_class.clone() } else { None },
         part_bytes: ours.part_size,
-        sweep_uploads,
+        sweep_uploads: is_lake,
         ..S3Options::new(digest(&[b"writer", worker.as_str().as_bytes()]))
     };
     Ok(Arc::new(S3Store::new(&config, options)?))

@@ -82,6 +82,8 @@ fn redshift_options(
     Ok(RedshiftOptions {
         iam_role,
         requests_per_second: f64::from(ours.requests_per_second),
+        max_active_statements: ours.max_active_statements,
+        schema_prefix: ours.schema_prefix.clone(),
         statement_timeout: ours.statement_timeout,
         ..RedshiftOptions::new(target, database, copy_prefix, worker.as_str())
     })

@@ -37,6 +37,12 @@ pub(crate) struct S3Settings {
     pub(crate) encryption: Encryption,
     /// The key of KMS, where one is named.
     pub(crate) kms_key: Option<String>,
+    /// The storage class of what is written to the lake; `None`: the bucket's own.
+    pub(crate) storage_class: Option<String>,
+    /// The account that the landing's bucket must belong to.
+    pub(crate) landing_owner: Option<String>,
+    /// The account that the lake's bucket must belong to.
+    pub(crate) lake_owner: Option<String>,
     /// Bytes of one part of an upload, and of one range of a read.
     pub(crate) part_size: u64,
 }
@@ -72,6 +78,10 @@ pub(crate) struct RedshiftSettings {
     pub(crate) iam_role: String,
     /// Calls to the Data API a second, of this process: the account's quota is shared by all replicas.
     pub(crate) requests_per_second: u32,
+    /// Statements of this process that are under way at once.
+    pub(crate) max_active_statements: usize,
+    /// What the names of all schemas begin with.
+    pub(crate) schema_prefix: String,
     /// How long a statement may run before it is given up.
     pub(crate) statement_timeout: Duration,
 }
@@ -111,6 +121,9 @@ impl AwsSettings {
                     "bucket",
                 ),
                 kms_key: reader.text("s3.kms_key", |_| Ok(())),
+                storage_class: reader.text("s3.storage_class", is_storage_class),
+                landing_owner: reader.text("s3.landing_bucket_owner", is_account),
+                lake_owner: reader.text("s3.lake_bucket_owner", is_account),
                 // Parts are 5 MiB to 5 GiB (S3, "Multipart upload limits").
                 part_size: reader.size("s3.part_size", 5 << 20..=1 << 30, 8 << 20),
             },
@@ -146,6 +159,30 @@ fn options(reader: &mut Reader) -> AwsOptions {
         attempt_timeout: reader.duration("aws.attempt_timeout", 35 * SECOND..=DAY, usual.attempt_timeout),
         max_attempts: reader.count("aws.max_attempts", 1..=20, usual.max_attempts),
     }
+}
+
+fn is_schema_prefix(text: &str) -> Result<(), String> {
+    let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'_';
+    let begins = text.bytes().next().is_none_or(|byte| byte.is_ascii_lowercase());
+    if begins && text.len() <= 20 && text.bytes().all(plain) {
+        return Ok(());
+    }
+    Err("it must be at most 20 small letters, digits and underscores, a letter first".to_owned())
+}
+
+fn is_account(text: &str) -> Result<(), String> {
+    let is_number = text.len() == 12 && text.bytes().all(|byte| byte.is_ascii_digit());
+    if is_number {
+        Ok(())
+    } else {
+        Err("it must be the twelve digits of an account, such as \"123456789012\"".to_owned())
+    }
+}
+
+/// What is read and swept at any hour stays readable without a request to restore it ("Amazon S3 storage classes").
+fn is_storage_class(text: &str) -> Result<(), String> {
+    let classes = ["STANDARD", "STANDARD_IA", "ONEZONE_IA", "INTELLIGENT_TIERING", "GLACIER_IR"];
+    if classes.contains(&text) { Ok(()) } else { Err(format!("it must be one of {}", classes.join(", "))) }
 }
 
 fn is_endpoint(text: &str) -> Result<(), String> {
@@ -194,6 +231,9 @@ fn redshift(reader: &mut Reader, warehouse: Option<&Location>) -> RedshiftSettin
         secret_arn,
         iam_role: iam_role.unwrap_or_else(|| "default".to_owned()),
         requests_per_second: reader.count("redshift.requests_per_second", 1..=100, 5),
+        // The account has 200 of them (Data API, "Quotas"), which all replicas share.
+        max_active_statements: reader.count("redshift.max_active_statements", 1..=200, 20),
+        schema_prefix: reader.text("redshift.schema_prefix", is_schema_prefix).unwrap_or_default(),
         statement_timeout: reader.duration("redshift.statement_timeout", 10 * SECOND..=DAY, 1800 * SECOND),
     }
 }

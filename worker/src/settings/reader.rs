@@ -12,6 +12,7 @@ use serde::Serialize;
 use super::layers::{Given, Layers, Origin};
 use super::location::{Location, Role, absolute, redacted};
 use super::problem::SettingsProblem;
+use super::secrets::MaskSecrets;
 use super::unit::{duration_text, parse_duration, parse_size, size_text};
 
 /// One setting as it is in effect.
@@ -74,6 +75,18 @@ impl Reader {
             Ok(absolute(Path::new(&text), base))
         })
         .unwrap_or(folder)
+    }
+
+    /// The secrets of a folder, where one is given; it is shown by its path alone.
+    pub(crate) fn secrets(&mut self, key: &'static str) -> MaskSecrets {
+        let show = |(folder, _): &(PathBuf, MaskSecrets)| folder.display().to_string();
+        let read = self.read(key, None, &show, |given, base| {
+            let text = text_of(given).filter(|text| !text.is_empty()).ok_or("it must be the path of a folder")?;
+            let folder = absolute(Path::new(&text), base);
+            let secrets = MaskSecrets::read(&folder)?;
+            Ok((folder, secrets))
+        });
+        read.map(|(_, secrets)| secrets).unwrap_or_default()
     }
 
     /// A whole number within a range.

@@ -79,7 +79,7 @@ fn every_problem_is_told_at_once_with_its_place() {
             "lakehand.toml:4: intake.concurrency: \"0\" is refused: it must be a whole number from 1 to 1024",
             "lakehand.toml:5: intake.leese: there is no such setting; [intake] has concurrency, max_bytes_in_flight, max_transforms, lease, visibility, clock_skew, max_attempts, retry_first, retry_most",
             "lakehand.toml:7: loading.linger: \"5\" is refused: it must be a duration from 0s to 1d, such as \"30s\"",
-            "lakehand.toml:9: que.url: there is no section [que]; there are landing, lake, state, queue, ledger, warehouse, aws, s3, redshift, datasets, spool, intake, loading, listing, sweeper, shutdown, transform, http",
+            "lakehand.toml:9: que.url: there is no section [que]; there are landing, lake, state, queue, ledger, warehouse, aws, s3, redshift, datasets, spool, intake, loading, listing, sweeper, shutdown, transform, privacy, http",
             "LAKEHAND__LISTING__INTERVAL: listing.interval: \"soon\" is refused: it must be a duration from 100ms to 1d, such as \"30s\"",
             "--set: shutdown.deadline: \"-1s\" is refused: it must be a duration from 1s to 1d, such as \"30s\"",
             "settings: lake.url: it must be named; this build has file:///FOLDER (or a path such as ./landing) and s3://BUCKET/PREFIX; write [lake] url = \"./lake\" into lakehand.toml, or set LAKEHAND__LAKE__URL",
@@ -154,6 +154,9 @@ fn places_of_aws_are_checked_against_each_other() {
         ("[warehouse]", "[redshift]\nkind = \"cluster\"\n[warehouse]", "a cluster wants redshift.db_user"),
         ("[warehouse]", "[redshift]\ndb_user = \"me\"\n[warehouse]", "a workgroup knows its user by IAM"),
         ("[warehouse]", "[aws]\nendpoint_url = \"localhost\"\n[warehouse]", "it must be the URL of an endpoint"),
+        ("[warehouse]", "[s3]\nlake_bucket_owner = \"12345\"\n[warehouse]", "the twelve digits of an account"),
+        ("[warehouse]", "[s3]\nstorage_class = \"DEEP_ARCHIVE\"\n[warehouse]", "it must be one of STANDARD"),
+        ("[warehouse]", "[redshift]\nschema_prefix = \"Team_\"\n[warehouse]", "at most 20 small letters"),
     ] {
         let found = problems(&CLOUD.replace(was, is), &[], &[]);
         assert!(found.len() == 1 && found[0].contains(said), "{is}: {found:?}");

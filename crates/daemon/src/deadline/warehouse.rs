@@ -6,7 +6,9 @@ use async_trait::async_trait;
 use lakehand_domain::fault::{Cause, Effect};
 use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
 use lakehand_domain::manifest::Manifest;
-use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome, TakeOutcome, Warehouse, WarehouseError};
+use lakehand_domain::port::warehouse::{
+    CommitOutcome, MigrateOutcome, MigrationPlan, TakeOutcome, Warehouse, WarehouseError,
+};
 use lakehand_domain::shape::FamilyShape;
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
 
@@ -45,6 +47,10 @@ impl Warehouse for PatientWarehouse {
 
     async fn migrate(&self, fence: &Fence, shape: &FamilyShape) -> Result<MigrateOutcome, WarehouseError> {
         within(self.deadlines.rows, self.inner.migrate(fence, shape), late("migrate")).await
+    }
+
+    async fn plan(&self, shape: &FamilyShape) -> Result<MigrationPlan, WarehouseError> {
+        within(self.deadlines.warehouse, self.inner.plan(shape), late("plan")).await
     }
 
     async fn stage(

@@ -139,7 +139,10 @@ impl Sweep {
         if unclaimed != self.unclaimed {
             self.unclaimed = unclaimed;
             if let Some(example) = example {
-                tracing::warn!(objects = unclaimed, "no dataset claims some objects of the landing, {example} for one");
+                tracing::warn!(
+                    objects = unclaimed,
+                    "no dataset claims some objects of the landing, among them {example}"
+                );
             }
         }
     }

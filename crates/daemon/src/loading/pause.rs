@@ -4,6 +4,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use chrono::{DateTime, DurationRound, TimeDelta, Utc};
+use chrono_tz::Tz;
 use croner::Cron;
 use lakehand_domain::id::DatasetId;
 use lakehand_domain::port::ledger::LedgerError;
@@ -11,15 +12,26 @@ use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::pause::{pause_text, paused_until};
 use lakehand_pipeline::ports::Ports;
 
-/// Cron patterns of minutes in which nothing is loaded, in UTC: `* 8-17 * * MON-FRI` is from eight to six on working
-/// days.
+/// Cron patterns of minutes in which nothing is loaded: `* 8-17 * * MON-FRI` is from eight to six on working days, in UTC;
+/// `* 8-17 * * MON-FRI Europe/Berlin` by the clocks of Berlin, whatever the season.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
-pub struct PauseWindows(Vec<(String, Cron)>);
+pub struct PauseWindows(Vec<Window>);
+
+#[derive(Debug, Clone, PartialEq, Eq)]
+struct Window {
+    pattern: String,
+    cron: Cron,
+    zone: Tz,
+}
+
+/// So many patterns are enough for anybody, and each is looked at before each batch.
+const MOST: usize = 100;
 
 /// A pattern that is none.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "{pattern:?} is no cron pattern such as \"* 8-17 * * MON-FRI\", the minutes in which nothing is loaded (UTC): {why}"
+    "{pattern:?} is no cron pattern such as \"* 8-17 * * MON-FRI\", the minutes in which nothing is loaded, in UTC or in \
+     the zone that may follow, such as Europe/Berlin: {why}"
 )]
 pub struct PauseWindowError {
     pattern: String,
@@ -27,37 +39,46 @@ pub struct PauseWindowError {
 }
 
 impl PauseWindows {
-    /// Reads patterns of five fields: minute, hour, day of month, month, day of week.
+    /// Reads patterns of five fields: minute, hour, day of month, month, day of week. A time zone may follow.
     pub fn parse<'a>(patterns: impl IntoIterator<Item = &'a str>) -> Result<Self, PauseWindowError> {
-        let read = |pattern: &str| {
+        let patterns = patterns.into_iter().map(str::trim).filter(|pattern| !pattern.is_empty());
+        let mut windows = Vec::new();
+        for pattern in patterns {
             let refuse = |why: String| PauseWindowError { pattern: pattern.to_owned(), why };
-            if pattern.split_whitespace().count() != 5 {
-                return Err(refuse("it has five fields".to_owned()));
+            if windows.len() == MOST {
+                return Err(refuse(format!("it is one more than the {MOST} that there may be")));
             }
-            let cron = Cron::from_str(pattern).map_err(|error| refuse(error.to_string()))?;
-            Ok((pattern.to_owned(), cron))
-        };
-        patterns
-            .into_iter()
-            .map(str::trim)
-            .filter(|pattern| !pattern.is_empty())
-            .map(read)
-            .collect::<Result<_, _>>()
-            .map(Self)
+            let fields: Vec<&str> = pattern.split_whitespace().collect();
+            let (five, zone) = match fields.len() {
+                5 => (fields.as_slice(), Tz::UTC),
+                6 => {
+                    let zone = fields[5].parse().map_err(|_| refuse(format!("{:?} is no time zone", fields[5])))?;
+                    (&fields[..5], zone)
+                }
+                _ => return Err(refuse("it has five fields".to_owned())),
+            };
+            let cron = Cron::from_str(&five.join(" ")).map_err(|error| refuse(error.to_string()))?;
+            windows.push(Window { pattern: pattern.to_owned(), cron, zone });
+        }
+        Ok(Self(windows))
     }
 
-    /// The pattern that this instant lies in.
-    pub(crate) fn window_of(&self, now: Timestamp) -> Option<&str> {
-        // A pattern without seconds means the first of each minute.
-        let now = DateTime::<Utc>::from_timestamp_micros(now.micros())?.duration_trunc(TimeDelta::minutes(1)).ok()?;
-        let inside = |cron: &Cron| cron.is_time_matching(&now).unwrap_or(false);
-        self.0.iter().find(|(_, cron)| inside(cron)).map(|(pattern, _)| pattern.as_str())
+    /// The pattern that this instant lies in, with its zone.
+    pub(crate) fn window_of(&self, now: Timestamp) -> Option<String> {
+        let now = DateTime::<Utc>::from_timestamp_micros(now.micros())?;
+        let inside = |window: &&Window| {
+            // A pattern without seconds means the first of each minute.
+            let there = now.with_timezone(&window.zone).duration_trunc(TimeDelta::minutes(1));
+            there.is_ok_and(|there| window.cron.is_time_matching(&there).unwrap_or(false))
+        };
+        let window = self.0.iter().find(inside)?;
+        Some(if window.zone == Tz::UTC { format!("{} (UTC)", window.pattern) } else { window.pattern.clone() })
     }
 }
 
 impl fmt::Display for PauseWindows {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let patterns: Vec<&str> = self.0.iter().map(|(pattern, _)| pattern.as_str()).collect();
+        let patterns: Vec<&str> = self.0.iter().map(|window| window.pattern.as_str()).collect();
         f.write_str(&patterns.join("; "))
     }
 }
@@ -72,7 +93,7 @@ pub(super) async fn why_paused(
     if let Some(until) = paused_until(ports.ledger.as_ref(), Some(dataset), now).await? {
         return Ok(Some(format!("{}, as somebody asked for", pause_text(until))));
     }
-    Ok(windows.window_of(now).map(|pattern| format!("in the minutes of loading.pause, {pattern} (UTC)")))
+    Ok(windows.window_of(now).map(|window| format!("in the minutes of loading.pause, {window}")))
 }
 
 #[cfg(test)]
@@ -103,8 +124,48 @@ mod tests {
     }
 
     #[test]
+    fn a_window_is_by_the_clocks_of_its_zone() {
+        let windows = PauseWindows::parse(["* 8-17 * * MON-FRI Europe/Berlin"]).unwrap();
+        for (text, inside) in [
+            ("2026-11-20T06:59:59Z", false),
+            ("2026-11-20T07:00:00Z", true),
+            ("2026-11-20T16:59:59Z", true),
+            ("2026-11-20T17:00:00Z", false),
+            // In summer its clocks are another hour ahead.
+            ("2026-07-17T05:59:59Z", false),
+            ("2026-07-17T06:00:00Z", true),
+            ("2026-07-17T16:00:00Z", false),
+            // Sunday there, Saturday here.
+            ("2026-11-21T23:30:00Z", false),
+        ] {
+            assert_eq!(windows.window_of(at(text)).is_some(), inside, "{text}");
+        }
+        // The hour that comes twice, and the one that does not come.
+        let twice = PauseWindows::parse(["* 2 * * * Europe/Berlin"]).unwrap();
+        let minutes = |first: &str| {
+            let first = at(first).micros();
+            (0..240)
+                .filter(|minute| {
+                    let now = Timestamp::from_micros(first + minute * 60_000_000);
+                    twice.window_of(now).is_some()
+                })
+                .count()
+        };
+        assert_eq!(minutes("2026-10-24T22:00:00Z"), 120);
+        assert_eq!(minutes("2026-03-28T23:00:00Z"), 0);
+        let of_utc = PauseWindows::parse(["* * * * *"]).unwrap();
+        assert_eq!(of_utc.window_of(at("2026-11-20T12:00:00Z")).as_deref(), Some("* * * * * (UTC)"));
+    }
+
+    #[test]
+    fn there_are_not_more_than_can_be_looked_at() {
+        assert!(PauseWindows::parse(vec!["* 1 * * *"; MOST]).is_ok());
+        assert!(PauseWindows::parse(vec!["* 1 * * *"; MOST + 1]).is_err());
+    }
+
+    #[test]
     fn a_pattern_that_is_none_is_refused_by_name() {
-        for bad in ["soon", "* 25 * * *", "* * * *", "0 * 8-17 * * MON-FRI", "@daily"] {
+        for bad in ["soon", "* 25 * * *", "* * * *", "0 * 8-17 * * MON-FRI", "* 1 * * * Europe/Bonn", "@daily"] {
             let error = PauseWindows::parse(["* 1 * * *", bad]).unwrap_err().to_string();
             assert!(error.contains(bad) && error.contains("MON-FRI"), "{error}");
         }

@@ -20,7 +20,7 @@ use lakehand_domain::object_event::{Cause, OwnMessage};
 use lakehand_domain::port::ledger::PutEntry;
 use lakehand_domain::port::object_store::{ObjectStore, PutCondition};
 use lakehand_domain::port::queue::Queue;
-use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome, TakeOutcome, Warehouse};
+use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome, MigrationPlan, TakeOutcome, Warehouse};
 use lakehand_domain::reject::RejectCounts;
 use lakehand_domain::shape::FamilyShape;
 use lakehand_domain::timestamp::Timestamp;
@@ -387,6 +387,9 @@ impl Warehouse for Marked {
     }
     async fn migrate(&self, _: &Fence, _: &FamilyShape) -> Answer<MigrateOutcome> {
         unreachable!("sweeping migrates nothing")
+    }
+    async fn plan(&self, _: &FamilyShape) -> Answer<MigrationPlan> {
+        unreachable!("sweeping plans nothing")
     }
     async fn stage(&self, _: &FamilyShape, _: &Nonce, _: &[Arc<Manifest>]) -> Answer<Staging> {
         unreachable!("sweeping stages nothing")

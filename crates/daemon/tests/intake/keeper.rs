@@ -248,11 +248,20 @@ async fn work_that_cannot_be_kept_stops_before_its_lease_ends() {
 
 #[tokio::test]
 async fn at_the_longest_visibility_the_work_goes_on_under_its_lease() {
-    let mut held = held(World::new(), |world| world.settings.max_visibility = Duration::from_secs(90)).await;
+    let answered = Arc::new(AtomicUsize::new(0));
+    let mut held = held(World::new(), |world| {
+        world.settings.max_visibility = Duration::from_secs(90);
+        let inner = Arc::clone(&world.ports.queue);
+        let forgets = Arc::new(AtomicBool::new(false));
+        world.ports.queue = Arc::new(Forgetful { inner, forgets, answered: Arc::clone(&answered) });
+    })
+    .await;
     let start = held.world.clock.now();
-    for _ in 0..20 {
+    for step in 1..=20 {
         held.world.clock.advance(Duration::from_secs(5));
         let now = held.world.clock.now();
+        // Prolonged at 20 s, and at 40 s to the end of what the queue allows. The clock goes on once that was answered.
+        eventually("the visibility is prolonged", async || answered.load(Ordering::SeqCst) >= (step / 4).min(2)).await;
         eventually("the lease is prolonged", async || {
             held.entry().await.lease().is_some_and(|lease| lease.expires_at >= now.plus(Duration::from_secs(35)))
         })
@@ -260,7 +269,9 @@ async fn at_the_longest_visibility_the_work_goes_on_under_its_lease() {
     }
     assert!(held.world.clock.now().since(start) > Duration::from_secs(90));
     let again = held.world.receive().await.expect("the queue shows it again");
-    let settled = held.world.process(&held.world.as_worker("second"), again).await;
+    let second = held.world.as_worker("second");
+    let processed = tokio::time::timeout(Duration::from_mins(1), held.world.process(&second, again)).await;
+    let settled = processed.expect("the second does not wait for the first");
     assert!(matches!(settled.records[0].fate, Fate::Later { error: None, .. }), "held by us: {settled:?}");
     held.gate.open();
     assert!(matches!(held.settled().await.records[0].fate, Fate::Written { .. }));

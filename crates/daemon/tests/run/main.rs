@@ -3,6 +3,7 @@
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails by panicking")]
 
 mod drain;
+mod freshness;
 mod lag;
 mod outage;
 mod pause;

@@ -102,6 +102,14 @@ fn text_of(content: &Content) -> std::io::Result<String> {
             file.read_to_string(&mut text)?;
             Ok(text)
         }
+        Content::Arriving(arriving) => {
+            let mut bytes = vec![0; usize::try_from(arriving.size()).unwrap()];
+            let mut filled = 0;
+            while filled < bytes.len() {
+                filled += arriving.read_at(filled as u64, &mut bytes[filled..])?;
+            }
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        }
     }
 }
 

@@ -33,6 +33,8 @@ pub(crate) struct World {
     pub(crate) folder: tempfile::TempDir,
     pub(crate) tiny: Arc<Tiny>,
     pub(crate) settings: DaemonSettings,
+    /// How often the dataset expects something, in whole seconds.
+    pub(crate) freshness: Option<Duration>,
 }
 
 impl World {
@@ -74,7 +76,7 @@ impl World {
             drain_patience: Duration::from_secs(10),
             ..DaemonSettings::default()
         };
-        Self { folder, tiny: Arc::new(Tiny::default()), settings }
+        Self { folder, tiny: Arc::new(Tiny::default()), settings, freshness: None }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -86,7 +88,9 @@ impl World {
         let files: Arc<dyn ObjectStore> = Arc::new(FileStore::new(Durability::None));
         let definition = "name = \"d\"\n\n[source]\nobjects = [\"in_*.txt\"]\nformat = \"jsonl\"\n\n[tables.t]\nmode = \
                           \"append\"\ncolumns.a = { type = \"bigint\" }\n";
-        let file = DefinitionFile { path: "d.toml".to_owned(), text: definition.to_owned() };
+        let quality = self.freshness.map(|every| format!("[quality]\nfreshness = \"{}s\"\n", every.as_secs()));
+        let definition = format!("{definition}{}", quality.unwrap_or_default());
+        let file = DefinitionFile { path: "d.toml".to_owned(), text: definition };
         let landing = uri(&self.path("landing"));
         let catalog = Catalog::check(&[file], &landing, None, &TransformIdentity("tiny 1".to_owned())).unwrap();
         Ports {

@@ -1,155 +1,22 @@
-//! SQL of definitions, `expr` and `where`: one expression of one row, and a function of nothing but the row.
+//! SQL of definitions: expressions that are a function of nothing but the row, and those parts of checks that are.
 //!
 //! What is allowed is listed; everything else is refused, so that nothing new in the engine is let in unseen.
 
+mod functions;
+
+use std::fmt;
+
 use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectNamePart};
 use sqlparser::dialect::GenericDialect;
-use sqlparser::parser::{Parser, ParserOptions};
+use sqlparser::parser::{Parser, ParserError, ParserOptions};
 use sqlparser::tokenizer::Token;
 
+use self::functions::{AGGREGATES, NOT_OF_THE_ROW, ROW_FUNCTIONS, WINDOWS};
 use super::table::{Kind, TableOutline};
 use crate::definition::read::At;
 use crate::nearest::nearest;
 use crate::problem::Report;
-
-/// Functions whose value depends on nothing but their arguments in the same row.
-const ROW_FUNCTIONS: &[&str] = &[
-    "abs",
-    "acos",
-    "acosd",
-    "asin",
-    "asind",
-    "atan",
-    "atan2",
-    "atan2d",
-    "atand",
-    "bit_and",
-    "bit_count",
-    "bit_length",
-    "bit_not",
-    "bit_or",
-    "bit_xor",
-    "cbrt",
-    "ceil",
-    "ceiling",
-    "char_length",
-    "character_length",
-    "coalesce",
-    "concat",
-    "concat_ws",
-    "cos",
-    "cosd",
-    "cot",
-    "cotd",
-    "date",
-    "date_part",
-    "degrees",
-    "div",
-    "ends_with",
-    "exp",
-    "floor",
-    "greatest",
-    "if",
-    "ifnull",
-    "initcap",
-    "least",
-    "left",
-    "length",
-    "ln",
-    "log",
-    "log10",
-    "log1p",
-    "log2",
-    "lower",
-    "lpad",
-    "ltrim",
-    "mod",
-    "normalize",
-    "nullif",
-    "octet_length",
-    "pi",
-    "pow",
-    "power",
-    "radians",
-    "regexp_like",
-    "replace",
-    "reverse",
-    "right",
-    "round",
-    "rpad",
-    "rtrim",
-    "sign",
-    "sin",
-    "sind",
-    "split_part",
-    "sqrt",
-    "starts_with",
-    "strftime",
-    "strpos",
-    "strptime",
-    "substr",
-    "tan",
-    "tand",
-    "trunc",
-    "truncate",
-    "upper",
-];
-
-const AGGREGATES: &[&str] = &[
-    "array_agg",
-    "avg",
-    "corr",
-    "count",
-    "covar",
-    "covar_pop",
-    "covar_samp",
-    "first",
-    "group_concat",
-    "last",
-    "listagg",
-    "max",
-    "mean",
-    "median",
-    "min",
-    "quantile_cont",
-    "quantile_disc",
-    "stddev",
-    "stddev_samp",
-    "stdev",
-    "stdev_samp",
-    "string_agg",
-    "sum",
-    "total",
-    "var",
-    "var_samp",
-    "variance",
-];
-
-const WINDOWS: &[&str] =
-    &["dense_rank", "first_value", "lag", "last_value", "lead", "ntile", "percent_rank", "rank", "row_number"];
-
-const NOT_OF_THE_ROW: &[&str] = &[
-    "clock_timestamp",
-    "current_date",
-    "current_time",
-    "current_timestamp",
-    "current_user",
-    "gen_random_uuid",
-    "getdate",
-    "localtime",
-    "localtimestamp",
-    "newid",
-    "now",
-    "rand",
-    "random",
-    "session_user",
-    "sysdate",
-    "today",
-    "user",
-    "uuid",
-    "uuid_generate_v4",
-    "uuid_string",
-];
+use crate::query::Function as Aggregate;
 
 /// Checks SQL over the columns of one table that are not expressions themselves, and gives it back.
 pub(super) fn check(
@@ -166,49 +33,174 @@ pub(super) fn check(
             return None;
         }
     };
-    let mut walk = Walk { tables, table, found: Vec::new() };
+    let names = OwnColumns { tables, table };
+    let mut walk = Walk::new(&names);
     walk.expression(&expression);
     let fine = walk.found.is_empty();
-    for (message, hint) in walk.found {
+    note(walk.found, sql.at, path, report);
+    fine.then(|| sql.value.trim().to_owned())
+}
+
+/// Notes what a walk found.
+pub(super) fn note(found: Vec<Objection>, at: usize, path: &str, report: &mut Report<'_>) {
+    for Objection { message, hint } in found {
         match hint {
-            Some(hint) => report.advise(sql.at, path, message, hint),
-            None => report.add(sql.at, path, message),
+            Some(hint) => report.advise(at, path, message, hint),
+            None => report.add(at, path, message),
         }
     }
-    fine.then(|| sql.value.trim().to_owned())
+}
+
+/// A parser with the dialect and options of polars, which parses the same text again.
+pub(super) fn parser(sql: &str) -> Result<Parser<'_>, ParserError> {
+    let options = ParserOptions { trailing_commas: true, ..ParserOptions::default() };
+    Parser::new(&GenericDialect).with_options(options).try_with_sql(sql)
+}
+
+/// What a parser says, as the end of a sentence.
+pub(super) fn words(error: &ParserError) -> String {
+    let error = error.to_string();
+    let error = error.trim_start_matches("sql parser error: ");
+    let mut letters = error.chars();
+    letters.next().map(|first| first.to_lowercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn parse(sql: &str) -> Result<Expr, String> {
     if sql.trim().is_empty() {
         return Err("is empty".to_owned());
     }
-    // The dialect and options are those of polars, which parses the same text again.
-    let options = ParserOptions { trailing_commas: true, ..ParserOptions::default() };
-    let wrong = |error: String| {
-        let error = error.trim_start_matches("sql parser error: ");
-        format!("is not a SQL expression: {}{}", error[..1].to_ascii_lowercase(), &error[1..])
-    };
-    let parser = Parser::new(&GenericDialect).with_options(options);
-    let mut parser = parser.try_with_sql(sql).map_err(|error| wrong(error.to_string()))?;
-    let expression = parser.parse_expr().map_err(|error| wrong(error.to_string()))?;
+    let wrong = |error: ParserError| format!("is not a SQL expression: {}", words(&error));
+    let mut parser = parser(sql).map_err(wrong)?;
+    let expression = parser.parse_expr().map_err(wrong)?;
     match parser.peek_token().token {
         Token::EOF => Ok(expression),
         token => Err(format!("must be one expression, and goes on with {:?}", token.to_string())),
     }
 }
 
-/// Walks an expression and notes what is not allowed.
-struct Walk<'w> {
-    tables: &'w [TableOutline<'w>],
-    table: usize,
-    found: Vec<(String, Option<String>)>,
+/// What is not allowed, and what to do instead.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Objection {
+    pub(super) message: String,
+    pub(super) hint: Option<String>,
 }
 
-impl Walk<'_> {
-    fn refuse(&mut self, message: String, hint: Option<String>) {
-        if !self.found.iter().any(|(said, _)| *said == message) {
-            self.found.push((message, hint));
+impl Objection {
+    pub(super) fn new(message: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: None }
+    }
+
+    pub(super) fn advise(message: impl Into<String>, hint: impl Into<String>) -> Self {
+        Self { message: message.into(), hint: Some(hint.into()) }
+    }
+}
+
+/// Where in an expression a column stands.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Place {
+    /// Its value counts.
+    Value,
+    /// Only whether it has one counts: `… IS NULL`.
+    Presence,
+    /// Its values are counted: `COUNT(…)`.
+    Counted,
+    /// Its values are aggregated.
+    Aggregated,
+}
+
+/// The names an expression may use, and what it sees.
+pub(super) trait Names: fmt::Debug {
+    /// Looks a column up; `parts` are its names as written, more than one where it is qualified.
+    fn column(&self, parts: &[Ident], place: Place) -> Result<(), Objection>;
+
+    /// What is said of what sees too much: `an expression sees one row alone`.
+    fn sight(&self) -> &'static str;
+
+    /// Whether aggregates may stand here, and where they belong if not.
+    fn aggregates(&self) -> Result<(), Option<&'static str>>;
+}
+
+/// The columns of one table that are no expressions themselves.
+#[derive(Debug)]
+struct OwnColumns<'w> {
+    tables: &'w [TableOutline<'w>],
+    table: usize,
+}
+
+impl Names for OwnColumns<'_> {
+    fn column(&self, parts: &[Ident], _place: Place) -> Result<(), Objection> {
+        let own = &self.tables[self.table];
+        let [name] = parts else {
+            let name = parts.last().map_or("", |part| part.value.as_str());
+            let written = parts.iter().map(ToString::to_string).collect::<Vec<_>>().join(".");
+            return Err(Objection::advise(
+                format!("{written} is not a column of this table"),
+                format!("write {name}, if you mean the column"),
+            ));
+        };
+        let name = name.value.as_str();
+        match own.column(name) {
+            Some(column) if column.kind == Kind::Expression => Err(Objection::advise(
+                format!("column {name:?} is an expression itself"),
+                "write out what it stands for",
+            )),
+            Some(_) => Ok(()),
+            // Functions without parentheses read like columns.
+            None if is_not_of_the_row(name) => Err(not_of_the_row(name)),
+            None => {
+                let usable = own.columns.iter().filter(|column| column.kind != Kind::Expression);
+                let elsewhere = self.tables.iter().find(|table| table.column(name).is_some());
+                let hint = match (nearest(name, usable.map(|column| column.name)), elsewhere) {
+                    (Some(meant), _) => Some(format!("did you mean {meant}?")),
+                    (None, Some(table)) => {
+                        Some(format!("table {:?} has one; an expression sees its own table alone", table.name))
+                    }
+                    (None, None) => None,
+                };
+                Err(Objection { message: format!("there is no column {name:?} in this table"), hint })
+            }
         }
+    }
+
+    fn sight(&self) -> &'static str {
+        "an expression sees one row alone"
+    }
+
+    fn aggregates(&self) -> Result<(), Option<&'static str>> {
+        Err(None)
+    }
+}
+
+/// Whether a name is a function of time, chance or who asks.
+pub(super) fn is_not_of_the_row(name: &str) -> bool {
+    NOT_OF_THE_ROW.contains(&name.to_lowercase().as_str())
+}
+
+/// The objection to such a function.
+pub(super) fn not_of_the_row(name: &str) -> Objection {
+    Objection::new(format!("{name} is not allowed: the same object must always give the same rows"))
+}
+
+/// Walks an expression and notes what is not allowed.
+pub(super) struct Walk<'w> {
+    names: &'w dyn Names,
+    place: Place,
+    pub(super) found: Vec<Objection>,
+}
+
+impl<'w> Walk<'w> {
+    pub(super) fn new(names: &'w dyn Names) -> Self {
+        Self { names, place: Place::Value, found: Vec::new() }
+    }
+
+    fn refuse(&mut self, objection: Objection) {
+        if !self.found.iter().any(|said| said.message == objection.message) {
+            self.found.push(objection);
+        }
+    }
+
+    fn say(&mut self, message: String) {
+        self.refuse(Objection::new(message));
     }
 
     fn all<'e>(&mut self, expressions: impl IntoIterator<Item = &'e Expr>) {
@@ -217,15 +209,33 @@ impl Walk<'_> {
         }
     }
 
-    fn expression(&mut self, expression: &Expr) {
+    fn within(&mut self, place: Place, expression: &Expr) {
+        let before = std::mem::replace(&mut self.place, place);
+        self.expression(expression);
+        self.place = before;
+    }
+
+    fn column(&mut self, parts: &[Ident]) {
+        if let Err(objection) = self.names.column(parts, self.place) {
+            self.refuse(objection);
+        }
+    }
+
+    pub(super) fn expression(&mut self, expression: &Expr) {
+        // What is done with a column before it is counted or looked for is done with its value.
+        let is_column = matches!(expression, Expr::Identifier(_) | Expr::CompoundIdentifier(_));
+        match self.place {
+            Place::Presence if !is_column => return self.within(Place::Value, expression),
+            Place::Counted if !is_column => return self.within(Place::Aggregated, expression),
+            _ => {}
+        }
         match expression {
-            Expr::Identifier(name) => self.column(name),
-            Expr::CompoundIdentifier(parts) => {
-                let name = parts.last().map_or("", |part| part.value.as_str());
-                let hint = format!("write {name}, if you mean the column");
-                self.refuse(format!("{expression} is not a column of this table"), Some(hint));
-            }
+            Expr::Identifier(name) => self.column(std::slice::from_ref(name)),
+            Expr::CompoundIdentifier(parts) => self.column(parts),
             Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) => {}
+            Expr::IsNull(inner) | Expr::IsNotNull(inner) if self.place == Place::Value => {
+                self.within(Place::Presence, inner);
+            }
             Expr::IsFalse(inner)
             | Expr::IsNotFalse(inner)
             | Expr::IsTrue(inner)
@@ -266,82 +276,79 @@ impl Walk<'_> {
             }
             Expr::Function(function) => self.function(function),
             Expr::Subquery(_) | Expr::InSubquery { .. } | Expr::Exists { .. } => {
-                self.refuse("subqueries are not allowed: an expression sees one row alone".to_owned(), None);
+                let sight = self.names.sight();
+                self.say(format!("subqueries are not allowed: {sight}"));
             }
-            other => self.refuse(format!("{other} is not allowed in an expression of one row"), None),
-        }
-    }
-
-    fn column(&mut self, name: &Ident) {
-        let own = &self.tables[self.table];
-        let name = name.value.as_str();
-        match own.column(name) {
-            Some(column) if column.kind == Kind::Expression => {
-                let message = format!("column {name:?} is an expression itself");
-                self.refuse(message, Some("write out what it stands for".to_owned()));
-            }
-            Some(_) => {}
-            // Functions without parentheses read like columns.
-            None if NOT_OF_THE_ROW.contains(&name.to_lowercase().as_str()) => self.not_of_the_row(name),
-            None => {
-                let usable = own.columns.iter().filter(|column| column.kind != Kind::Expression);
-                let elsewhere = self.tables.iter().find(|table| table.column(name).is_some());
-                let hint = match (nearest(name, usable.map(|column| column.name)), elsewhere) {
-                    (Some(meant), _) => Some(format!("did you mean {meant}?")),
-                    (None, Some(table)) => {
-                        Some(format!("table {:?} has one; an expression sees its own table alone", table.name))
-                    }
-                    (None, None) => None,
-                };
-                self.refuse(format!("there is no column {name:?} in this table"), hint);
+            other => {
+                let sight = self.names.sight();
+                self.say(format!("{other} is not allowed: {sight}"));
             }
         }
-    }
-
-    fn not_of_the_row(&mut self, name: &str) {
-        let message = format!("{name} is not allowed: the same object must always give the same rows");
-        self.refuse(message, None);
     }
 
     fn function(&mut self, function: &Function) {
-        let name = match function.name.0.as_slice() {
-            [ObjectNamePart::Identifier(name)] => name.value.to_lowercase(),
-            _ => function.name.to_string().to_lowercase(),
-        };
+        let name = name_of(function);
+        let sight = self.names.sight();
         let reads = ["read_", "scan_", "glob", "pg_read"].iter().any(|start| name.starts_with(start));
-        if NOT_OF_THE_ROW.contains(&name.as_str()) {
-            self.not_of_the_row(&name);
-        } else if AGGREGATES.contains(&name.as_str()) && function.over.is_none() {
-            self.refuse(format!("{name} is an aggregate: an expression sees one row alone"), None);
+        let mut inner = self.place;
+        if is_not_of_the_row(&name) {
+            self.refuse(not_of_the_row(&name));
         } else if function.over.is_some() || WINDOWS.contains(&name.as_str()) {
-            self.refuse(format!("{name} is a window function: an expression sees one row alone"), None);
+            self.say(format!("{name} is a window function: {sight}"));
+        } else if AGGREGATES.contains(&name.as_str()) {
+            match (self.names.aggregates(), Aggregate::named(&name), self.place) {
+                (Err(None), _, _) => self.say(format!("{name} is an aggregate: {sight}")),
+                (Err(Some(belongs)), _, _) => {
+                    self.refuse(Objection::advise(format!("{name} is an aggregate"), belongs));
+                }
+                (Ok(()), _, Place::Counted | Place::Aggregated) => {
+                    self.say(format!("{name} stands within another aggregate"));
+                }
+                (Ok(()), None, _) => {
+                    let known = Aggregate::names().join(", ");
+                    self.say(format!("{name} is not an aggregate that is known here: {known} are"));
+                    inner = Place::Aggregated;
+                }
+                (Ok(()), Some(Aggregate::Count), _) => inner = Place::Counted,
+                (Ok(()), Some(_), _) => inner = Place::Aggregated,
+            }
         } else if reads {
-            self.refuse(format!("{name} is not allowed: an expression reads nothing but its row"), None);
+            self.say(format!("{name} is not allowed: it reads what is not the object's"));
         } else if !ROW_FUNCTIONS.contains(&name.as_str()) {
             let hint = nearest(&name, ROW_FUNCTIONS.iter().copied()).map(|meant| format!("did you mean {meant}?"));
-            self.refuse(format!("{name} is not a function that is known here"), hint);
+            self.refuse(Objection { message: format!("{name} is not a function that is known here"), hint });
         }
         if function.filter.is_some() || function.null_treatment.is_some() || !function.within_group.is_empty() {
-            self.refuse(format!("{name} has a clause that only aggregates have"), None);
+            self.say(format!("{name} has a clause that is not allowed here"));
         }
         match &function.args {
             FunctionArguments::None => {}
-            FunctionArguments::Subquery(_) => {
-                self.refuse("subqueries are not allowed: an expression sees one row alone".to_owned(), None);
-            }
+            FunctionArguments::Subquery(_) => self.say(format!("subqueries are not allowed: {sight}")),
             FunctionArguments::List(list) => {
                 if list.duplicate_treatment.is_some() || !list.clauses.is_empty() {
-                    self.refuse(format!("{name} has a clause that only aggregates have"), None);
+                    self.say(format!("{name} has a clause that is not allowed here"));
                 }
                 for argument in &list.args {
                     match argument {
-                        FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) => self.expression(argument),
-                        // An aggregate has been refused already.
-                        _ if AGGREGATES.contains(&name.as_str()) => {}
-                        other => self.refuse(format!("{other} is not an argument that {name} takes here"), None),
+                        FunctionArg::Unnamed(FunctionArgExpr::Expr(argument)) => self.within(inner, argument),
+                        FunctionArg::Unnamed(FunctionArgExpr::Wildcard) if inner == Place::Counted => {}
+                        // An aggregate that may not stand here has been refused already.
+                        _ if AGGREGATES.contains(&name.as_str()) && inner == self.place => {}
+                        other => self.say(format!("{other} is not an argument that {name} takes here")),
                     }
+                }
+                if inner != self.place && list.args.len() != 1 {
+                    self.say(format!("{name} takes one argument, and is given {}", list.args.len()));
                 }
             }
         }
+    }
+}
+
+/// The name of a function, in small letters.
+pub(super) fn name_of(function: &Function) -> String {
+    match function.name.0.as_slice() {
+        [ObjectNamePart::Identifier(name)] => name.value.to_lowercase(),
+        _ => function.name.to_string().to_lowercase(),
     }
 }

@@ -34,6 +34,11 @@ pub(super) fn check_table(name: &At<String>, report: &mut Report<'_>) -> bool {
     check(name, &path, "table", false, report)
 }
 
+/// Whether the text is a name for a check; notes why not.
+pub(super) fn check_check(name: &At<String>, report: &mut Report<'_>) -> bool {
+    check(name, &format!("checks.{}", name.value), "check", false, report)
+}
+
 /// Whether the text is a name for a column; notes why not.
 pub(super) fn check_column(name: &At<String>, path: &str, report: &mut Report<'_>) -> bool {
     if name.value.starts_with('_') {

@@ -70,6 +70,7 @@ pub(crate) fn resolve(examined: &mut [Examined<'_>], identity: &TransformIdentit
                 quality: &dataset.quality,
                 encoding: &dataset.encoding,
                 tables: &dataset.tables,
+                checks: &dataset.checks,
             };
             dataset.fingerprint = basis.fingerprint(identity);
         }

@@ -26,6 +26,7 @@ pub(super) fn check_quality(given: Option<definition::Quality>, report: &mut Rep
             Some(UnknownFieldsName::Ignore) | None => UnknownFields::Ignore,
         },
         min_records: least.filter(|least| *least > 0),
+        freshness: given.freshness.map(|span| span.value.0),
     }
 }
 

@@ -83,6 +83,11 @@ pub(super) struct CheckedTables {
     pub(super) names: Vec<At<String>>,
 }
 
+/// What all tables of a definition have.
+pub(super) fn outlines(given: &At<Entries<definition::Table>>) -> Vec<TableOutline<'_>> {
+    given.value.read.iter().map(|(name, table)| TableOutline::of(name, &table.value)).collect()
+}
+
 pub(super) fn check_all(
     given: &At<Entries<definition::Table>>,
     dataset: Option<&At<String>>,
@@ -97,7 +102,7 @@ pub(super) fn check_all(
         let told = format!("there are {} tables; at most {MOST_TABLES} are allowed", entries.len());
         report.add(given.at, "tables", told);
     }
-    let outlines: Vec<_> = entries.iter().map(|(name, table)| TableOutline::of(name, &table.value)).collect();
+    let outlines = outlines(given);
     let mut tables = Some(Vec::with_capacity(entries.len()));
     for (at, (table_name, table)) in entries.iter().enumerate() {
         let named = name::check_table(table_name, report);

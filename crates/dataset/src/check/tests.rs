@@ -1,5 +1,6 @@
 //! Every problem with its exact line, key path, words and hint.
 
+mod checks;
 mod columns;
 mod csv;
 mod file;

@@ -18,7 +18,7 @@ fn keys(schema: &Json) -> String {
 fn the_schema_knows_every_section_and_says_what_each_key_is_for() {
     let schema = json_schema();
     let sections = &schema["properties"];
-    assert_eq!(keys(&schema), "description encoding name! privacy quality revision source! tables!");
+    assert_eq!(keys(&schema), "checks description encoding name! privacy quality revision source! tables!");
     assert_eq!(
         keys(&sections["source"]),
         "after_load binary csv encoding format! max_block_bytes max_expanded_bytes max_expansion max_line_bytes objects! \
@@ -28,8 +28,9 @@ fn the_schema_knows_every_section_and_says_what_each_key_is_for() {
         keys(&sections["source"]["properties"]["csv"]),
         "comment delimiter empty_is_null escape header names quote"
     );
-    assert_eq!(keys(&sections["quality"]), "max_rejects min_records unknown_fields");
+    assert_eq!(keys(&sections["quality"]), "freshness max_rejects min_records unknown_fields");
     assert_eq!(keys(&sections["encoding"]), "part_bytes row_group_rows zstd_level");
+    assert_eq!(keys(&sections["checks"]["additionalProperties"]), "message sql!");
     let table = &sections["tables"]["additionalProperties"];
     assert_eq!(
         keys(table),

@@ -1,8 +1,10 @@
-//! Numbers with units: sizes in bytes, and limits of rejects.
+//! Numbers with units: sizes in bytes, limits of rejects, and durations.
+
+use std::time::Duration;
 
 use serde_json::{Value as Json, json};
 use toml::Spanned;
-use toml::de::DeValue;
+use toml::de::{DeArray, DeValue};
 
 use super::read::{Read, Reader, integer};
 use crate::dataset::MaxRejects;
@@ -83,25 +85,93 @@ impl RejectLimit {
     }
 }
 
-impl Read for RejectLimit {
-    fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_, '_>) -> Option<Self> {
-        let limit = match value.get_ref() {
+impl RejectLimit {
+    fn one(value: &DeValue<'_>) -> Option<Self> {
+        match value {
             DeValue::String(text) => Self::parse(text),
             other => {
                 integer(other).and_then(|count| u64::try_from(count).ok()).map(|count| Self(MaxRejects::Count(count)))
             }
+        }
+    }
+
+    /// A share and a number, in either order.
+    fn both(list: &DeArray<'_>) -> Option<Self> {
+        let limits: Vec<_> = list.iter().filter_map(|value| Self::one(value.get_ref())).collect();
+        match limits.as_slice() {
+            [Self(MaxRejects::BasisPoints(points)), Self(MaxRejects::Count(count))]
+            | [Self(MaxRejects::Count(count)), Self(MaxRejects::BasisPoints(points))]
+                if list.len() == 2 =>
+            {
+                Some(Self(MaxRejects::Both { basis_points: *points, count: *count }))
+            }
+            _ => None,
+        }
+    }
+}
+
+impl Read for RejectLimit {
+    fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_, '_>) -> Option<Self> {
+        let limit = match value.get_ref() {
+            DeValue::Array(list) => Self::both(list),
+            other => Self::one(other),
         };
         if limit.is_none() {
-            reader.wrong(value, "a share from \"0%\" to \"100%\" with at most two decimals, or a number of records");
+            reader.wrong(
+                value,
+                "a share from \"0%\" to \"100%\" with at most two decimals, a number of records, or both as in \
+                 [\"5%\", 1000]",
+            );
         }
         limit
     }
 
     fn schema() -> Json {
-        json!({ "oneOf": [
-            { "type": "integer", "minimum": 0 },
-            { "type": "string", "pattern": "^[0-9]{1,3}(\\.[0-9]{1,2})?%$" },
-        ] })
+        let count = json!({ "type": "integer", "minimum": 0 });
+        let share = json!({ "type": "string", "pattern": "^[0-9]{1,3}(\\.[0-9]{1,2})?%$" });
+        let one = json!({ "oneOf": [count, share] });
+        json!({ "oneOf": [count, share, { "type": "array", "items": one, "minItems": 2, "maxItems": 2 }] })
+    }
+}
+
+/// How long something takes or may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Span(pub(crate) Duration);
+
+impl Span {
+    /// Reads `90s`, `15m`, `3h`, `2d`, and sums of them such as `1h30m`.
+    fn parse(text: &str) -> Option<Self> {
+        let mut rest = text.trim();
+        let mut seconds: u64 = 0;
+        while !rest.is_empty() {
+            let (number, after) = rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?);
+            let after = after.trim_start();
+            let (unit, after) = after.split_at(after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len()));
+            let unit: u64 = match unit {
+                "s" => 1,
+                "m" | "min" => 60,
+                "h" => 3_600,
+                "d" => 86_400,
+                _ => return None,
+            };
+            seconds = seconds.checked_add(number.parse::<u64>().ok()?.checked_mul(unit)?)?;
+            rest = after.trim_start();
+        }
+        (seconds > 0).then_some(Self(Duration::from_secs(seconds)))
+    }
+}
+
+impl Read for Span {
+    fn read(value: &Spanned<DeValue<'_>>, reader: &mut Reader<'_, '_>) -> Option<Self> {
+        let span = value.get_ref().as_str().and_then(Self::parse);
+        if span.is_none() {
+            reader.wrong(value, "a duration such as \"3h\" or \"1d12h\" (d, h, m, s)");
+        }
+        span
+    }
+
+    fn schema() -> Json {
+        json!({ "type": "string", "pattern": "^ *([0-9]+ *(s|m|min|h|d) *)+$" })
     }
 }
 
@@ -125,6 +195,18 @@ mod tests {
         }
         for bad in ["", "MB", "64mb", "64 megabytes", "-1", "1.MB", "1.2.3MB", "99999999999TB", "1e3"] {
             assert_eq!(ByteSize::parse(bad), None, "{bad}");
+        }
+    }
+
+    #[test]
+    fn durations_read_with_every_unit() {
+        for (text, seconds) in
+            [("90s", 90), ("15m", 900), ("15min", 900), ("3h", 10_800), ("2d", 172_800), ("1h 30m", 5_400)]
+        {
+            assert_eq!(Span::parse(text), Some(Span(Duration::from_secs(seconds))), "{text}");
+        }
+        for bad in ["", "0s", "3", "h", "1.5h", "-1h", "3 hours", "99999999999999999d"] {
+            assert_eq!(Span::parse(bad), None, "{bad}");
         }
     }
 

@@ -81,6 +81,7 @@ fn what_does_not_decide_rows_leaves_it_alone() {
             "format = \"jsonl\"\nafter_load = \"delete\"\non_rewrite = \"replace\"\nmax_line_bytes = \"16MiB\"\n",
         ),
         ("[tables.offers]", "[quality]\nmax_rejects = \"5.00%\"\n[tables.offers]"),
+        ("[tables.offers]", "[quality]\nfreshness = \"3h\"\n[tables.offers]"),
         ("id = { type = \"bigint\", required = true }", "id.type = \"bigint\"\nid.required = true"),
         ("rent > 0", "  rent > 0 "),
         (
@@ -114,6 +115,10 @@ fn what_decides_rows_or_bytes_changes_it() {
         ("format = \"jsonl\"\n", "format = \"jsonl\"\nrecords = \"data\"\n"),
         ("format = \"jsonl\"\n", "format = \"jsonl\"\nmax_line_bytes = \"1MB\"\n"),
         ("[tables.offers]", "[quality]\nmax_rejects = \"4%\"\n[tables.offers]"),
+        ("[tables.offers]", "[quality]\nmax_rejects = [\"5%\", 1000]\n[tables.offers]"),
+        ("[tables.offers]", "[quality]\nmax_rejects = [1001, \"5%\"]\n[tables.offers]"),
+        ("[tables.offers]", "[checks.rent]\nsql = \"SELECT _record FROM offers WHERE rent > 9\"\n[tables.offers]"),
+        ("[tables.offers]", "[checks.rent]\nsql = \"SELECT _record FROM offers WHERE rent > 8\"\n[tables.offers]"),
         ("[tables.offers]", "[quality]\nunknown_fields = \"reject\"\n[tables.offers]"),
         ("[tables.offers]", "[encoding]\nzstd_level = 1\n[tables.offers]"),
         ("[tables.offers]", "[tables.other]\nmode = \"append\"\ncolumns.x = { type = \"date\" }\n[tables.offers]"),

@@ -41,7 +41,8 @@ pub enum ClaimDecision {
     Take(Box<Entry>),
     /// Nothing is to be done: it is written, loaded or set aside, or a dead letter speaks of an older generation.
     Done(Box<Entry>),
-    /// Another worker has it, or a replay must wait until what is written is loaded. Ask again not before this.
+    /// Another worker has it, or is asked for it, or a replay must wait until what is written is loaded. Ask again not
+    /// before this.
     Held {
         /// When to ask again.
         until: Timestamp,
@@ -66,7 +67,9 @@ pub fn claim(existing: Option<&Entry>, request: &ClaimRequest) -> ClaimDecision 
         EntryState::Claimed { .. } => take(entry, request, other_definition),
         EntryState::Written { .. } => match request.cause {
             Cause::DefinitionChanged if other_definition => take(entry, request, true),
-            Cause::Replay if entry.updated <= request.asked_at => {
+            // A replay waits until what is written is loaded. What a worker with a newer definition asks for waits for one
+            // of its kind: taken for done by one that still has the old, it would be asked for again much later.
+            Cause::DefinitionChanged | Cause::Replay if entry.updated <= request.asked_at => {
                 ClaimDecision::Held { until: request.now.plus(request.lease_for) }
             }
             _ => ClaimDecision::Done(Box::new(entry.clone())),

@@ -120,6 +120,15 @@ fn a_replay_that_is_delivered_again_does_nothing() {
 }
 
 #[test]
+fn what_a_newer_definition_asks_for_is_left_to_those_who_have_it() {
+    let mut asked = request("old", "f1", Cause::DefinitionChanged, 1_000);
+    asked.asked_at = at(100);
+    assert!(matches!(claim(Some(&written()), &asked), ClaimDecision::Held { .. }), "it is asked of another");
+    let done = ClaimRequest { asked_at: at(0), ..asked };
+    assert!(matches!(claim(Some(&written()), &done), ClaimDecision::Done(_)), "it was written after it was asked for");
+}
+
+#[test]
 fn a_version_that_is_seen_again_is_not_gone() {
     let entry = claimed();
     let reason = |kind| SetAsideReason { kind, message: String::new() };

@@ -4,12 +4,13 @@ use std::fmt::Debug;
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
 
 use crate::fault::{Cause, Effect, Fault, Retry};
 use crate::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
 use crate::manifest::Manifest;
 use crate::port::row_reader::PartError;
-use crate::shape::FamilyShape;
+use crate::shape::{ColumnType, FamilyShape};
 use crate::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
 
 /// Loads rows exactly once, by fence and markers. See `ARCHITECTURE.md`, "Exactly once".
@@ -35,6 +36,11 @@ pub trait Warehouse: Debug + Send + Sync {
     /// puts its definitions in force and retires those before: one transaction under the fence. A change that would
     /// bend data that is there is [`MigrateOutcome::Refused`].
     async fn migrate(&self, fence: &Fence, shape: &FamilyShape) -> Result<MigrateOutcome, WarehouseError>;
+
+    /// What [`Warehouse::migrate`] to this shape would do now, without doing any of it: nothing is made, changed, taken or
+    /// locked, and it works whoever holds the fence, also where the family was never ensured. A refusal is told in the
+    /// words of [`MigrateOutcome::Refused`]; a migration that is planned here and begun later may still find other rows.
+    async fn plan(&self, shape: &FamilyShape) -> Result<MigrationPlan, WarehouseError>;
 
     /// Makes staging tables named by `name` and copies the parts of the manifests into them, outside the commit's
     /// transaction. After an unknown outcome the caller stages under a new name. [`WarehouseError::Data`] says that
@@ -125,6 +131,59 @@ pub enum MigrateOutcome {
         /// Which change, and what to do.
         message: String,
     },
+}
+
+/// What a migration would do.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum MigrationPlan {
+    /// These changes, in the order of the tables; none: only the definitions in force would be others, or not even they.
+    Changes(Vec<PlannedChange>),
+    /// The change would bend data that is there, or cannot be made.
+    Refused {
+        /// Which change, and what to do.
+        message: String,
+    },
+}
+
+/// One thing a migration would do to a table.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct PlannedChange {
+    /// `dataset.table`.
+    pub table: String,
+    /// What.
+    pub step: PlannedStep,
+}
+
+/// A step of a migration.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "step", rename_all = "snake_case", deny_unknown_fields)]
+pub enum PlannedStep {
+    /// The table is made.
+    Create,
+    /// A column is added; it is null in the rows that are there.
+    Add {
+        /// Its name.
+        column: String,
+        /// Its type.
+        becomes: ColumnType,
+    },
+    /// A column gets another type: a wider one, or any while the table is empty.
+    Retype {
+        /// Its name.
+        column: String,
+        /// Its type as the warehouse has it.
+        is: String,
+        /// Its next type.
+        becomes: ColumnType,
+    },
+    /// A column leaves the view; its values stay in the table of rows.
+    Hide {
+        /// Its name.
+        column: String,
+    },
+    /// Which rows are visible is decided anew, for all of them.
+    Recompute,
 }
 
 /// Why a call to a warehouse failed.

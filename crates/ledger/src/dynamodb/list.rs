@@ -182,8 +182,11 @@ impl DynamoLedger {
         Ok(EntryPage { entries: found.into_iter().map(|(_, entry)| entry).collect(), next })
     }
 
-    /// Reads entries as they are now, in no order; those that are gone are left out.
-    async fn read_entries(&self, names: Vec<String>) -> Result<Vec<Entry>, LedgerError> {
+    /// Reads entries as they are now, in no order; those that are gone are left out. One that moved while an index was
+    /// read is named where it was and where it is, and the service takes no call that names an item twice.
+    async fn read_entries(&self, mut names: Vec<String>) -> Result<Vec<Entry>, LedgerError> {
+        names.sort_unstable();
+        names.dedup();
         let calls = names.chunks(ITEMS_A_CALL).map(<[String]>::to_vec).collect::<Vec<_>>();
         let calls = stream::iter(calls.into_iter().map(|names| self.read_batch(names)));
         calls.buffered(CALLS_AT_ONCE).try_concat().await

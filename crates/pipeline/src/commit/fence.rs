@@ -5,7 +5,7 @@ use lakehand_domain::port::warehouse::{MigrateOutcome, TakeOutcome};
 use lakehand_domain::shape::FamilyShape;
 use lakehand_domain::warehousing::Fence;
 
-use crate::commit::reconcile::reconcile;
+use crate::commit::reconcile::{look_anew, reconcile};
 use crate::commit::{Obstacle, STAGE};
 use crate::loading::{LoadError, LoadOutcome, Loader, Memory, newer};
 
@@ -88,6 +88,10 @@ pub(super) async fn take(
         ports.ledger.reset(&number, batches).await.map_err(LoadError::ledger(STAGE))?;
     } else if batches > remembered {
         ports.ledger.raise(&number, batches).await.map_err(LoadError::ledger(STAGE))?;
+    }
+    if let Some(since) = memory.look_since {
+        outcome.restored += look_anew(loader, memory, family, since).await?;
+        memory.look_since = None;
     }
     memory.retired = fence.retired.iter().map(|definition| definition.fingerprint.clone()).collect();
     memory.verified = true;

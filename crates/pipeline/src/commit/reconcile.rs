@@ -1,11 +1,15 @@
 //! A warehouse that knows fewer batches than the ledger remembers was restored from an older state, or is a new one:
 //! what the ledger calls loaded and the warehouse does not know waits to be loaded again.
+//!
+//! A batch that was committed just before a restore can be hidden by one that brings the number back just after it, while
+//! loaders run. So what was loaded of late is compared now and then whatever the numbers say.
 
 use std::collections::{BTreeSet, HashMap};
 
 use lakehand_domain::entry::{Entry, Refusal, StateName};
 use lakehand_domain::id::{DatasetId, EntryId, FamilyId};
 use lakehand_domain::port::ledger::EntryQuery;
+use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::warehousing::{Fence, Marker};
 
 use crate::change::{Changed, change};
@@ -28,20 +32,35 @@ pub(super) async fn reconcile(loader: &Loader<'_>, memory: &mut Memory, fence: &
     let datasets: BTreeSet<DatasetId> = of_fence.chain(of_catalog).chain([loader.dataset.id.clone()]).collect();
     let mut restored = 0;
     for dataset in datasets {
-        restored += reconcile_one(loader, memory, &fence.family, dataset).await?;
+        restored += compare(loader, memory, &fence.family, dataset, None).await?;
     }
     tracing::warn!(dataset.id = %loader.dataset.id, entries = restored, "entries that the warehouse has lost wait to be loaded again");
     Ok(restored)
 }
 
-async fn reconcile_one(
+/// Compares the entries of the loader's dataset that changed since then. Each dataset of a family has a loader that does.
+pub(super) async fn look_anew(
+    loader: &Loader<'_>,
+    memory: &mut Memory,
+    family: &FamilyId,
+    since: Timestamp,
+) -> Result<u64, LoadError> {
+    let restored = compare(loader, memory, family, loader.dataset.id.clone(), Some(since)).await?;
+    if restored > 0 {
+        tracing::warn!(dataset.id = %loader.dataset.id, entries = restored, "entries that the warehouse has lost wait to be loaded again");
+    }
+    Ok(restored)
+}
+
+async fn compare(
     loader: &Loader<'_>,
     memory: &mut Memory,
     family: &FamilyId,
     dataset: DatasetId,
+    since: Option<Timestamp>,
 ) -> Result<u64, LoadError> {
     let mut restored = 0;
-    let mut query = EntryQuery { dataset: Some(dataset), limit: PAGE, ..EntryQuery::default() };
+    let mut query = EntryQuery { dataset: Some(dataset), since, limit: PAGE, ..EntryQuery::default() };
     // What is changed here moves to the end of the order, where it is no longer loaded.
     loop {
         let page = loader.ports.ledger.list(&query).await.map_err(LoadError::ledger(STAGE))?;

@@ -4,6 +4,7 @@ use serde_json::json;
 
 use super::*;
 
+mod fuzz;
 mod letters;
 mod random;
 mod shapes;

@@ -30,7 +30,7 @@ pub(super) async fn redo(
     let mut due = foreign;
     due.retain(|entry| {
         let is_over = memory.is_retired(&entry.fingerprint) || is_given_up(loader, entry, now);
-        is_over && memory.ask(&entry.id, loader.settings.ask_again, now)
+        is_over && memory.is_to_be_asked(&entry.id, loader.settings.ask_again, now)
     });
     if due.is_empty() {
         return Ok(());
@@ -55,6 +55,7 @@ pub(super) async fn redo(
             Some(reason) => gathered.outcome.refused += u64::from(set_aside(loader, &entry, reason).await?),
         }
     }
+    // Remembered once it is done: what fails in between is asked for again with the next pass.
     for some in again.chunks(OBJECTS_A_MESSAGE) {
         let event = |entry: &Entry| ObjectEvent { uri: entry.object.uri.clone(), cause: Cause::DefinitionChanged };
         ask(loader.ports, STAGE, some.iter().map(event).collect()).await?;
@@ -62,6 +63,7 @@ pub(super) async fn redo(
             loader.observer.sent_back(entry, "it was written under a definition that is no longer in force");
         }
     }
+    memory.asked(ids, loader.settings.ask_again, now);
     gathered.outcome.sent_back += again.len() as u64;
     Ok(())
 }

@@ -24,6 +24,10 @@ pub struct LoadingSettings {
     pub linger: Duration,
     /// Where nothing says that there is something to load, look this often.
     pub poll: Duration,
+    /// The warehouse is looked at anew this often, also where nothing is to be loaded: it may have been restored from an
+    /// older state meanwhile, and nobody would notice before the next file. Each look takes the fence, and compares what
+    /// was loaded since the look before the last one with the markers.
+    pub look_anew: Duration,
     /// A process whose definition was retired looks this often whether it still is. Each look takes the fence, which
     /// disturbs those that load.
     pub stand_aside: Duration,
@@ -49,6 +53,7 @@ impl Default for LoadingSettings {
             max_batch_rows: 20_000_000,
             linger: Duration::from_secs(2),
             poll: Duration::from_secs(10),
+            look_anew: Duration::from_hours(1),
             stand_aside: Duration::from_mins(10),
             lease: Duration::from_secs(10),
             concurrency: 16,

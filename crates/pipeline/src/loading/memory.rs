@@ -19,6 +19,8 @@ pub struct Memory {
     pub(crate) verified: bool,
     /// Staging tables that we made, or may have made, and that are not known to be dropped.
     pub(crate) stagings: BTreeSet<Nonce>,
+    /// What the ledger calls loaded since then is to be compared with the markers.
+    pub(crate) look_since: Option<Timestamp>,
     asked: BTreeMap<EntryId, Timestamp>,
     /// Entries that are marked and could not be finished, and until when they are passed over.
     unfinished: BTreeMap<EntryId, Timestamp>,
@@ -32,6 +34,12 @@ impl Memory {
     pub fn doubt(&mut self) {
         self.ensured = false;
         self.verified = false;
+    }
+
+    /// The warehouse is looked at anew, and what was loaded since then looked for in it.
+    pub fn look_anew(&mut self, since: Timestamp) {
+        self.doubt();
+        self.look_since = Some(since);
     }
 
     /// Names of staging tables that this process made and has not dropped.
@@ -56,16 +64,16 @@ impl Memory {
         self.unfinished.get(entry).is_some_and(|until| now < *until)
     }
 
-    /// Whether to ask for this entry now; asking is remembered for `again`.
-    pub(crate) fn ask(&mut self, entry: &EntryId, again: Duration, now: Timestamp) -> bool {
-        if self.asked.get(entry).is_some_and(|at| now < at.plus(again)) {
-            return false;
-        }
+    /// Whether to ask for this entry now: it was not, for as long as `again`.
+    pub(crate) fn is_to_be_asked(&self, entry: &EntryId, again: Duration, now: Timestamp) -> bool {
+        self.asked.get(entry).is_none_or(|at| now >= at.plus(again))
+    }
+
+    /// These were asked for.
+    pub(crate) fn asked(&mut self, entries: Vec<EntryId>, again: Duration, now: Timestamp) {
         self.asked.retain(|_, at| now < at.plus(again));
-        if self.asked.len() < MOST_ASKED {
-            self.asked.insert(entry.clone(), now);
-        }
-        true
+        let room = MOST_ASKED.saturating_sub(self.asked.len());
+        self.asked.extend(entries.into_iter().take(room).map(|entry| (entry, now)));
     }
 }
 
@@ -87,9 +95,11 @@ mod tests {
         let mut memory = Memory::default();
         let (entry, again) = (EntryId::new("e"), Duration::from_secs(10));
         let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
-        assert!(memory.ask(&entry, again, at(0)));
-        assert!(!memory.ask(&entry, again, at(9)));
-        assert!(memory.ask(&entry, again, at(10)));
-        assert!(!memory.ask(&entry, again, at(19)));
+        assert!(memory.is_to_be_asked(&entry, again, at(0)));
+        memory.asked(vec![entry.clone()], again, at(0));
+        assert!(!memory.is_to_be_asked(&entry, again, at(9)));
+        assert!(memory.is_to_be_asked(&entry, again, at(10)));
+        memory.asked(vec![entry.clone()], again, at(10));
+        assert!(!memory.is_to_be_asked(&entry, again, at(19)));
     }
 }

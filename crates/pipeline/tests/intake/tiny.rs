@@ -12,7 +12,9 @@ use lakehand_dataset::transformer::{
 };
 use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
 use lakehand_domain::manifest::Manifest;
-use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome, TakeOutcome, Warehouse, WarehouseError};
+use lakehand_domain::port::warehouse::{
+    CommitOutcome, MigrateOutcome, MigrationPlan, TakeOutcome, Warehouse, WarehouseError,
+};
 use lakehand_domain::reject::{RejectCounts, Rule};
 use lakehand_domain::shape::FamilyShape;
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
@@ -113,6 +115,14 @@ fn text_of(content: &Content) -> std::io::Result<String> {
             file.read_to_string(&mut text)?;
             Ok(text)
         }
+        Content::Arriving(arriving) => {
+            let mut bytes = vec![0; usize::try_from(arriving.size()).unwrap()];
+            let mut filled = 0;
+            while filled < bytes.len() {
+                filled += arriving.read_at(filled as u64, &mut bytes[filled..])?;
+            }
+            Ok(String::from_utf8_lossy(&bytes).into_owned())
+        }
     }
 }
 
@@ -137,6 +147,9 @@ impl Warehouse for Untouched {
         unreachable!("intake asks the warehouse for nothing")
     }
     async fn migrate(&self, _: &Fence, _: &FamilyShape) -> Result<MigrateOutcome, WarehouseError> {
+        unreachable!("intake asks the warehouse for nothing")
+    }
+    async fn plan(&self, _: &FamilyShape) -> Result<MigrationPlan, WarehouseError> {
         unreachable!("intake asks the warehouse for nothing")
     }
     async fn stage(&self, _: &FamilyShape, _: &Nonce, _: &[Arc<Manifest>]) -> Result<Staging, WarehouseError> {

@@ -137,7 +137,7 @@ async fn a_file_with_too_many_rejects_leaves_only_its_rejects() {
 }
 
 #[tokio::test]
-async fn an_object_that_arrives_as_a_stream_is_kept_in_memory_or_spooled() {
+async fn an_object_that_arrives_as_a_stream_is_kept_in_memory_or_read_as_it_comes() {
     for in_memory in [true, false] {
         let mut world = World::new();
         let mood = moody(&mut world);
@@ -153,12 +153,13 @@ async fn an_object_that_arrives_as_a_stream_is_kept_in_memory_or_spooled() {
 }
 
 #[tokio::test]
-async fn more_or_fewer_bytes_than_stat_said_are_never_passed_on() {
-    for (streams, more) in [(true, 1), (true, -1)] {
+async fn more_or_fewer_bytes_than_stat_said_are_never_judged() {
+    for (in_memory, more) in [(true, 1), (true, -1), (false, 1), (false, -1)] {
         let mut world = World::new();
         let mood = moody(&mut world);
-        mood.lock().unwrap().streams = streams;
+        mood.lock().unwrap().streams = true;
         mood.lock().unwrap().off_by = more;
+        world.settings.spool_memory = if in_memory { 1 << 20 } else { 0 };
         world.land("in_1.txt", "abc");
         world.send(&["in_1.txt"]).await;
         let fate = world.fate().await;
@@ -166,16 +167,4 @@ async fn more_or_fewer_bytes_than_stat_said_are_never_passed_on() {
         assert!(world.lake().await.is_empty());
         assert_eq!(world.entry().await.attempts, 0);
     }
-}
-
-#[tokio::test]
-async fn a_spool_folder_that_is_missing_is_named() {
-    let mut world = World::new();
-    moody(&mut world).lock().unwrap().streams = true;
-    world.settings.spool_memory = 0;
-    world.settings.spool = world.folder.path().join("nowhere");
-    world.land("in_1.txt", "abc");
-    world.send(&["in_1.txt"]).await;
-    let Fate::Later { error: Some(error), .. } = world.fate().await else { panic!("no error") };
-    assert!(error.contains("nowhere"), "{error}");
 }

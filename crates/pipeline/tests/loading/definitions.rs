@@ -9,6 +9,7 @@ use lakehand_domain::port::ledger::{Ledger, PutEntry};
 use lakehand_domain::shape::DefinitionInForce;
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::loading::{Memory, Standing, remember_definition};
+use lakehand_testkit::faulty::plan::{Fate, FaultPlan};
 
 use crate::world::World;
 
@@ -100,4 +101,30 @@ async fn what_was_written_under_a_definition_that_never_came_into_force_is_asked
     world.clock.advance(world.settings.ask_again * 10);
     world.load(&world.ports, &mut memory).await.unwrap();
     assert_eq!(world.asked().await, [("in_1.txt".to_owned(), Cause::DefinitionChanged)]);
+}
+
+/// The question whose sending fails is asked with the next pass, and not only when it would be asked again anyway.
+#[tokio::test]
+async fn a_question_that_could_not_be_sent_is_asked_with_the_next_pass() {
+    for fate in [Fate::FailsBefore, Fate::FailsAfter] {
+        // Where the send comes is counted once, undisturbed.
+        let mut sends_at = None;
+        for is_disturbed in [false, true] {
+            let plan = FaultPlan::new();
+            let plan = if is_disturbed { plan.with(sends_at.expect("a send"), fate) } else { plan };
+            let world = World::with(plan, "keep");
+            fs::write(world.landed("in_1.txt"), "1").unwrap();
+            world.write_under("in_1.txt", &[1], &world.redefined(2), Cause::Arrived).await;
+            world.clock.advance(world.settings.ask_again * 10);
+            let mut memory = Memory::default();
+            let first = world.load(&world.ports, &mut memory).await;
+            let second = world.load(&world.ports, &mut memory).await;
+            assert!(first.is_ok() && second.is_ok() != is_disturbed, "{first:?} {second:?}");
+            if is_disturbed {
+                world.load_all(&world.ports, &mut memory).await.unwrap();
+            }
+            assert!(world.asked().await.contains(&("in_1.txt".to_owned(), Cause::DefinitionChanged)), "{fate:?}");
+            sends_at = world.plan.names().iter().rposition(|name| *name == "queue.send").map(|at| at as u64 + 1);
+        }
+    }
 }

@@ -1,8 +1,12 @@
 //! A warehouse that was restored from an older state or emptied, and a ledger that was.
 
-use lakehand_domain::entry::StateName;
+use std::path::Path;
+use std::time::Duration;
+
+use lakehand_domain::entry::{Entry, StateName};
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::port::warehouse::QueryWarehouse;
+use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::loading::Memory;
 
 use crate::world::World;
@@ -113,4 +117,121 @@ async fn an_entry_that_the_ledger_has_lost_begins_above_its_marker() {
     world.write_under("in_1.txt", &[1, 8], &world.dataset, Cause::Arrived).await;
     assert_eq!(world.load_all(&world.ports, &mut memory).await.unwrap().loaded, 1);
     assert_eq!(world.rows().await, ["/in_1.txt 1 1 visible", "/in_1.txt 2 8 visible"]);
+}
+
+/// Puts everything of a database back to what a copy of it holds, as a restore in place does: whoever has it open goes on.
+fn restore(path: &Path, copy: &Path) {
+    let database = rusqlite::Connection::open(path).unwrap();
+    database.busy_timeout(Duration::from_secs(10)).unwrap();
+    database.execute("ATTACH ?1 AS copy", [copy.to_str().unwrap()]).unwrap();
+    let names = |schema: &str| {
+        let sql = format!("SELECT name FROM {schema}.sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite%'");
+        let mut statement = database.prepare(&sql).unwrap();
+        let names = statement.query_map([], |row| row.get::<_, String>(0)).unwrap();
+        names.collect::<Result<Vec<_>, _>>().unwrap()
+    };
+    let kept = names("copy");
+    database.execute_batch("BEGIN IMMEDIATE").unwrap();
+    for name in names("main") {
+        database.execute_batch(&format!("DELETE FROM main.\"{name}\"")).unwrap();
+        if kept.contains(&name) {
+            database.execute_batch(&format!("INSERT INTO main.\"{name}\" SELECT * FROM copy.\"{name}\"")).unwrap();
+        }
+    }
+    database.execute_batch("COMMIT").unwrap();
+}
+
+fn copy(path: &Path, copy: &Path) {
+    let source = rusqlite::Connection::open(path).unwrap();
+    source.execute("VACUUM INTO ?1", [copy.to_str().unwrap()]).unwrap();
+}
+
+#[tokio::test]
+async fn a_ledger_from_a_backup_learns_what_is_loaded() {
+    let world = World::new();
+    let mut memory = Memory::default();
+    world.write("in_1.txt", &[1]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    world.write("in_2.txt", &[2, 3]).await;
+    let (path, backup) = (world.folder.path().join("ledger.db"), world.folder.path().join("backup.db"));
+    copy(&path, &backup);
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    world.write("in_3.txt", &[4]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let (rows, loaded) = (world.rows().await, world.entries().await);
+    assert_eq!((rows.len(), world.batches().await), (4, Some(3)));
+
+    restore(&path, &backup);
+    assert_eq!((world.state("in_2.txt").await, world.batches().await), (StateName::Written, Some(1)));
+    // A worker that has run all along, and one that starts with the old ledger.
+    for mut memory in [memory, Memory::default()] {
+        let outcome = world.load_all(&world.as_worker("next"), &mut memory).await.unwrap();
+        assert_eq!((outcome.restored, outcome.sent_back), (0, 0), "nothing is taken for lost");
+    }
+    let live = |entries: &[Entry]| {
+        entries.iter().map(|entry| (entry.id.clone(), entry.live.clone().map(|live| live.load_id))).collect::<Vec<_>>()
+    };
+    let learned = world.entries().await;
+    let of_backup: Vec<Entry> =
+        loaded.into_iter().filter(|entry| !entry.object.uri.as_str().ends_with("in_3.txt")).collect();
+    assert_eq!(live(&learned), live(&of_backup), "the load that is live is the one that the warehouse has");
+    assert!(world.states().await.values().all(|state| *state == (StateName::Loaded, 1)));
+    assert_eq!(world.rows().await, rows, "no row is touched, in_3's neither");
+    assert_eq!(world.batches().await, Some(3), "and it knows again how many batches there were");
+}
+
+#[tokio::test]
+async fn a_warehouse_that_is_restored_while_loaders_run_is_filled_again() {
+    let world = World::new();
+    let mut memory = Memory::default();
+    world.write("in_1.txt", &[1]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let (path, kept) = (world.folder.path().join("warehouse.db"), world.folder.path().join("kept.db"));
+    copy(&path, &kept);
+    world.write("in_2.txt", &[2]).await;
+    world.write("in_3.txt", &[3]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let mut other = Memory::default();
+    let ports = world.as_worker("other");
+    world.load_all(&ports, &mut other).await.unwrap();
+    // Between the stage and the commit of one the warehouse goes back; then both go on.
+    world.write("in_4.txt", &[4]).await;
+    world.meddled.before_commit(async move { restore(&path, &kept) });
+    for _ in 0..10 {
+        drop(world.load(&world.ports, &mut memory).await);
+        drop(world.load(&ports, &mut other).await);
+    }
+    world.to_the_end().await;
+    assert!(world.states().await.values().all(|state| *state == (StateName::Loaded, 1)), "{:?}", world.states().await);
+    let rows = ["/in_1.txt 1 1 visible", "/in_2.txt 1 2 visible", "/in_3.txt 1 3 visible", "/in_4.txt 1 4 visible"];
+    assert_eq!(world.rows().await, rows);
+}
+
+/// Who committed the last batch had not yet said so when the warehouse went back, and the next batch brings the number of
+/// batches to where it was.
+#[tokio::test]
+async fn a_restore_that_the_number_of_batches_hides_is_seen_at_the_next_look() {
+    let world = World::new();
+    let mut memory = Memory::default();
+    world.write("in_1.txt", &[1]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let (path, kept) = (world.folder.path().join("warehouse.db"), world.folder.path().join("kept.db"));
+    copy(&path, &kept);
+    world.write("in_2.txt", &[2]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    assert_eq!(world.batches().await, Some(2));
+    world.ports.ledger.reset(&format!("batches/{}", world.dataset.family()), 1).await.unwrap();
+    restore(&path, &kept);
+    world.write("in_3.txt", &[3]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    assert_eq!((world.rows().await.len(), world.batches().await), (2, Some(2)), "in_2 is hidden");
+
+    memory.look_anew(Timestamp::from_micros(0));
+    let outcome = world.load_all(&world.ports, &mut memory).await.unwrap();
+    assert_eq!((outcome.restored, outcome.loaded), (1, 1));
+    assert_eq!(world.rows().await.len(), 3);
+    assert!(world.states().await.values().all(|state| *state == (StateName::Loaded, 1)));
+    memory.look_anew(Timestamp::from_micros(0));
+    let outcome = world.load_all(&world.ports, &mut memory).await.unwrap();
+    assert_eq!((outcome.restored, outcome.loaded), (0, 0), "nothing is taken for lost");
 }

@@ -7,7 +7,7 @@ use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::port::warehouse::{
-    CommitOutcome, MigrateOutcome, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse, WarehouseError,
+    CommitOutcome, MigrateOutcome, MigrationPlan, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse, WarehouseError,
 };
 use lakehand_domain::shape::FamilyShape;
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
@@ -69,6 +69,10 @@ impl<W: Warehouse + ?Sized> Warehouse for FaultyWarehouse<W> {
 
     async fn migrate(&self, fence: &Fence, shape: &FamilyShape) -> Result<MigrateOutcome, WarehouseError> {
         fated!(self, "migrate", self.inner.migrate(fence, shape))
+    }
+
+    async fn plan(&self, shape: &FamilyShape) -> Result<MigrationPlan, WarehouseError> {
+        fated!(self, "plan", self.inner.plan(shape))
     }
 
     async fn stage(

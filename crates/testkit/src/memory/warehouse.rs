@@ -23,7 +23,7 @@ use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::port::row_reader::PartReader;
 use lakehand_domain::port::warehouse::{
-    CommitOutcome, MigrateOutcome, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse, WarehouseError,
+    CommitOutcome, MigrateOutcome, MigrationPlan, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse, WarehouseError,
 };
 use lakehand_domain::shape::{FamilyShape, TableShape};
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
@@ -182,6 +182,10 @@ impl Warehouse for MemoryWarehouse {
             }
         })
         .await
+    }
+
+    async fn plan(&self, shape: &FamilyShape) -> Result<MigrationPlan, WarehouseError> {
+        Ok(migrate::plan(&self.engine.state(), shape))
     }
 
     async fn stage(

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
+use lakehand_dataset::dataset::CsvHeader;
 use lakehand_dataset::transformer::TransformError;
 use lakehand_domain::reject::Rule;
 use memchr::{memchr, memchr_iter};
@@ -40,13 +41,17 @@ pub(super) struct Mapping {
 }
 
 impl Mapping {
-    /// By the names of the fields. A wanted field that is missing or there twice makes the file unreadable, and so does
-    /// a field that is not wanted where those are refused.
+    /// By the names of the fields. A wanted field that is there twice makes the file unreadable, and so does a field that
+    /// is not wanted where those are refused. A field that the header does not name is null in all records, as a key that
+    /// is missing is elsewhere, unless a column needs it: old files go on being read when a definition gets a column. A
+    /// header that names no wanted field is another file's, and where fields are numbered they are all there.
     pub(super) fn new(header: Arc<Header>, plan: &CsvPlan) -> Result<Self, TransformError> {
         let names = &header.names;
         let slot_of = |name: &String| plan.fields.iter().position(|field| field == name);
         let slots: Vec<Option<usize>> = names.iter().map(slot_of).collect();
-        let missing = list_names(&mut plan.fields.iter().filter(|field| !names.contains(field)));
+        let is_another = slots.iter().all(Option::is_none) || plan.format.header != CsvHeader::Names;
+        let missing = plan.fields.iter().zip(&plan.needed).filter(|(field, _)| !names.contains(field));
+        let missing = list_names(&mut missing.filter(|(_, needed)| is_another || **needed).map(|(field, _)| field));
         if !missing.is_empty() {
             let message = format!(
                 "has no column {missing}; its header has {}; deliver the columns, or change the definition",

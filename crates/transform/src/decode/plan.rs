@@ -40,6 +40,8 @@ pub(super) struct CsvPlan {
     pub(super) format: CsvFormat,
     /// The wanted field of each slot.
     pub(super) fields: Vec<String>,
+    /// Whether a column of it needs a value, so that a file without the field has no record to give.
+    pub(super) needed: Vec<bool>,
     /// Whether a field that is not wanted makes the file unreadable.
     pub(super) strict: bool,
 }
@@ -98,7 +100,9 @@ impl Plan {
     ) -> Result<Arc<Self>, TransformError> {
         let strict = dataset.quality.unknown_fields == UnknownFields::Reject;
         let csv = match &dataset.source.format {
-            Format::Csv(format) => Some(CsvPlan { format: format.clone(), fields: Vec::new(), strict }),
+            Format::Csv(format) => {
+                Some(CsvPlan { format: format.clone(), fields: Vec::new(), needed: Vec::new(), strict })
+            }
             Format::Jsonl | Format::Json(_) | Format::Parquet(_) | Format::Avro(_) => None,
         };
         let mut plan = Self {
@@ -172,7 +176,12 @@ impl Plan {
             Contest::Upsert { key, .. } if table.skip_without_key => {
                 let place = |name: &String| table.shape.columns.iter().position(|column| column.name == *name);
                 let key: Option<Vec<usize>> = key.iter().map(place).collect();
-                Some(key.ok_or_else(|| defect(format!("{name}: the key is none of its columns")))?)
+                let key = key.ok_or_else(|| defect(format!("{name}: the key is none of its columns")))?;
+                // What an element has of its record it always has: whether it has a key is its own part's to say.
+                let is_own =
+                    |at: &usize| matches!(columns[*at].origin, ColumnOrigin::Element(_) | ColumnOrigin::Hash(_));
+                let own: Vec<usize> = key.iter().copied().filter(is_own).collect();
+                Some(if list.is_some() && !own.is_empty() { own } else { key })
             }
             _ => None,
         };
@@ -193,7 +202,10 @@ impl Plan {
                 ColumnOrigin::Hash(inputs.iter().map(|input| (input.table, input.column)).collect())
             }
             Origin::Field(path) => match (&mut self.csv, list) {
-                (Some(csv), _) => ColumnOrigin::Record(csv.slot(path)),
+                (Some(csv), _) => {
+                    let is_needed = column.rules.default.is_none() && rules.check_required(Value::Null).is_err();
+                    ColumnOrigin::Record(csv.slot(path, is_needed))
+                }
                 (None, Some(list)) if !path.from_record => ColumnOrigin::Element(self.trie.element_slot(list, path)),
                 (None, _) => ColumnOrigin::Record(self.trie.record_slot(path)),
             },
@@ -278,12 +290,14 @@ impl Plan {
 
 impl CsvPlan {
     /// The slot of a field, each field having one.
-    fn slot(&mut self, path: &FieldPath) -> usize {
+    fn slot(&mut self, path: &FieldPath, is_needed: bool) -> usize {
         let name = path.keys.join(".");
         if let Some(slot) = self.fields.iter().position(|field| *field == name) {
+            self.needed[slot] |= is_needed;
             return slot;
         }
         self.fields.push(name);
+        self.needed.push(is_needed);
         self.fields.len() - 1
     }
 }

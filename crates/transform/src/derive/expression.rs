@@ -22,7 +22,6 @@ impl Expression {
     /// Parses and resolves. `columns` are those it may use. The message of a failure is for the author of the
     /// definition.
     pub(crate) fn compile(sql: &str, columns: &[(&str, ColumnType)]) -> Result<Self, String> {
-        let expr = polars::sql::sql_expr(sql).map_err(|error| words(&error))?.alias("value");
         let empty = columns
             .iter()
             .map(|(name, column_type)| {
@@ -31,23 +30,7 @@ impl Expression {
             .collect::<PolarsResult<Vec<_>>>()
             .and_then(|columns| DataFrame::new(0, columns))
             .map_err(|error| words(&error))?;
-        let resolve = || -> PolarsResult<(Expr, bool, DataFrame)> {
-            let expr = exact(expr, empty.schema())?;
-            let lazy = empty.clone().lazy().select([expr.clone()]);
-            let plan = lazy.clone().to_alp()?;
-            let by_row = match plan.lp_arena.get(plan.lp_top) {
-                IR::Select { expr, .. } => expr.iter().all(|expr| is_elementwise_rec(expr.node(), &plan.expr_arena)),
-                _ => false,
-            };
-            Ok((expr, by_row, lazy.collect()?))
-        };
-        let (expr, by_row, result) = resolve().map_err(|error| words(&error))?;
-        if !by_row || result.width() != 1 {
-            return Err("it looks at other rows (an aggregate, a window, or a format that is guessed): an expression \
-                        sees one row alone, so that a file gives the same rows however it is cut"
-                .to_owned());
-        }
-        let data_type = result.columns()[0].dtype().clone();
+        let (expr, data_type) = resolve(sql, &empty)?;
         let used = expr.clone().meta().root_names();
         let inputs = columns.iter().map(|(name, _)| *name).filter(|name| used.iter().any(|used| used == name));
         let inputs = inputs.map(str::to_owned).collect();
@@ -97,8 +80,34 @@ impl Expression {
     }
 }
 
+/// Parses an expression and resolves it against the columns of a frame without rows: itself, named `value`, and the type
+/// of its values. It sees one row at a time. The message of a failure is for the author of the definition.
+pub(super) fn resolve(sql: &str, empty: &DataFrame) -> Result<(Expr, DataType), String> {
+    let expr = polars::sql::sql_expr(sql).map_err(|error| words(&error))?.alias("value");
+    let resolve = || -> PolarsResult<(Expr, bool, DataFrame)> {
+        let expr = exact(expr, empty.schema())?;
+        let lazy = empty.clone().lazy().select([expr.clone()]);
+        let plan = lazy.clone().to_alp()?;
+        let by_row = match plan.lp_arena.get(plan.lp_top) {
+            IR::Select { expr, .. } => expr.iter().all(|expr| is_elementwise_rec(expr.node(), &plan.expr_arena)),
+            _ => false,
+        };
+        Ok((expr, by_row, lazy.collect()?))
+    };
+    let (expr, by_row, result) = resolve().map_err(|error| words(&error))?;
+    if !by_row || result.width() != 1 {
+        return Err(
+            "it looks at other rows (an aggregate, a window, or a format that is guessed): an expression sees \
+                    one row alone, so that a file gives the same rows however it is cut"
+                .to_owned(),
+        );
+    }
+    let data_type = result.columns()[0].dtype().clone();
+    Ok((expr, data_type))
+}
+
 /// The first line of what polars says, which is the one that helps.
-fn words(error: &PolarsError) -> String {
+pub(super) fn words(error: &PolarsError) -> String {
     let text = match error {
         PolarsError::Context { error, .. } | PolarsError::ExprContext { error, .. } => return words(error),
         error => error.to_string(),

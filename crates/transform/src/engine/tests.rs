@@ -1,6 +1,8 @@
 //! The back half on pieces made by hand: determinism, partitions, parts, quarantine, verdicts and failures.
 
+mod checks;
 mod formats;
+mod fuzz;
 mod privacy;
 mod whole;
 
@@ -11,7 +13,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use lakehand_dataset::dataset::{
-    AfterLoad, Column, Encoding, Format, Grain, Origin, Partitioning, Quality, Rules, Source, Table, UnknownFields,
+    AfterLoad, Column, Encoding, Format, Grain, MaxRejects, Origin, Partitioning, Quality, Rules, Source, Table,
+    UnknownFields,
 };
 use lakehand_dataset::path::FieldPath;
 use lakehand_dataset::transformer::{Content, PartWriter, TransformedPart};
@@ -184,9 +187,11 @@ fn dataset(tables: Vec<Table>) -> Dataset {
             max_rejects: MaxRejects::BasisPoints(500),
             unknown_fields: UnknownFields::Ignore,
             min_records: None,
+            freshness: None,
         },
         encoding: Encoding { zstd_level: 3, row_group_rows: 1000, part_bytes: 1 << 30 },
         tables,
+        checks: Vec::new(),
     }
 }
 
@@ -710,7 +715,7 @@ fn a_part_that_is_not_its_manifests_is_never_read() {
 }
 
 fn quality(max_rejects: MaxRejects) -> Quality {
-    Quality { max_rejects, unknown_fields: UnknownFields::Ignore, min_records: None }
+    Quality { max_rejects, unknown_fields: UnknownFields::Ignore, min_records: None, freshness: None }
 }
 
 #[test]
@@ -728,4 +733,11 @@ fn limits_read_as_they_were_written() {
         }
     }
     assert_eq!(verdict(&quality(MaxRejects::Count(1)), 1, &rejects), Verdict::Accepted);
+    // Of both, the one that is exceeded is named.
+    let both = |basis_points, count| quality(MaxRejects::Both { basis_points, count });
+    for (quality, limit) in [(both(500, 1), "5%"), (both(5_000, 0), "50%"), (both(10_000, 0), "0")] {
+        let Verdict::TooManyRejects { message } = verdict(&quality, 1, &rejects) else { panic!("{limit}") };
+        assert!(message.contains(&format!("= {limit} of [\"")), "{message}");
+    }
+    assert_eq!(verdict(&both(10_000, 1), 1, &rejects), Verdict::Accepted);
 }

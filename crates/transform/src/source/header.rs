@@ -41,7 +41,7 @@ pub(crate) fn find(bytes: &[u8], format: &CsvFormat) -> Result<Option<First>, Tr
     let line = line.strip_suffix(b"\r").unwrap_or(line);
     let Ok(line) = std::str::from_utf8(line) else {
         return Err(TransformError::Unreadable {
-            message: "has a header line that is not valid UTF-8; deliver the file as UTF-8".to_owned(),
+            message: "has a header line that is not valid UTF-8; deliver the file as UTF-8, or name its encoding in source.encoding".to_owned(),
         });
     };
     if has_bare_return(line, format.quote) {

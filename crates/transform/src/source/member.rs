@@ -13,7 +13,7 @@ use super::gzip::GzipMembers;
 use super::kind::Kind;
 use super::lz4::Lz4Frames;
 use super::pinned::{Pinned, classify};
-use super::zip::ZipMember;
+use super::zip::{Method, ZipMember};
 
 /// The most memory a dictionary of xz may take; `xz -9` takes half of it.
 const XZ_KIB: u32 = 129 << 10;
@@ -43,13 +43,7 @@ impl MemberBytes {
     pub(crate) fn of(kind: Kind, pinned: Pinned) -> Result<Self, TransformError> {
         Ok(match kind {
             Kind::Gzip => Self::Gzip(GzipMembers::new(pinned)),
-            Kind::Zstd => {
-                let decoder = zstd::stream::read::Decoder::with_buffer(pinned);
-                Self::Zstd(Box::new(decoder.map_err(|source| TransformError::Engine {
-                    what: "the zstd decoder could not be made".to_owned(),
-                    source: source.into(),
-                })?))
-            }
+            Kind::Zstd => Self::Zstd(zstd_decoder(pinned)?),
             Kind::Bzip2 => Self::Bzip2(Box::new(MultiBzDecoder::new(pinned))),
             Kind::Xz => Self::Xz(Box::new(XzReader::new_mem_limit(pinned, true, XZ_KIB))),
             Kind::Lz4 => Self::Lz4(Box::new(Lz4Frames::new(pinned))),
@@ -81,6 +75,14 @@ impl MemberBytes {
     }
 }
 
+fn zstd_decoder(pinned: Pinned) -> Result<Box<zstd::stream::read::Decoder<'static, Pinned>>, TransformError> {
+    let decoder = zstd::stream::read::Decoder::with_buffer(pinned);
+    decoder.map(Box::new).map_err(|source| TransformError::Engine {
+        what: "the zstd decoder could not be made".to_owned(),
+        source: source.into(),
+    })
+}
+
 /// What an error of a decompressor says of the object.
 pub(crate) fn damaged(error: io::Error, format: &str, pinned: &Pinned) -> TransformError {
     let (offset, end) = (pinned.offset(), pinned.end());
@@ -106,24 +108,29 @@ pub(crate) struct ZipBytes {
 enum Packed {
     Stored(Pinned),
     Deflated(DeflateDecoder<Pinned>),
+    Bzip2(Box<MultiBzDecoder<Pinned>>),
+    Zstd(Box<zstd::stream::read::Decoder<'static, Pinned>>),
+    Xz(Box<XzReader<Pinned>>),
 }
 
 impl ZipBytes {
     /// The bytes of this member.
-    pub(crate) fn new(content: Content, member: &ZipMember) -> Self {
+    pub(crate) fn new(content: Content, member: &ZipMember) -> Result<Self, TransformError> {
         let pinned = Pinned::new(content, member.data.start, member.data.end);
-        Self {
+        Ok(Self {
             name: Arc::clone(&member.name),
-            packed: if member.deflated {
-                Packed::Deflated(DeflateDecoder::new(pinned))
-            } else {
-                Packed::Stored(pinned)
+            packed: match member.method {
+                Method::Stored => Packed::Stored(pinned),
+                Method::Deflate => Packed::Deflated(DeflateDecoder::new(pinned)),
+                Method::Bzip2 => Packed::Bzip2(Box::new(MultiBzDecoder::new(pinned))),
+                Method::Zstd => Packed::Zstd(zstd_decoder(pinned)?),
+                Method::Xz => Packed::Xz(Box::new(XzReader::new_mem_limit(pinned, true, XZ_KIB))),
             },
             produced: 0,
             size: member.size,
             crc: member.crc,
             hasher: crc32fast::Hasher::new(),
-        }
+        })
     }
 
     fn damaged(&self, what: &str) -> TransformError {
@@ -136,9 +143,12 @@ impl ZipBytes {
         let read = match &mut self.packed {
             Packed::Stored(pinned) => pinned.read(into),
             Packed::Deflated(decoder) => decoder.read(into),
+            Packed::Bzip2(decoder) => decoder.read(into),
+            Packed::Zstd(decoder) => decoder.read(into),
+            Packed::Xz(decoder) => decoder.read(into),
         };
         let read = read.map_err(|error| {
-            classify(error, |error| match self.damaged(&format!("does not inflate: {error}")) {
+            classify(error, |error| match self.damaged(&format!("does not decompress: {error}")) {
                 TransformError::Unreadable { message } => message,
                 other => other.to_string(),
             })

@@ -14,6 +14,7 @@ use polars_arrow::compute::concatenate::concatenate;
 use polars_arrow::datatypes::Field;
 use polars_buffer::Buffer;
 use polars_error::PolarsResult;
+use polars_parquet::parquet::page::CompressedPage;
 use polars_parquet::read::{BasicDecompressor, ColumnChunkMetadata, FileMetadata, PageReader, column_iter_to_arrays};
 
 use self::rows::{Column, RowsOfGroup};
@@ -143,6 +144,7 @@ impl RowGroups {
             ));
         }
         let mut columns = Vec::with_capacity(self.columns.len());
+        let mut unfolded = 0;
         let mut key_start = "{";
         for (field, node) in &self.columns {
             let place = format!("its column {:?} in row group {number}", field.name.as_str());
@@ -151,16 +153,20 @@ impl RowGroups {
             let mut pages = Vec::with_capacity(chunks.len());
             for chunk in &chunks {
                 let bytes = self.column_bytes(chunk, &place)?;
-                self.judge_pages(chunk, bytes.clone(), &place, budget)?;
+                self.judge_pages(chunk, &bytes, &place, &mut unfolded, budget)?;
                 pages.push(bytes);
             }
             let array = guarded(&place, || {
+                let primitive = |chunk: &&ColumnChunkMetadata| {
+                    types::primitive_as_read(&chunk.descriptor().descriptor.primitive_type)
+                };
+                let primitives: Vec<_> = chunks.iter().map(primitive).collect();
                 let (readers, types) = chunks
                     .iter()
+                    .zip(&primitives)
                     .zip(pages)
-                    .map(|(chunk, bytes)| {
+                    .map(|((chunk, primitive), bytes)| {
                         let pages = PageReader::new(Cursor::new(bytes), chunk, Vec::new(), usize::MAX);
-                        let primitive = &chunk.descriptor().descriptor.primitive_type;
                         (BasicDecompressor::new(pages, Vec::new()), primitive)
                     })
                     .unzip();
@@ -197,27 +203,38 @@ impl RowGroups {
         Ok(Buffer::from_vec(bytes))
     }
 
-    /// What the pages of a column say that they unfold to is believed only within the limits.
+    /// What the pages of a column say that they unfold to is believed only within the limits. `total` counts those of all
+    /// columns of the row group, whatever its footer claims of them.
     fn judge_pages(
         &self,
         chunk: &ColumnChunkMetadata,
-        bytes: Buffer<u8>,
+        bytes: &Buffer<u8>,
         place: &str,
+        total: &mut u64,
         budget: &mut Budget,
     ) -> Result<(), TransformError> {
-        let mut total = 0_u64;
-        let mut pages = PageReader::new(Cursor::new(bytes), chunk, Vec::new(), usize::MAX);
+        let mut pages = PageReader::new(Cursor::new(bytes.clone()), chunk, Vec::new(), usize::MAX);
+        let mut is_first = true;
         while let Some(page) = guarded(place, || Ok(pages.next().transpose()?))? {
             let unfolded = match &page {
-                polars_parquet::parquet::page::CompressedPage::Data(page) => page.uncompressed_size(),
-                // Of a dictionary it is not told here; there is one in a column, of less than 2 GiB, and what is not
-                // written to takes no memory.
-                polars_parquet::parquet::page::CompressedPage::Dict(_) => 0,
+                CompressedPage::Data(page) => Some(page.uncompressed_size()),
+                // The library keeps that of a dictionary to itself. There is one, and it comes first.
+                CompressedPage::Dict(_) if is_first => uncompressed_size(bytes.as_slice()),
+                CompressedPage::Dict(_) => None,
             };
-            total = total.saturating_add(unfolded as u64);
-            if total > self.max_block_bytes {
+            let Some(unfolded) = unfolded else {
                 return unreadable(format!(
-                    "has pages of more than {total} bytes in {place}, more than the {} of source.max_block_bytes",
+                    "is a damaged Parquet file: {place} has a dictionary that is not where and what it should be; \
+                     deliver the file again"
+                ));
+            };
+            is_first = false;
+            *total = total.saturating_add(unfolded as u64);
+            if *total > self.max_block_bytes {
+                return unreadable(format!(
+                    "has pages of {total} bytes and more in its row group {}, up to {place}: more than the {} allowed; \
+                     write smaller row groups, or raise source.max_block_bytes: a row group is held in memory whole",
+                    self.next_group + 1,
                     self.max_block_bytes
                 ));
             }
@@ -225,6 +242,27 @@ impl RowGroups {
         }
         Ok(())
     }
+}
+
+/// What the header of the page that starts here says it unfolds to (Parquet's `PageHeader` in Thrift's compact protocol:
+/// the first field is its type, the second this, each an i32 behind a byte that says so).
+fn uncompressed_size(page: &[u8]) -> Option<usize> {
+    const NEXT_FIELD_IS_I32: u8 = 0x15;
+    let (_, rest) = varint(page.strip_prefix(&[NEXT_FIELD_IS_I32])?)?;
+    let (size, _) = varint(rest.strip_prefix(&[NEXT_FIELD_IS_I32])?)?;
+    // Zigzag: positive numbers are the even ones.
+    (size % 2 == 0).then_some(usize::try_from(size / 2).ok()?)
+}
+
+fn varint(bytes: &[u8]) -> Option<(u64, &[u8])> {
+    let mut value = 0;
+    for (at, byte) in bytes.iter().enumerate().take(9) {
+        value |= u64::from(byte & 0x7f) << (7 * at);
+        if byte & 0x80 == 0 {
+            return Some((value, &bytes[at + 1..]));
+        }
+    }
+    None
 }
 
 fn unreadable<T>(message: String) -> Result<T, TransformError> {

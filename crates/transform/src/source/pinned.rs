@@ -89,6 +89,9 @@ pub(crate) fn read_at(content: &Content, position: u64, into: &mut [u8]) -> io::
             into[..read].copy_from_slice(&bytes[from..from + read]);
             Ok(read)
         }
+        Content::Arriving(arriving) => {
+            arriving.read_at(position, into).map_err(|error| io::Error::other(PinnedReadError(error)))
+        }
     }
 }
 

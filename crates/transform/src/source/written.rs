@@ -185,6 +185,22 @@ impl<'a> Line<'a> {
         text.push_str(if instant { "Z\"" } else { "\"" });
         self.raw(text.as_bytes());
     }
+
+    /// A day by its distance from 1970-01-01, and nanoseconds of it, or beyond it.
+    pub(crate) fn moment(&mut self, days: i64, nanos: i64) {
+        const A_DAY: i64 = 86_400_000_000_000;
+        let (days, nanos) = (days + nanos.div_euclid(A_DAY), nanos.rem_euclid(A_DAY));
+        let mut text = String::from("\"");
+        day(days, &mut text);
+        text.push('T');
+        // What is a whole number of microseconds is written as one, as all other times are.
+        match nanos % 1_000 {
+            0 => clock(nanos / 1_000_000_000, nanos / 1_000 % 1_000_000, 1_000_000, &mut text),
+            _ => clock(nanos / 1_000_000_000, nanos % 1_000_000_000, 1_000_000_000, &mut text),
+        }
+        text.push('"');
+        self.raw(text.as_bytes());
+    }
 }
 
 fn day(days: i64, into: &mut String) {

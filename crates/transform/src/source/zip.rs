@@ -25,12 +25,49 @@ pub(crate) struct ZipMember {
     pub(crate) name: Arc<str>,
     /// Where its compressed bytes start in the object, and where they end.
     pub(crate) data: std::ops::Range<u64>,
-    /// Whether they are deflated; stored otherwise.
-    pub(crate) deflated: bool,
+    /// How they are compressed.
+    pub(crate) method: Method,
     /// CRC-32 of the decompressed bytes.
     pub(crate) crc: u32,
     /// How many decompressed bytes.
     pub(crate) size: u64,
+}
+
+/// How a member is compressed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Method {
+    /// Not at all.
+    Stored,
+    /// By deflate, as nearly all are.
+    Deflate,
+    /// By bzip2.
+    Bzip2,
+    /// By zstd.
+    Zstd,
+    /// By xz.
+    Xz,
+}
+
+impl Method {
+    /// By its number in PKWARE's APPNOTE, section 4.4.5; the name of one that is not read.
+    fn of(number: u16) -> Result<Self, String> {
+        Err(match number {
+            0 => return Ok(Self::Stored),
+            8 => return Ok(Self::Deflate),
+            12 => return Ok(Self::Bzip2),
+            // 20 is what zstd had before.
+            20 | 93 => return Ok(Self::Zstd),
+            95 => return Ok(Self::Xz),
+            1 => "shrink".to_owned(),
+            2..=5 => "reduce".to_owned(),
+            6 => "implode".to_owned(),
+            9 => "deflate64".to_owned(),
+            14 => "LZMA".to_owned(),
+            98 => "PPMd".to_owned(),
+            99 => "encryption by AES".to_owned(),
+            other => format!("zip method {other}"),
+        })
+    }
 }
 
 fn unreadable<T>(message: String) -> Result<T, TransformError> {
@@ -230,13 +267,12 @@ impl Entry {
         if self.flags & 0x2041 != 0 {
             return unreadable(format!("holds the encrypted member {name:?}; deliver the archive without a password"));
         }
-        let deflated = match self.method {
-            0 => false,
-            8 => true,
-            other => {
+        let method = match Method::of(self.method) {
+            Ok(method) => method,
+            Err(other) => {
                 return unreadable(format!(
-                    "holds the member {name:?} compressed by zip method {other}; only stored (0) and deflate (8) are \
-                     read"
+                    "holds the member {name:?} compressed by {other}; deflate, bzip2, zstd and xz are read, and members \
+                     that are stored"
                 ));
             }
         };
@@ -251,8 +287,8 @@ impl Entry {
         }
         let start = header_end + u64::from(le16(&local, 26)) + u64::from(le16(&local, 28));
         match start.checked_add(self.packed).filter(|&end| end <= directory_at) {
-            Some(end) if deflated || self.packed == self.size => {
-                Ok(ZipMember { name: Arc::from(self.name), data: start..end, deflated, crc: self.crc, size: self.size })
+            Some(end) if method != Method::Stored || self.packed == self.size => {
+                Ok(ZipMember { name: Arc::from(self.name), data: start..end, method, crc: self.crc, size: self.size })
             }
             Some(_) => damaged("is stored and has two sizes"),
             None => damaged("should end after the archive's end"),

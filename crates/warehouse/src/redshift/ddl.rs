@@ -6,6 +6,11 @@ use super::names::Names;
 use super::physical::{ROWS_LINEAGE, RowsColumn, staged_type};
 use super::sql::{quote, quoted_list};
 
+/// The statements that make the tables of a shape where no schema prefix is set, for people to read.
+pub fn redshift_ddl(shape: &FamilyShape) -> Vec<String> {
+    all(&Names::new(""), shape)
+}
+
 /// The statements that make the schemas, tables and views of a shape, for people to read; each without its semicolon.
 pub(crate) fn all(names: &Names, shape: &FamilyShape) -> Vec<String> {
     let mut statements = Vec::new();

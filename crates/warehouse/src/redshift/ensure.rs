@@ -36,6 +36,11 @@ pub(crate) async fn ensure(warehouse: &RedshiftWarehouse, family: &FamilyId) -> 
     Ok(())
 }
 
+/// Whether the tables of the family are there.
+pub(crate) async fn is_there(warehouse: &RedshiftWarehouse, family: &FamilyId) -> Result<bool, Trouble> {
+    Ok(look(warehouse, family).await?.tables)
+}
+
 async fn look(warehouse: &RedshiftWarehouse, family: &FamilyId) -> Result<Found, Trouble> {
     let own = literal(&warehouse.names.own_schema());
     let tables = names::of_family(family);

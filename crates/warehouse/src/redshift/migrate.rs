@@ -13,7 +13,7 @@ pub(crate) mod plan;
 use std::collections::BTreeSet;
 
 use lakehand_domain::id::FamilyId;
-use lakehand_domain::port::warehouse::MigrateOutcome;
+use lakehand_domain::port::warehouse::{MigrateOutcome, MigrationPlan, PlannedStep};
 use lakehand_domain::shape::{ColumnType, Contest, DefinitionInForce, FamilyShape, TableShape};
 use lakehand_domain::warehousing::Fence;
 
@@ -21,12 +21,13 @@ use super::RedshiftWarehouse;
 use super::client::Script;
 use super::contest;
 use super::ddl;
+use super::ensure;
 use super::limits::{MOST_STATEMENTS, worst_batch};
 use super::names;
 use super::physical::{RowsColumn, lineage_names};
 use super::record::Record;
 use super::sql::{literal, literal_list, quote};
-use super::state::{Registered, read_state, select_state};
+use super::state::{Registered, read_fence, read_state, select_fence, select_state};
 use super::trouble::{Meaning, Trouble};
 use crate::change;
 use crate::fit::told;
@@ -49,21 +50,10 @@ pub(crate) async fn migrate(
     if !state.fence.is(fence) {
         return Ok(MigrateOutcome::FenceLost);
     }
-    let mut changes = Vec::new();
-    for table in &shape.tables {
-        let known = state.tables.iter().find(|known| told(&known.shape) == told(table));
-        match known {
-            Some(known) if known.shape.without_layout() == table.without_layout() => {}
-            Some(known) => match alter(warehouse, &shape.family, known, table).await? {
-                Ok(change) => changes.push(change),
-                Err(message) => return Ok(MigrateOutcome::Refused { message }),
-            },
-            None => changes.push(Change::new(table, ddl::rows_columns(table), Move::Create)),
-        }
-    }
-    if let Some(message) = taken(warehouse, &shape.family, &changes).await? {
-        return Ok(MigrateOutcome::Refused { message });
-    }
+    let mut changes = match changes(warehouse, shape, &state.tables).await? {
+        Ok(changes) => changes,
+        Err(message) => return Ok(MigrateOutcome::Refused { message }),
+    };
     make_schemas(warehouse, shape).await?;
     widen(warehouse, shape, &mut changes).await?;
     let script = |changes: &[Change]| {
@@ -85,6 +75,72 @@ pub(crate) async fn migrate(
         }
         Err(trouble) => Err(trouble),
     }
+}
+
+/// What [`migrate`] would do, by reading alone.
+pub(crate) async fn plan(warehouse: &RedshiftWarehouse, shape: &FamilyShape) -> Result<MigrationPlan, Trouble> {
+    if let Some(message) = shape_amiss(warehouse, shape) {
+        return Ok(MigrationPlan::Refused { message });
+    }
+    let tables = if ensure::is_there(warehouse, &shape.family).await? {
+        let sql = select_fence(&warehouse.names, &shape.family);
+        let (row, mut retired) =
+            read_fence(warehouse.client.ask(&format!("lakehand/plan/{}/fence", shape.family), sql).await?)?;
+        retired.retain(|definition| !row.in_force.contains(definition));
+        if let Some(message) = change::retired(shape, &retired) {
+            return Ok(MigrationPlan::Refused { message });
+        }
+        let sql = select_state(&warehouse.names, &shape.family);
+        read_state(warehouse.client.ask(&format!("lakehand/plan/{}/look", shape.family), sql).await?)?.tables
+    } else {
+        Vec::new()
+    };
+    let changes = match changes(warehouse, shape, &tables).await? {
+        Ok(changes) => changes,
+        Err(message) => return Ok(MigrationPlan::Refused { message }),
+    };
+    let mut planned = Vec::new();
+    for change in changes {
+        let known = tables.iter().find(|known| told(&known.shape) == told(&change.table));
+        let steps = match known {
+            None => vec![PlannedStep::Create],
+            Some(known) => {
+                let holds = |name: &str| {
+                    let there = known.columns.iter().find(|there| there.name == name)?;
+                    Some((Some(there.column_type), there.column_type.to_string()))
+                };
+                // An empty table is made anew.
+                let is_tied_anew = change.how != Move::Remake && known.shape.references != change.table.references;
+                change::steps(&known.shape, &change.table, holds, change.is_recomputed || is_tied_anew)
+            }
+        };
+        planned.extend(change::planned(&change.table, steps));
+    }
+    Ok(MigrationPlan::Changes(planned))
+}
+
+/// How the tables that are there become what the shape says, or why they cannot.
+async fn changes(
+    warehouse: &RedshiftWarehouse,
+    shape: &FamilyShape,
+    tables: &[Registered],
+) -> Result<Result<Vec<Change>, String>, Trouble> {
+    let mut changes = Vec::new();
+    for table in &shape.tables {
+        let known = tables.iter().find(|known| told(&known.shape) == told(table));
+        match known {
+            Some(known) if known.shape.without_layout() == table.without_layout() => {}
+            Some(known) => match alter(warehouse, &shape.family, known, table).await? {
+                Ok(change) => changes.push(change),
+                Err(message) => return Ok(Err(message)),
+            },
+            None => changes.push(Change::new(table, ddl::rows_columns(table), Move::Create)),
+        }
+    }
+    Ok(match taken(warehouse, &shape.family, &changes).await? {
+        Some(message) => Err(message),
+        None => Ok(changes),
+    })
 }
 
 /// What is wrong with a shape by itself.

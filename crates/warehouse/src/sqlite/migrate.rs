@@ -4,7 +4,7 @@
 //! their rows. A change that would bend rows that are there is refused, in words that say what to do.
 
 use lakehand_domain::id::FamilyId;
-use lakehand_domain::port::warehouse::MigrateOutcome;
+use lakehand_domain::port::warehouse::{MigrateOutcome, MigrationPlan, PlannedStep};
 use lakehand_domain::shape::{Contest, FamilyShape, TableShape};
 use lakehand_domain::warehousing::Fence;
 use rusqlite::{Connection, params};
@@ -64,23 +64,99 @@ pub(crate) fn migrate(
     Ok(End::Keep(MigrateOutcome::InForce))
 }
 
-fn migrate_table(transaction: &Connection, family: &FamilyId, table: &TableShape) -> Result<Refusal, Trouble> {
-    if let Some(message) = amiss(table) {
-        return Ok(Some(message));
+/// What [`migrate`] would do, by reading alone.
+pub(crate) fn plan(connection: &Connection, shape: &FamilyShape) -> Result<MigrationPlan, Trouble> {
+    if fence::is_there(connection, &shape.family)?
+        && let Some(message) = change::retired(shape, &fence::read(connection, &shape.family)?.retired)
+    {
+        return Ok(MigrationPlan::Refused { message });
     }
-    let refusal = match tables::find(transaction, &names::view(table))? {
-        None => create(transaction, table)?,
-        Some((owner, known)) if owner != *family && told(&known) == told(table) => {
-            Some(change::of_other_family(table, &owner, family))
+    let mut changes = Vec::new();
+    for table in &shape.tables {
+        match plan_table(connection, &shape.family, table)? {
+            Ok(steps) => changes.extend(change::planned(table, steps)),
+            Err(message) => return Ok(MigrationPlan::Refused { message }),
         }
-        Some((owner, known)) if told(&known) != told(table) => Some(format!(
+    }
+    Ok(MigrationPlan::Changes(changes))
+}
+
+fn plan_table(
+    connection: &Connection,
+    family: &FamilyId,
+    table: &TableShape,
+) -> Result<Result<Vec<PlannedStep>, String>, Trouble> {
+    if let Some(message) = amiss(table) {
+        return Ok(Err(message));
+    }
+    let known = match find(connection, family, table)? {
+        Ok(Some(known)) => known,
+        Ok(None) => return Ok(taken(connection, table)?.map_or(Ok(vec![PlannedStep::Create]), Err)),
+        Err(message) => return Ok(Err(message)),
+    };
+    if known == *table {
+        return Ok(Ok(Vec::new()));
+    }
+    let rows = names::rows(table);
+    let physical = physical_columns(connection, &rows)?;
+    let is_empty = is_empty(connection, &rows)?;
+    if let Err(message) = next_columns(table, &physical, is_empty) {
+        return Ok(Err(message));
+    }
+    if let Some(message) = null_keys(connection, table, &physical)? {
+        return Ok(Err(message));
+    }
+    if let Some(message) = unsaid(connection, family, table)? {
+        return Ok(Err(message));
+    }
+    let holds = |name: &str| {
+        let there = physical.iter().find(|there| there.name == name)?;
+        let holds = read_declared_type(&there.declared);
+        Some((holds, holds.map_or_else(|| there.declared.clone(), |holds| holds.to_string())))
+    };
+    let is_recomputed = (is_other_contest(&known, table) || known.references != table.references) && !is_empty;
+    Ok(Ok(change::steps(&known, table, holds, is_recomputed)))
+}
+
+/// The shape by which the table was made, where it is there, and why its name is not to be had.
+fn find(
+    connection: &Connection,
+    family: &FamilyId,
+    table: &TableShape,
+) -> Result<Result<Option<TableShape>, String>, Trouble> {
+    Ok(match tables::find(connection, &names::view(table))? {
+        None => Ok(None),
+        Some((owner, known)) if owner != *family && told(&known) == told(table) => {
+            Err(change::of_other_family(table, &owner, family))
+        }
+        Some((owner, known)) if told(&known) != told(table) => Err(format!(
             "table {} would be called {} here, which is {} of family {owner}: rename one of them",
             told(table),
             names::view(table),
             told(&known)
         )),
-        Some((_, known)) if known == *table => return Ok(None),
-        Some((_, known)) => alter(transaction, family, &known, table)?,
+        Some((_, known)) => Ok(Some(known)),
+    })
+}
+
+fn is_other_contest(known: &TableShape, table: &TableShape) -> bool {
+    known.contest != table.contest || known.has_where != table.has_where
+}
+
+fn is_empty(connection: &Connection, rows: &str) -> Result<bool, Trouble> {
+    let sql = format!("SELECT NOT EXISTS (SELECT 1 FROM {})", quote(rows));
+    Ok(connection.query_row(&sql, [], |row| row.get(0))?)
+}
+
+fn migrate_table(transaction: &Connection, family: &FamilyId, table: &TableShape) -> Result<Refusal, Trouble> {
+    if let Some(message) = amiss(table) {
+        return Ok(Some(message));
+    }
+    let refusal = match find(transaction, family, table)? {
+        Ok(None) => create(transaction, table)?,
+        Ok(Some(known)) if known == *table => return Ok(None),
+        Ok(Some(known)) => alter(transaction, family, &known, table)?,
+        Err(message) => Some(message),
     };
     if refusal.is_none() {
         tables::record(transaction, family, table)?;
@@ -98,18 +174,25 @@ fn amiss(table: &TableShape) -> Refusal {
     change::amiss(table, &kept)
 }
 
-fn create(transaction: &Connection, table: &TableShape) -> Result<Refusal, Trouble> {
+/// Whether something that is none of ours has a name that is to be made.
+fn taken(connection: &Connection, table: &TableShape) -> Result<Refusal, Trouble> {
     let mut wanted = names::indexes(table).to_vec();
     wanted.extend([names::view(table), names::rows(table)]);
-    let taken: Vec<String> = transaction
+    let taken: Vec<String> = connection
         .prepare("SELECT name FROM sqlite_master WHERE name IN (SELECT value FROM json_each(?1)) ORDER BY name")?
         .query_map([serde_json::to_string(&wanted)?], |row| row.get(0))?
         .collect::<Result<_, _>>()?;
-    if let Some(name) = taken.first() {
-        return Ok(Some(format!(
+    Ok(taken.first().map(|name| {
+        format!(
             "table {} needs the name {name}, which something else has in this file: rename it, or use another file",
             told(table)
-        )));
+        )
+    }))
+}
+
+fn create(transaction: &Connection, table: &TableShape) -> Result<Refusal, Trouble> {
+    if let Some(message) = taken(transaction, table)? {
+        return Ok(Some(message));
     }
     transaction.execute_batch(&ddl::create_rows(&names::rows(table), &ddl::rows_columns(table)))?;
     create_indexes(transaction, table)?;
@@ -135,8 +218,7 @@ fn alter(
 ) -> Result<Refusal, Trouble> {
     let rows = names::rows(table);
     let physical = physical_columns(transaction, &rows)?;
-    let is_empty: bool =
-        transaction.query_row(&format!("SELECT NOT EXISTS (SELECT 1 FROM {})", quote(&rows)), [], |row| row.get(0))?;
+    let is_empty = is_empty(transaction, &rows)?;
     let next = match next_columns(table, &physical, is_empty) {
         Ok(next) => next,
         Err(message) => return Ok(Some(message)),
@@ -155,22 +237,26 @@ fn alter(
             ))?;
         }
     }
-    if let Some(message) = null_keys(transaction, table)? {
+    if let Some(message) = null_keys(transaction, table, &next)? {
         return Ok(Some(message));
     }
-    let unsaid = contest::count_unsaid(transaction, family, table)?;
-    if unsaid > 0 {
-        return Ok(Some(change::without_scope(table, unsaid, &table.contest.must_be_said())));
+    if let Some(message) = unsaid(transaction, family, table)? {
+        return Ok(Some(message));
     }
     if is_rebuilt || known.contest != table.contest {
         create_indexes(transaction, table)?;
     }
     transaction.execute_batch(&ddl::create_view(table))?;
-    let is_other_contest = known.contest != table.contest || known.has_where != table.has_where;
-    if is_other_contest && !is_empty {
+    if is_other_contest(known, table) && !is_empty {
         contest::recompute(transaction, family, table, Scope::All)?;
     }
     Ok(None)
+}
+
+/// Why rows that are there cannot be replaced by scope, if they cannot.
+fn unsaid(connection: &Connection, family: &FamilyId, table: &TableShape) -> Result<Refusal, Trouble> {
+    let rows = contest::count_unsaid(connection, family, table)?;
+    Ok((rows > 0).then(|| change::without_scope(table, rows, &table.contest.must_be_said())))
 }
 
 /// The columns that the table has, lineage left out.
@@ -230,12 +316,14 @@ fn converted(from: &RowsColumn, to: &RowsColumn) -> String {
     }
 }
 
-/// Rows without a key cannot contend.
-fn null_keys(transaction: &Connection, table: &TableShape) -> Result<Refusal, Trouble> {
+/// Rows without a key cannot contend. A column that is not among those that are there is null in all of them.
+fn null_keys(connection: &Connection, table: &TableShape, there: &[RowsColumn]) -> Result<Refusal, Trouble> {
     let Contest::Upsert { key, .. } = &table.contest else { return Ok(None) };
     for name in key {
-        let sql = format!("SELECT count(*) FROM {} WHERE {} IS NULL", quote(&names::rows(table)), quote(name));
-        let rows: i64 = transaction.query_row(&sql, [], |row| row.get(0))?;
+        let is_there = there.iter().any(|column| column.name == *name);
+        let is_null = if is_there { format!("{} IS NULL", quote(name)) } else { "1".to_owned() };
+        let sql = format!("SELECT count(*) FROM {} WHERE {is_null}", quote(&names::rows(table)));
+        let rows: i64 = connection.query_row(&sql, [], |row| row.get(0))?;
         if rows > 0 {
             return Ok(Some(change::without_key(table, unsigned(rows)?, name)));
         }

@@ -51,7 +51,8 @@ fn routed(explanation: &Explanation) -> String {
 }
 
 fn line(text: &mut String, label: &str, value: &str) {
-    let _infallible = writeln!(text, "{label:<12}{value}");
+    // A label as wide as its column still stands apart from its value.
+    let _infallible = writeln!(text, "{label:<11} {value}");
 }
 
 fn render_version(text: &mut String, version: &Version) {

@@ -27,7 +27,8 @@ pub(crate) struct Told {
     rejected_by: BTreeMap<String, u64>,
     rejects: Vec<Reject>,
     tables: Vec<TableTold>,
-    ddl: Vec<String>,
+    /// The statements that make the tables, by kind of warehouse.
+    ddl: BTreeMap<&'static str, Vec<String>>,
 }
 
 #[derive(Debug, Serialize)]
@@ -42,7 +43,7 @@ struct TableTold {
 
 impl Told {
     /// The preview as it is told.
-    pub(crate) fn of(dataset: &Dataset, preview: &Preview, ddl: Vec<String>) -> Self {
+    pub(crate) fn of(dataset: &Dataset, preview: &Preview, ddl: Vec<(&'static str, Vec<String>)>) -> Self {
         let verdict = match &preview.verdict {
             Verdict::Accepted => None,
             Verdict::TooManyRejects { message } | Verdict::TooFewRecords { message } => Some(message.clone()),
@@ -57,7 +58,7 @@ impl Told {
             rejected_by: preview.counts.iter().map(|(rule, count)| (rule.to_owned(), count)).collect(),
             rejects: preview.rejects.clone(),
             tables: preview.tables.iter().map(table).collect(),
-            ddl,
+            ddl: ddl.into_iter().collect(),
         }
     }
 
@@ -94,13 +95,15 @@ impl Told {
             page.table(&grid);
             page.gap();
         }
-        page.line("tables in the warehouse");
-        for statement in &self.ddl {
-            page.line(format!("{};", statement.trim_end_matches([';', '\n'])));
+        for (warehouse, statements) in self.ddl.iter().rev() {
+            page.line(format!("tables in {warehouse}"));
+            for statement in statements {
+                page.line(format!("{};", statement.trim_end_matches([';', '\n'])));
+            }
+            page.gap();
         }
         let tables: Vec<String> =
             self.tables.iter().map(|table| format!("{} into {}", plural(table.rows, "row"), table.table)).collect();
-        page.gap();
         page.line(format!(
             "{} read, {} rejected; {}",
             plural(self.records, "record"),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use lakehand_console::{Kind, Metric, Source, Status};
-use lakehand_daemon::{IntakeHealth, Snapshot, Tally};
+use lakehand_daemon::{Freshness, IntakeHealth, Snapshot, Tally};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
@@ -19,6 +19,7 @@ impl Source for Newest {
         let snapshot = self.snapshot.borrow().clone();
         Status {
             troubles: troubles(&snapshot),
+            notices: notices(&snapshot),
             metrics: metrics(&snapshot),
             document: document(&self.worker, &snapshot),
         }
@@ -37,6 +38,35 @@ fn troubles(snapshot: &Snapshot) -> Vec<String> {
     let listing = snapshot.listing.iter().filter_map(|listing| listing.error.as_ref());
     let listing = listing.map(|error| format!("the landing cannot be listed: {error}"));
     queue.chain(intake).chain(listing).chain(families).collect()
+}
+
+/// What a person should know, and what keeps the worker from nothing.
+fn notices(snapshot: &Snapshot) -> Vec<String> {
+    let stale = snapshot.families.iter().filter_map(|(id, family)| {
+        let freshness = family.freshness.filter(|freshness| freshness.is_stale)?;
+        Some(format!("{id} is stale: {}", freshness.words()))
+    });
+    stale.collect()
+}
+
+/// How datasets stand that are expected to be loaded so and so often.
+fn freshness(snapshot: &Snapshot) -> [Metric; 2] {
+    let known = || snapshot.families.iter().filter_map(|(id, family)| Some((id.to_string(), family.freshness?)));
+    let since = |freshness: Freshness| u64::try_from(freshness.since.micros() / 1_000_000).unwrap_or(0);
+    [
+        Metric::by(
+            "lakehand_dataset_stale",
+            "Whether nothing of the dataset was loaded for longer than its definition expects.",
+            Kind::Gauge,
+            known().map(|(id, freshness)| (vec![("dataset", id)], u64::from(freshness.is_stale))),
+        ),
+        Metric::by(
+            "lakehand_dataset_last_loaded_timestamp_seconds",
+            "When something of the dataset was last loaded by any worker; where nothing was, since when it is watched.",
+            Kind::Gauge,
+            known().map(|(id, freshness)| (vec![("dataset", id)], since(freshness))),
+        ),
+    ]
 }
 
 fn metrics(snapshot: &Snapshot) -> Vec<Metric> {
@@ -88,6 +118,7 @@ fn metrics(snapshot: &Snapshot) -> Vec<Metric> {
             }),
         ),
     ];
+    metrics.extend(freshness(snapshot));
     if let Some(depth) = &snapshot.queue {
         let states = [("visible", depth.visible), ("in_flight", depth.in_flight), ("delayed", depth.delayed)];
         let samples = states.map(|(state, count)| (vec![("state", state.to_owned())], count));
@@ -119,6 +150,12 @@ fn document(worker: &str, snapshot: &Snapshot) -> Value {
                 "needs_operator": family.needs_operator,
                 "paused": family.paused,
                 "last_loaded": family.last_loaded,
+                "freshness": family.freshness.map(|freshness| {
+                    json!({
+                        "stale": freshness.is_stale, "since": freshness.since, "loaded_ever": freshness.is_loaded,
+                        "files_wait": freshness.waits, "expected_seconds": freshness.expected.as_secs(),
+                    })
+                }),
             });
             (id.to_string(), told)
         })
@@ -138,6 +175,7 @@ fn document(worker: &str, snapshot: &Snapshot) -> Value {
         "phase": snapshot.phase.as_str(),
         "started": snapshot.started,
         "healthy": snapshot.is_healthy(),
+        "notices": notices(snapshot),
         "queue": snapshot.queue.map(|depth| {
             json!({"visible": depth.visible, "in_flight": depth.in_flight, "delayed": depth.delayed})
         }),

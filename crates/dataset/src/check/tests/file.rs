@@ -22,7 +22,11 @@ fn unknown_keys_and_wrong_types_hide_nothing_else() {
         ),
         ("[source]", "[sources]", "2: sources: unknown key; did you mean source?"),
         (r#"name = "d""#, r#"nme = "d""#, "1: nme: unknown key; did you mean name?"),
-        ("[tables.cores]", "[checks.c]\nsql = \"x\"\n[tables.cores]", "19: checks: is not supported yet"),
+        (
+            "[tables.cores]",
+            "[checks.c]\nsql = \"x\"\n[tables.cores]",
+            "20: checks.c.sql: is not SQL: expected: SELECT, VALUES, or a subquery in the query body, found: x at Line: 1, Column: 1",
+        ),
         (
             r#"{ type = "date" }"#,
             r#"{ type = "date", references = ["x.y"] }"#,
@@ -149,7 +153,7 @@ fn sources_are_checked() {
         (
             "[tables.t]",
             "[quality]\nmax_rejects = \"five\"\nunknown_fields = \"rescue\"\n[encoding]\nzstd_level = 20\nrow_group_rows = 0\npart_bytes = \"1 TB\"\n[tables.t]",
-            "6: quality.max_rejects: must be a share from \"0%\" to \"100%\" with at most two decimals, or a number of records, and is the text \"five\"\n7: quality.unknown_fields: must be \"ignore\" or \"reject\", and is the text \"rescue\"\n9: encoding.zstd_level: must be from 1 to 19, and is 20\n10: encoding.row_group_rows: must be from 1 to 10000000, and is 0",
+            "6: quality.max_rejects: must be a share from \"0%\" to \"100%\" with at most two decimals, a number of records, or both as in [\"5%\", 1000], and is the text \"five\"\n7: quality.unknown_fields: must be \"ignore\" or \"reject\", and is the text \"rescue\"\n9: encoding.zstd_level: must be from 1 to 19, and is 20\n10: encoding.row_group_rows: must be from 1 to 10000000, and is 0",
         ),
     ]);
 }

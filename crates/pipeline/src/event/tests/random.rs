@@ -71,7 +71,7 @@ fn json_value() -> impl Strategy<Value = Value> {
     })
 }
 
-fn is_sane(body: &str) {
+pub(super) fn is_sane(body: &str) {
     let decoded = decode(body);
     assert!(!decoded.records.is_empty());
     for record in &decoded.records {

@@ -1,7 +1,7 @@
 //! Changed definitions: what may change, what may not, and what happens to the rows that are there.
 
-use lakehand_domain::port::warehouse::MigrateOutcome;
-use lakehand_domain::shape::{Contest, OnRewrite, Run};
+use lakehand_domain::port::warehouse::{MigrateOutcome, MigrationPlan, PlannedChange, PlannedStep};
+use lakehand_domain::shape::{ColumnType, Contest, OnRewrite, Run};
 
 use super::sample::{Site, Sites, column, load, upsert};
 use super::scope::replace;
@@ -14,6 +14,7 @@ pub(super) async fn check(sites: &Sites) {
     what_would_bend_rows_is_refused(sites).await;
     an_empty_table_takes_any_shape(sites).await;
     another_contest_decides_anew(sites).await;
+    a_plan_says_what_a_migration_would_do_and_does_nothing(sites).await;
 }
 
 fn append(on_rewrite: OnRewrite) -> Contest {
@@ -94,6 +95,51 @@ async fn columns_grow_wider_and_keep_every_digit(sites: &Sites) {
     assert_eq!(site.dump_view().await.len(), 1);
 }
 
+/// The steps of a plan, each as its table and what happens to it.
+async fn planned(next: &Site) -> Vec<String> {
+    let MigrationPlan::Changes(changes) = next.warehouse().plan(&next.shape).await.unwrap() else {
+        panic!("the plan is refused");
+    };
+    let words = |change: PlannedChange| {
+        assert_eq!(change.table.rsplit('.').next(), Some("flats"), "{}", change.table);
+        match change.step {
+            PlannedStep::Create => "create".to_owned(),
+            PlannedStep::Add { column, becomes } => format!("add {column} {becomes}"),
+            PlannedStep::Retype { column, is, becomes } => format!("{column} {is} to {becomes}"),
+            PlannedStep::Hide { column } => format!("hide {column}"),
+            PlannedStep::Recompute => "recompute".to_owned(),
+        }
+    };
+    changes.into_iter().map(words).collect()
+}
+
+async fn a_plan_says_what_a_migration_would_do_and_does_nothing(sites: &Sites) {
+    let site = sites.bare(&upsert()).await;
+    assert_eq!(planned(&site).await, ["create"]);
+    site.put_in_force().await;
+    assert_eq!(planned(&site).await, [""; 0]);
+    site.deliver(&some_loads()).await;
+    let (before, fence) = (site.dump().await, site.take().await);
+    let next = site.redefined("next", |table| {
+        table.columns.retain(|column| column.name != "last_modified");
+        table.columns.push(column("rooms", "integer", false));
+        table.columns.iter_mut().find(|column| column.name == "note").unwrap().column_type =
+            ColumnType::parse("varchar(21)").unwrap();
+        table.contest = Contest::Upsert { key: vec!["listing_id".to_owned()], version: None };
+    });
+    let steps = ["note varchar(20) to varchar(21)", "add rooms integer", "hide last_modified", "recompute"];
+    assert_eq!(planned(&next).await, steps);
+    assert_eq!(site.dump().await, before, "nothing was done");
+    // Whoever holds the fence holds it still, and the definition in force is the one before.
+    assert_eq!(next.warehouse().migrate(&fence, &next.shape).await.unwrap(), MigrateOutcome::InForce);
+    assert_eq!(planned(&next).await, [""; 0], "what was planned is done");
+    // Who still has the definition before is told that its turn is over.
+    let MigrationPlan::Refused { message } = site.warehouse().plan(&site.shape).await.unwrap() else {
+        panic!("a retired definition is planned");
+    };
+    assert!(message.contains(site.shape.definitions[0].fingerprint.as_str()), "{message}");
+}
+
 async fn assert_refused(site: &Site, next: &Site) -> String {
     let (before, fence) = (site.dump().await, site.take().await);
     let outcome = next.warehouse().migrate(&fence, &next.shape).await.unwrap();
@@ -102,6 +148,8 @@ async fn assert_refused(site: &Site, next: &Site) -> String {
     assert_eq!(site.dump().await, before);
     let after = site.take().await;
     assert_eq!((&after.in_force, &after.retired), (&fence.in_force, &fence.retired));
+    let planned = next.warehouse().plan(&next.shape).await.unwrap();
+    assert_eq!(planned, MigrationPlan::Refused { message: message.clone() }, "a plan knows it before");
     message
 }
 

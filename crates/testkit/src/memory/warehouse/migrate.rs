@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use lakehand_domain::port::warehouse::{MigrateOutcome, WarehouseError};
+use lakehand_domain::port::warehouse::{MigrateOutcome, MigrationPlan, PlannedChange, PlannedStep, WarehouseError};
 use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, FamilyShape, TableShape};
 use lakehand_domain::warehousing::Fence;
 
 use super::Engine;
 use super::contest::stand;
-use super::state::{Family, FenceRow, Table, view_name};
+use super::state::{Family, FenceRow, State, Table, view_name};
 use super::transaction::{Object, Transaction, Write};
 
 pub(super) async fn migrate(
@@ -25,12 +25,7 @@ pub(super) async fn migrate(
     transaction.write(Write::Fence(in_force(row, shape)));
     transaction.statement(&[Object::Rows]).await?;
     for table in &shape.tables {
-        let owner = engine.state().owner_of(&view_name(table)).filter(|owner| *owner != shape.family);
-        if let Some(owner) = owner {
-            let message = format!(
-                "table {} was loaded into family {owner}: give its dataset another name, and replay its files into it",
-                table.name
-            );
+        if let Some(message) = of_other_family(&engine.state(), shape, table) {
             return Ok(MigrateOutcome::Refused { message });
         }
         match next(&transaction.view, table) {
@@ -43,6 +38,65 @@ pub(super) async fn migrate(
     }
     transaction.end().await?;
     Ok(MigrateOutcome::InForce)
+}
+
+/// What a migration would do.
+pub(super) fn plan(state: &State, shape: &FamilyShape) -> MigrationPlan {
+    let empty = Family::default();
+    let family = state.family(&shape.family).unwrap_or(&empty);
+    if let Some(over) = shape.definitions.iter().find(|definition| family.fence.retired.contains(definition)) {
+        return MigrationPlan::Refused { message: format!("definition {} was in force before", over.fingerprint) };
+    }
+    let mut changes = Vec::new();
+    for table in &shape.tables {
+        if let Some(message) = of_other_family(state, shape, table) {
+            return MigrationPlan::Refused { message };
+        }
+        let next = match next(family, table) {
+            Ok(next) => next,
+            Err(message) => return MigrationPlan::Refused { message },
+        };
+        let told = format!("{}.{}", table.dataset, table.name);
+        let Some(known) = family.tables.get(&view_name(table)) else {
+            changes.push(PlannedChange { table: told, step: PlannedStep::Create });
+            continue;
+        };
+        changes.extend(steps(known, &next).into_iter().map(|step| PlannedChange { table: told.clone(), step }));
+    }
+    MigrationPlan::Changes(changes)
+}
+
+fn steps(known: &Table, next: &Table) -> Vec<PlannedStep> {
+    let mut steps = Vec::new();
+    for column in &next.shape.columns {
+        let (column, becomes) = (column.name.clone(), column.column_type);
+        match known.columns.iter().find(|there| there.name == column) {
+            None => steps.push(PlannedStep::Add { column, becomes }),
+            Some(there) if there.column_type != becomes => {
+                steps.push(PlannedStep::Retype { column, is: there.column_type.to_string(), becomes });
+            }
+            Some(_) => {}
+        }
+    }
+    for column in &known.shape.columns {
+        if !next.shape.columns.iter().any(|kept| kept.name == column.name) {
+            steps.push(PlannedStep::Hide { column: column.name.clone() });
+        }
+    }
+    let decides = |shape: &TableShape| (shape.contest.clone(), shape.has_where, shape.references.clone());
+    if decides(&known.shape) != decides(&next.shape) {
+        steps.push(PlannedStep::Recompute);
+    }
+    steps
+}
+
+/// Why a table cannot be of this family, where it is of another.
+fn of_other_family(state: &State, shape: &FamilyShape, table: &TableShape) -> Option<String> {
+    let owner = state.owner_of(&view_name(table)).filter(|owner| *owner != shape.family)?;
+    let name = &table.name;
+    Some(format!(
+        "table {name} was loaded into family {owner}: give its dataset another name, and replay its files into it"
+    ))
 }
 
 fn in_force(row: FenceRow, shape: &FamilyShape) -> FenceRow {

@@ -2,7 +2,7 @@
 
 use lakehand_dataset::dataset::{CsvFormat, CsvHeader, Dataset, Format, UnknownFields};
 
-use super::fixture::{csv, decode, decode_in, one, unreadable};
+use super::fixture::{column, csv, decode, decode_in, one, table, unreadable};
 
 fn format(dataset: &mut Dataset, change: impl FnOnce(&mut CsvFormat)) {
     match &mut dataset.source.format {
@@ -81,6 +81,12 @@ fn headers_decide_where_fields_are() {
         unreadable(decode_in(&dataset, b"id;gr\xf6\xdfe\n", 100)).contains("a header line that is not valid UTF-8")
     );
     assert!(unreadable(decode_in(&dataset, b"id;\"x\n1;2\n", 100)).contains("a header line that cannot be read"));
+
+    // What the header does not name is null, unless a column needs it; a default stands in for it as for any null.
+    assert_eq!(decode(&dataset, "x;id\n5;1\n").rows(), ["1|NULL"]);
+    let needs = csv(b';', vec![table("t", None, vec![column("id bigint").required(), column("x double")])]);
+    assert_eq!(decode(&needs, "id\n1\n").rows(), ["1|NULL"]);
+    assert!(unreadable(decode_in(&needs, b"x\n1\n", 100)).starts_with("has no column \"id\"; its header has \"x\""));
 
     dataset.quality.unknown_fields = UnknownFields::Reject;
     assert!(

@@ -114,9 +114,11 @@ pub(crate) fn jsonl(tables: Vec<Table>) -> Dataset {
             max_rejects: MaxRejects::Count(u64::MAX),
             unknown_fields: UnknownFields::Ignore,
             min_records: None,
+            freshness: None,
         },
         encoding: Encoding { zstd_level: 1, row_group_rows: 1000, part_bytes: 1 << 20 },
         tables,
+        checks: Vec::new(),
     }
 }
 

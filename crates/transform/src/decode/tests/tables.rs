@@ -293,3 +293,29 @@ fn defects_of_a_definition_are_no_fault_of_files() {
         Plan::compile(&csv(b',', vec![table("t", Some("l"), vec![])]), &BTreeMap::new(), &MaskKeys::default()).is_err()
     );
 }
+
+/// An element without a key gives no row, though it always has the part of its key that is the record's.
+#[test]
+fn elements_without_a_key_of_their_own_give_no_row() {
+    let mut cores =
+        table("cores", Some("cores"), vec![column("core varchar(9)"), column("launch varchar(9) $.id").required()]);
+    cores.shape.contest = Contest::Upsert { key: vec!["core".to_owned(), "launch".to_owned()], version: None };
+    cores.shape.columns.iter_mut().for_each(|column| column.required = true);
+    cores.skip_without_key = true;
+    let dataset = jsonl(vec![table("launch", None, vec![column("id varchar(9)")]), cores]);
+    let text = concat!(
+        r#"{"id":"a","cores":[{"core":"x"},{"core":null},{"core":"y"}]}"#,
+        "\n",
+        r#"{"id":"b","cores":[{"core":null}]}"#,
+        "\n",
+        r#"{"cores":[{"core":"z"}]}"#,
+        "\n",
+        r#"{"cores":[{"core":null}]}"#,
+        "\n",
+    );
+    let decoded = decode(&dataset, text);
+    let cores: Vec<_> = decoded.tables[1].iter().map(|(_, element, values)| (*element, values.join("|"))).collect();
+    assert_eq!(cores, [(1, "x|a".to_owned()), (3, "y|a".to_owned())]);
+    assert_eq!(decoded.rules(), ["3 required cores.launch"]);
+    assert_eq!(decoded.rows(), ["a", "b", "NULL"]);
+}

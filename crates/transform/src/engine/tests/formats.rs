@@ -16,7 +16,7 @@ use crate::source::tests::archive::{ZipFile, bzip2, gzip, lz4, snappy, xz, zip, 
 
 /// One clean row; what is none is null.
 #[derive(Debug, Clone)]
-struct Row {
+pub(super) struct Row {
     n: Option<i32>,
     d: Option<i64>,
     x: Option<f64>,
@@ -28,7 +28,7 @@ struct Row {
 
 /// What is wrong with a row.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Dirt {
+pub(super) enum Dirt {
     Fraction,
     Overflow,
     Digits,
@@ -59,7 +59,7 @@ const DIRT: [Dirt; 12] = [
 ];
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum As {
+pub(super) enum As {
     Jsonl,
     /// A list with a document a line.
     JsonLines,
@@ -72,7 +72,8 @@ enum As {
     Avro,
 }
 
-const ALL: [As; 7] = [As::Jsonl, As::JsonLines, As::JsonFlat, As::JsonPretty, As::Csv, As::Parquet, As::Avro];
+pub(super) const ALL: [As; 7] =
+    [As::Jsonl, As::JsonLines, As::JsonFlat, As::JsonPretty, As::Csv, As::Parquet, As::Avro];
 const LONG: &str = "twenty-one bytes long";
 
 impl As {
@@ -80,7 +81,7 @@ impl As {
         matches!(self, Self::Jsonl | Self::JsonLines | Self::JsonFlat | Self::JsonPretty)
     }
 
-    fn format(self) -> Format {
+    pub(super) fn format(self) -> Format {
         match self {
             Self::Jsonl => Format::Jsonl,
             Self::JsonLines | Self::JsonFlat | Self::JsonPretty => Format::Json(JsonFormat::default()),
@@ -91,7 +92,7 @@ impl As {
     }
 
     /// The dirt that this format can have, in place of what it cannot.
-    fn takes(self, dirt: Dirt) -> Dirt {
+    pub(super) fn takes(self, dirt: Dirt) -> Dirt {
         let can = match dirt {
             Dirt::DuplicateKey | Dirt::LoneSurrogate => self.is_json(),
             Dirt::InvalidUtf8 => self != Self::Parquet,
@@ -118,7 +119,7 @@ impl As {
     }
 }
 
-fn rows() -> impl Strategy<Value = Vec<(Row, Option<Dirt>)>> {
+pub(super) fn rows() -> impl Strategy<Value = Vec<(Row, Option<Dirt>)>> {
     let row = (
         any::<Option<i32>>(),
         prop::option::of(-999_999_999_999_i64..=999_999_999_999),
@@ -323,7 +324,7 @@ fn avro(rows: &[(Row, Option<Dirt>)], seed: u8) -> Vec<u8> {
 }
 
 /// The file, and the line on which each record begins.
-fn written(rows: &[(Row, Option<Dirt>)], format: As, seed: u8) -> (Vec<u8>, Vec<u64>) {
+pub(super) fn written(rows: &[(Row, Option<Dirt>)], format: As, seed: u8) -> (Vec<u8>, Vec<u64>) {
     let mut file: Vec<u8> = match format {
         As::Csv => b"id,n,d,x,t,day,at,b\n".to_vec(),
         As::JsonLines | As::JsonPretty => b"[\n".to_vec(),
@@ -355,7 +356,7 @@ fn written(rows: &[(Row, Option<Dirt>)], format: As, seed: u8) -> (Vec<u8>, Vec<
     }
 }
 
-fn wrapped(bytes: Vec<u8>, seed: u8) -> Vec<u8> {
+pub(super) fn wrapped(bytes: Vec<u8>, seed: u8) -> Vec<u8> {
     match seed % 9 {
         0 => gzip(&bytes),
         1 => zstd(&bytes),

@@ -14,6 +14,9 @@ use super::super::written::Line;
 use super::types::Node;
 use crate::piece::{Fault, Rows};
 
+/// 1970-01-01, as times of 96 bits count days.
+const JULIAN_DAY_OF_EPOCH: i64 = 2_440_588;
+
 /// A column of a row group.
 #[derive(Debug)]
 pub(super) struct Column {
@@ -180,6 +183,11 @@ fn leaf(node: &Node, array: &dyn Array, row: usize, line: &mut Line<'_>, binary_
             line.time(units, *per_second);
         }
         Node::Timestamp { per_second, instant } => line.timestamp(number::<i64>(array, row)?, *per_second, *instant),
+        Node::Int96 => {
+            let (nanos, day) = fixed()?.split_first_chunk::<8>()?;
+            let day = i64::from(u32::from_le_bytes(*day.first_chunk()?));
+            line.moment(day - JULIAN_DAY_OF_EPOCH, i64::from_le_bytes(*nanos));
+        }
         Node::List(_) | Node::Map(_) | Node::Record(_) => return None,
     }
     Some(())

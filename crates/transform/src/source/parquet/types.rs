@@ -2,7 +2,7 @@
 
 use polars_arrow::datatypes::{ArrowDataType, Field, TimeUnit};
 use polars_error::{PolarsResult, polars_bail, polars_ensure};
-use polars_parquet::parquet::schema::types::{GroupConvertedType, PrimitiveType};
+use polars_parquet::parquet::schema::types::{GroupConvertedType, PhysicalType, PrimitiveType};
 use polars_parquet::read::schema::{
     FileMetadata, ParquetType, SchemaInferenceOptions, parquet_to_arrow_schema_with_options,
 };
@@ -38,6 +38,9 @@ pub(super) enum Node {
         per_second: i64,
         instant: bool,
     },
+    /// A day and nanoseconds of 96 bits, decoded as its bytes: as microseconds it would lose the rest unseen, and as
+    /// nanoseconds it would end in 2262.
+    Int96,
     List(Box<Node>),
     /// Keys that are texts, and values.
     Map(Box<Node>),
@@ -61,7 +64,7 @@ impl Node {
             Self::Date => Leaf::Date,
             Self::Time(_) => Leaf::Time,
             Self::Timestamp { instant: true, .. } => Leaf::Instant,
-            Self::Timestamp { instant: false, .. } => Leaf::Local,
+            Self::Timestamp { instant: false, .. } | Self::Int96 => Leaf::Local,
         })
     }
 }
@@ -72,18 +75,69 @@ pub(super) fn of(metadata: &FileMetadata) -> PolarsResult<Vec<(Field, Node)>> {
     for (at, field) in fields.iter().enumerate() {
         polars_ensure!(fields[..at].iter().all(|other| other.name() != field.name()), duplicate = field.name());
     }
-    // Times of 96 bits are read as microseconds: as nanoseconds they would end in 2262.
-    let options = SchemaInferenceOptions { int96_coerce_to_timeunit: TimeUnit::Microsecond };
-    let schema = parquet_to_arrow_schema_with_options(fields, &Some(options));
+    let schema = parquet_to_arrow_schema_with_options(fields, &Some(SchemaInferenceOptions::default()));
     let mut typed = Vec::with_capacity(fields.len());
     for (name, field) in schema.iter() {
         let Some(parquet) = fields.iter().find(|parquet| parquet.name() == name.as_str()) else { continue };
         let mut leaves = Leaves::default();
         leaves.walk(parquet);
         let node = leaves.node(field)?;
-        typed.push((field.clone(), node));
+        typed.push((as_read(field, &node), node));
     }
     Ok(typed)
+}
+
+/// The field as it is decoded, which is as the library would but for times of 96 bits.
+fn as_read(field: &Field, node: &Node) -> Field {
+    let dtype = match (field.dtype(), node) {
+        (_, Node::Int96) => ArrowDataType::FixedSizeBinary(INT96_BYTES),
+        (ArrowDataType::Struct(fields), Node::Record(nodes)) => {
+            ArrowDataType::Struct(fields.iter().zip(nodes).map(|(field, (_, node))| as_read(field, node)).collect())
+        }
+        (ArrowDataType::List(element), Node::List(node)) => ArrowDataType::List(Box::new(as_read(element, node))),
+        (ArrowDataType::LargeList(element), Node::List(node)) => {
+            ArrowDataType::LargeList(Box::new(as_read(element, node)))
+        }
+        (ArrowDataType::FixedSizeList(element, size), Node::List(node)) => {
+            ArrowDataType::FixedSizeList(Box::new(as_read(element, node)), *size)
+        }
+        (ArrowDataType::Map(entries, sorted), Node::List(node)) => {
+            ArrowDataType::Map(Box::new(as_read(entries, node)), *sorted)
+        }
+        (ArrowDataType::Map(entries, sorted), Node::Map(value)) => {
+            ArrowDataType::Map(Box::new(entry_as_read(entries, value)), *sorted)
+        }
+        (ArrowDataType::List(entries), Node::Map(value)) => {
+            ArrowDataType::List(Box::new(entry_as_read(entries, value)))
+        }
+        (ArrowDataType::LargeList(entries), Node::Map(value)) => {
+            ArrowDataType::LargeList(Box::new(entry_as_read(entries, value)))
+        }
+        (other, _) => other.clone(),
+    };
+    Field { dtype, ..field.clone() }
+}
+
+/// An entry of a map, whose key is a text.
+fn entry_as_read(entry: &Field, value: &Node) -> Field {
+    let ArrowDataType::Struct(fields) = entry.dtype() else { return entry.clone() };
+    let mut fields = fields.clone();
+    if let Some(last) = fields.last_mut() {
+        *last = as_read(last, value);
+    }
+    Field { dtype: ArrowDataType::Struct(fields), ..entry.clone() }
+}
+
+/// The bytes of a time of 96 bits.
+pub(super) const INT96_BYTES: usize = 12;
+
+/// The type that a column's values are read as: those of 96 bits are so many bytes.
+pub(super) fn primitive_as_read(primitive: &PrimitiveType) -> PrimitiveType {
+    let mut primitive = primitive.clone();
+    if primitive.physical_type == PhysicalType::Int96 {
+        primitive.physical_type = PhysicalType::FixedLenByteArray(INT96_BYTES);
+    }
+    primitive
 }
 
 /// The leaves of a root field in order, and which of them are keys of maps.
@@ -185,6 +239,7 @@ fn leaf_node(dtype: &ArrowDataType, leaf: &PrimitiveType) -> PolarsResult<Node> 
         },
         ArrowDataType::Date32 => Node::Date,
         ArrowDataType::Time32(unit) | ArrowDataType::Time64(unit) => Node::Time(per_second(unit)),
+        ArrowDataType::Timestamp(..) if leaf.physical_type == PhysicalType::Int96 => Node::Int96,
         ArrowDataType::Timestamp(unit, zone) => {
             Node::Timestamp { per_second: per_second(unit), instant: zone.is_some() }
         }

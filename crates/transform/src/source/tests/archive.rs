@@ -19,6 +19,8 @@ pub(crate) struct ZipFile<'a> {
     pub(crate) size: Option<u64>,
     pub(crate) flags: u16,
     pub(crate) method: Option<u16>,
+    /// Compressed already, by that method.
+    pub(crate) packed: Option<Vec<u8>>,
 }
 
 impl<'a> ZipFile<'a> {
@@ -33,6 +35,7 @@ impl<'a> ZipFile<'a> {
             size: None,
             flags: 0,
             method: None,
+            packed: None,
         }
     }
 }
@@ -43,7 +46,11 @@ pub(crate) fn zip(files: &[ZipFile<'_>]) -> Vec<u8> {
     let mut directory = Vec::new();
     for file in files {
         let at = archive.len() as u64;
-        let packed = if file.deflated { deflate(file.bytes) } else { file.bytes.to_vec() };
+        let packed = match &file.packed {
+            Some(packed) => packed.clone(),
+            None if file.deflated => deflate(file.bytes),
+            None => file.bytes.to_vec(),
+        };
         let crc = file.crc.unwrap_or_else(|| crc32fast::hash(file.bytes));
         let size = file.size.unwrap_or(file.bytes.len() as u64);
         let method = file.method.unwrap_or(if file.deflated { 8 } else { 0 });

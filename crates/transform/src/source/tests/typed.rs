@@ -5,6 +5,7 @@ use std::path::Path;
 use bytes::Bytes;
 use lakehand_dataset::dataset::{BinaryFormat, Dataset, Format, UnknownFields};
 use lakehand_dataset::transformer::Content;
+use polars::prelude::{DataFrame, IntoColumn, NamedFrom, ParquetCompression, ParquetWriter, Series};
 
 use super::archive::{ZipFile, bzip2, gzip, zip};
 use crate::decode::tests::fixture::{column, decode, decode_in, jsonl, one, table, unreadable};
@@ -59,6 +60,85 @@ fn parquet_records_are_what_was_written() {
     let int96 = lines(parquet(&["us timestamp"]), file("int96.parquet"));
     assert_eq!(int96, ["{\"us\":\"2026-11-21T08:30:00.123456\"}", "{\"us\":null}", "{\"us\":\"1969-12-31T00:00:00\"}"]);
     assert!(lines(parquet(&["b boolean"]), file("empty.parquet")).is_empty());
+}
+
+/// Times of 96 bits have nanoseconds, and every day there is.
+#[test]
+fn times_of_96_bits_are_whole_or_rejected() {
+    const FIRST: (i64, u32) = (30_600_123_456_000, 2_461_366);
+    let mut bytes = file("int96.parquet");
+    let place = |bytes: &[u8]| {
+        let nanos = FIRST.0.to_le_bytes();
+        bytes.windows(8).position(|window| window == nanos).expect("the first value stands in the file as it is")
+    };
+    let at = place(&bytes);
+    assert_eq!(bytes[at + 8..at + 12], FIRST.1.to_le_bytes(), "2026-11-21");
+    let mut put = |nanos: i64, day: u32| {
+        bytes[at..at + 8].copy_from_slice(&nanos.to_le_bytes());
+        bytes[at + 8..at + 12].copy_from_slice(&day.to_le_bytes());
+        bytes.clone()
+    };
+    for (nanos, day, text) in [
+        (FIRST.0 + 789, FIRST.1, "2026-11-21T08:30:00.123456789"),
+        (0, FIRST.1, "2026-11-21T00:00:00"),
+        // Beyond what 64 bits of nanoseconds hold, on both sides.
+        (1_000, 5_373_484, "9999-12-31T00:00:00.000001"),
+        (86_399_999_999_000, 1_721_426, "0001-01-01T23:59:59.999999"),
+        // Nanoseconds beyond their day, as some writers have them.
+        (86_400_000_001_000, FIRST.1, "2026-11-22T00:00:00.000001"),
+        (-1_000, FIRST.1, "2026-11-20T23:59:59.999999"),
+    ] {
+        let read = lines(parquet(&["us timestamp"]), put(nanos, day));
+        assert_eq!(read[0], format!("{{\"us\":\"{text}\"}}"));
+    }
+    let decoded = decode_in(&parquet(&["us timestamp"]), &put(FIRST.0 + 1, FIRST.1), 1 << 20).unwrap();
+    assert_eq!(decoded.rules(), ["1 time t.us"], "finer than a microsecond");
+    assert_eq!(decoded.records, 3);
+    let decoded = decode_in(&parquet(&["us timestamp"]), &put(FIRST.0, FIRST.1), 1 << 20).unwrap();
+    assert!(decoded.rejects.is_empty());
+}
+
+/// A dictionary is counted by what it unfolds to, whatever the footer claims.
+#[test]
+fn a_dictionary_that_unfolds_beyond_the_limit_is_refused() {
+    let text = "x".repeat(2_000_000);
+    let column = Series::new("t".into(), vec![text.as_str(); 50]).into_column();
+    let mut bytes = Vec::new();
+    let mut frame = DataFrame::new(50, vec![column]).unwrap();
+    ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Zstd(None)).finish(&mut frame).unwrap();
+    let mut dataset = parquet(&["t varchar(65535)"]);
+    dataset.source.max_expansion = 1 << 40;
+    dataset.source.max_block_bytes = Some(1_000_000);
+    let message = unreadable(decode_in(&dataset, &bytes, 1 << 20));
+    assert!(message.contains("has a row group of"), "the footer says it itself: {message}");
+    // The same file with a footer that claims next to nothing.
+    let metadata = polars_parquet::read::read_metadata(&mut std::io::Cursor::new(&bytes)).unwrap();
+    let claimed = metadata.row_groups[0].parquet_columns()[0].uncompressed_size();
+    assert!(claimed > 2_000_000);
+    let varint = |mut value: u64, length: usize| -> Vec<u8> {
+        (0..length)
+            .map(|at| {
+                let byte = u8::try_from(value & 0x7f).unwrap();
+                value >>= 7;
+                if at + 1 < length { byte | 0x80 } else { byte }
+            })
+            .collect()
+    };
+    let real = varint(u64::try_from(claimed).unwrap() * 2, 4);
+    let lie = varint(2, 4);
+    let mut lied = 0;
+    for at in 0..bytes.len() - 4 {
+        if bytes[at..at + 4] == real[..] {
+            bytes[at..at + 4].copy_from_slice(&lie);
+            lied += 1;
+        }
+    }
+    assert!(lied > 0);
+    let message = unreadable(decode_in(&dataset, &bytes, 1 << 20));
+    assert!(message.contains("has pages of 2000") && message.contains("source.max_block_bytes"), "{message}");
+    dataset.source.max_block_bytes = Some(10_000_000);
+    let decoded = decode_in(&dataset, &bytes, 1 << 20).unwrap();
+    assert_eq!(decoded.records, 50, "within the limit it is read");
 }
 
 #[test]

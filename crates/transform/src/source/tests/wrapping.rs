@@ -7,7 +7,9 @@ use std::sync::Arc;
 use lakehand_dataset::transformer::{Content, TransformError};
 
 use super::archive::{ZipFile, bzip2, gzip, lz4, snappy, xz, zip, zstd};
-use crate::decode::tests::fixture::{Decoded, csv, decode, decode_content, decode_in, jsonl, one, unreadable};
+use crate::decode::tests::fixture::{
+    Decoded, column, csv, decode, decode_content, decode_in, jsonl, one, table, unreadable,
+};
 
 fn lines(from: u32, to: u32) -> Vec<u8> {
     (from..to).flat_map(|n| format!("{{\"id\":{n},\"t\":\"text {n} äöü\"}}\n").into_bytes()).collect()
@@ -113,9 +115,41 @@ fn each_member_has_its_header() {
         assert_eq!((decoded.lines, decoded.records), (5, 3));
     }
     let archive = zip(&[ZipFile::new("a.csv", b"id;t\n1;x\n"), ZipFile::new("b.csv", b"id;u\n1;x\n")]);
+    assert_eq!(ids(&decode_in(&dataset, &archive, 100).unwrap()), ["1|x", "1|NULL"]);
+    let dataset = csv(b';', vec![table("t", None, vec![column("id bigint"), column("t varchar(10)").required()])]);
     assert!(
         unreadable(decode_in(&dataset, &archive, 100)).contains("has no column \"t\"; its header has \"id\", \"u\"")
     );
+}
+
+/// Members are compressed by whatever their directory says, each by its own method.
+#[test]
+fn members_are_read_by_their_methods() {
+    let dataset = jsonl(one(&["id bigint"]));
+    let texts: Vec<Vec<u8>> = (0..5).map(|member| lines(member * 1000, (member + 1) * 1000)).collect();
+    let packed = |member: usize, method: u16, packed: Option<Vec<u8>>| {
+        let mut file = ZipFile::new("m.json", &texts[member]);
+        (file.method, file.packed, file.deflated) = (Some(method), packed, method == 8);
+        file
+    };
+    let archive = zip(&[
+        packed(0, 0, None),
+        packed(1, 8, None),
+        packed(2, 12, Some(bzip2(&texts[2]))),
+        packed(3, 93, Some(zstd(&texts[3]))),
+        packed(4, 95, Some(xz(&texts[4]))),
+    ]);
+    let expected = decode(&dataset, texts.concat());
+    for chunk_bytes in [100, 4096, 1 << 20] {
+        let decoded = decode_in(&dataset, &archive, chunk_bytes).unwrap();
+        assert_eq!(decoded.rows(), expected.rows());
+        assert_eq!((decoded.records, decoded.rejects.len()), (5000, 0));
+    }
+    for (method, bytes) in [(12, bzip2(&texts[2])), (93, zstd(&texts[2])), (95, xz(&texts[2]))] {
+        let cut = zip(&[packed(2, method, Some(bytes[..bytes.len() / 2].to_vec()))]);
+        let message = unreadable(decode_in(&dataset, &cut, 4096));
+        assert!(message.contains("is a damaged zip: member \"m.json\""), "{method}: {message}");
+    }
 }
 
 /// What is damaged says so, with the place, and never as half a file.
@@ -164,7 +198,13 @@ fn damage_is_named() {
         (member(&|file| file.size = Some(10)), "member \"m.json\" is larger than the 10 bytes"),
         (member(&|file| file.size = Some(1 << 30)), "member \"m.json\" ends after"),
         (member(&|file| file.flags = 1), "holds the encrypted member \"m.json\""),
-        (member(&|file| file.method = Some(12)), "holds the member \"m.json\" compressed by zip method 12"),
+        (
+            member(&|file| file.method = Some(9)),
+            "holds the member \"m.json\" compressed by deflate64; deflate, bzip2, zstd",
+        ),
+        (member(&|file| file.method = Some(98)), "compressed by PPMd"),
+        (member(&|file| file.method = Some(77)), "compressed by zip method 77"),
+        (member(&|file| file.method = Some(12)), "member \"m.json\" does not decompress"),
         (zip(&[ZipFile::new("inner.zip", &archive)]), "its member \"inner.zip\" holds a zip file inside"),
         (gzip(&gz), "holds a gzip file inside"),
         (b"PAR1....".to_vec(), "is a Parquet file, and source.format is jsonl; set source.format = \"parquet\""),

@@ -55,6 +55,21 @@ async fn an_answer_is_lost_and_the_statement_runs() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_statement_of_a_batch_fails_in_given_words_and_takes_the_others_back() {
+    let world = world().await;
+    let message = "ERROR: permission denied for relation t".to_owned();
+    world.standin.faults().set(vec![Rule::new(Fault::Fail { message: message.clone() }).matching("VALUES (2)")]);
+    let call = world.client.batch_execute_statement().workgroup_name(WORKGROUP).database(DATABASE);
+    let call = call.sqls("INSERT INTO t VALUES (1)").sqls("INSERT INTO t VALUES (2)").execution_mode(Transaction);
+    let id = call.send().await.unwrap().id.unwrap();
+    let ended = world.ended(&id).await;
+    assert_eq!(ended.status(), Some(&StatusString::Failed));
+    assert!(ended.error().is_some_and(|error| error.contains(&message) && error.contains("#2")), "{ended:?}");
+    assert_eq!(world.value("SELECT count(*) FROM t").await, "0");
+    world.end().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_request_is_lost_and_nothing_runs() {
     let world = world().await;
     world.standin.faults().set(vec![Rule::new(Fault::LoseRequest).of("ExecuteStatement").times(1)]);

@@ -214,6 +214,29 @@ async fn what_has_moved_on_is_passed_over_and_the_page_goes_on() {
     }
 }
 
+/// An entry that moves while the lanes of an index are read shows where it was and where it is. Here another item stands
+/// for the place where it was.
+#[tokio::test]
+async fn an_entry_that_shows_twice_is_listed_once() {
+    for emulator in EMULATORS {
+        let table = Table::on(emulator).await;
+        let ledger = table.ledger("l").await;
+        let claimed = taken(None, &request("d", "s3://b/1", 1, Cause::Arrived, at(1)));
+        ledger.put(&claimed).await.unwrap();
+        let shard = shard(&claimed.id, ledger.layout.shards);
+        let mut before = key(ENTRY, "another");
+        before.insert(PLACE.to_owned(), text(place(&claimed.dataset, StateName::Written, shard)));
+        before.insert(AT.to_owned(), text(position(at(0), &claimed.id)));
+        ledger.client.put_item().table_name(&table.name).set_item(Some(before)).send().await.unwrap();
+        for newest_first in [false, true] {
+            let query = EntryQuery { newest_first, ..EntryQuery::default() };
+            let page = ledger.list(&query).await.unwrap();
+            assert_eq!((page.entries, page.next), (vec![claimed.clone()], None), "{emulator}");
+        }
+        table.drop().await;
+    }
+}
+
 /// What is counted of many loaded entries is kept, and used, and counted anew when it no longer stands.
 #[tokio::test]
 async fn loaded_entries_are_counted_from_where_the_count_before_ended() {
