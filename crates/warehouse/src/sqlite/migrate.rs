@@ -5,7 +5,7 @@
 
 use lakehand_domain::id::FamilyId;
 use lakehand_domain::port::warehouse::{MigrateOutcome, MigrationPlan, PlannedStep};
-use lakehand_domain::shape::{Contest, FamilyShape, TableShape};
+use lakehand_domain::shape::{Contest, FamilyShape, TableShape, has_references};
 use lakehand_domain::warehousing::Fence;
 use rusqlite::{Connection, params};
 
@@ -37,6 +37,7 @@ pub(crate) fn migrate(
     if !fence::hold(transaction, fence)? {
         return Ok(End::Undo(MigrateOutcome::FenceLost));
     }
+    let before = tables::of_family(transaction, &shape.family)?;
     for table in &shape.tables {
         if let Some(message) = migrate_table(transaction, &shape.family, table)? {
             return Ok(End::Undo(MigrateOutcome::Refused { message }));
@@ -59,7 +60,8 @@ pub(crate) fn migrate(
     }
     fence::put_in_force(transaction, &shape.family, &shape.definitions)?;
     for definition in &shape.definitions {
-        reference::decide(transaction, &shape.family, &definition.dataset, true)?;
+        let had_references = has_references(&before, &definition.dataset);
+        reference::redefine(transaction, &shape.family, &definition.dataset, had_references)?;
     }
     Ok(End::Keep(MigrateOutcome::InForce))
 }
