@@ -22,6 +22,15 @@ pub struct Reference {
     pub to: String,
 }
 
+impl Reference {
+    /// Whether this is the table that it is to, with the column that it is to.
+    pub fn is_to(&self, table: &TableShape) -> bool {
+        table.dataset == self.dataset
+            && table.name == self.table
+            && table.columns.iter().any(|column| column.name == self.to)
+    }
+}
+
 /// Whether a dataset of a family references others.
 pub fn has_references<'a>(tables: impl IntoIterator<Item = &'a TableShape>, dataset: &DatasetId) -> bool {
     tables.into_iter().any(|table| table.dataset == *dataset && !table.references.is_empty())

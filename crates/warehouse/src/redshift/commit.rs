@@ -8,6 +8,7 @@ mod check;
 mod diagnosis;
 mod loads;
 pub(crate) mod plan;
+mod references;
 
 use std::collections::{BTreeMap, BTreeSet};
 

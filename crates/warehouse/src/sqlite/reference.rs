@@ -9,13 +9,14 @@
 use std::collections::BTreeSet;
 
 use lakehand_domain::id::{DatasetId, FamilyId};
-use lakehand_domain::shape::{Contest, Reference, TableShape, affected, has_references};
+use lakehand_domain::shape::{Reference, TableShape, affected, has_references};
 use rusqlite::Connection;
 
 use super::names::{self, quote};
 use super::physical::declared_type;
 use super::tables;
 use super::trouble::Trouble;
+use crate::target::{Target, targets, waits_for_runs};
 
 /// Records whose standing is decided anew.
 const RECORDS: &str = "temp.lakehand_records";
@@ -32,12 +33,6 @@ const MAKE_RECORDS: &str = "\
 pub(crate) struct Tied {
     all: Vec<TableShape>,
     changed: DatasetId,
-}
-
-/// A column that is referenced, with the table that has it.
-struct Target<'a> {
-    table: &'a TableShape,
-    column: &'a str,
 }
 
 impl Tied {
@@ -69,6 +64,10 @@ impl Tied {
         Ok(())
     }
 
+    fn targets(&self) -> Vec<Target<'_>> {
+        targets(&self.all.iter().collect::<Vec<_>>())
+    }
+
     fn references(&self) -> impl Iterator<Item = (&TableShape, &Reference)> {
         self.all.iter().flat_map(|table| table.references.iter().map(move |reference| (table, reference)))
     }
@@ -92,7 +91,7 @@ impl Tied {
                 ));
             }
         }
-        for (number, target) in targets(&self.all).into_iter().enumerate() {
+        for (number, target) in self.targets().into_iter().enumerate() {
             let (rows, column) = (quote(&names::rows(target.table)), quote(target.column));
             let found = target.table.columns.iter().find(|one| one.name == target.column);
             let declared = found.map_or_else(String::new, |found| declared_type(found.column_type));
@@ -130,7 +129,7 @@ impl Tied {
             statements.extend(self.records_below(&dataset));
             statements.extend(self.decide_records(&dataset));
         }
-        for number in 0..targets(&self.all).len() {
+        for number in 0..self.targets().len() {
             let triggers =
                 ["in", "out", "over"].map(|name| format!("DROP TRIGGER temp.lakehand_moves_{name}_{number}"));
             statements.push(format!("{}; DROP TABLE temp.lakehand_moved_{number}", triggers.join("; ")));
@@ -141,11 +140,10 @@ impl Tied {
 
     /// The records of a dataset that name a value that was moved.
     fn records_below(&self, dataset: &DatasetId) -> Vec<String> {
-        let targets = targets(&self.all);
+        let targets = self.targets();
         let references = self.references().filter(|(table, _)| table.dataset == *dataset);
         let noted = |(table, reference): (&TableShape, &Reference)| {
-            let number =
-                targets.iter().position(|target| target.column == reference.to && is_named(target.table, reference))?;
+            let number = targets.iter().position(|target| target.is_of(reference))?;
             Some(format!(
                 "INSERT OR IGNORE INTO {RECORDS} SELECT c.\"_load_id\", c.\"_record\" \
                  FROM temp.lakehand_moved_{number} AS v CROSS JOIN {} AS c ON c.{} = v.value",
@@ -162,7 +160,7 @@ impl Tied {
         let mut statements = vec![format!("DELETE FROM {UNMET}")];
         for (table, reference) in self.references().filter(|(table, _)| table.dataset == *dataset) {
             let column = quote(&reference.column);
-            let parent = self.all.iter().find(|parent| is_named(parent, reference));
+            let parent = self.all.iter().find(|parent| reference.is_to(parent));
             let is_unmet = parent.map_or_else(String::new, |parent| {
                 let (rows, to) = (quote(&names::rows(parent)), quote(&reference.to));
                 format!(
@@ -209,30 +207,6 @@ impl Tied {
     }
 }
 
-/// The referenced columns, each once. The place in the list is the number of what is kept for it.
-fn targets(all: &[TableShape]) -> Vec<Target<'_>> {
-    let references: BTreeSet<&Reference> = all.iter().flat_map(|table| &table.references).collect();
-    let mut targets: Vec<Target<'_>> = Vec::new();
-    for reference in references {
-        let table = all.iter().find(|table| is_named(table, reference));
-        let is_new = !targets.iter().any(|known| known.column == reference.to && is_named(known.table, reference));
-        targets.extend(table.filter(|_| is_new).map(|table| Target { table, column: &reference.to }));
-    }
-    targets
-}
-
-/// Whether this is the table that is referenced, and has the column that is.
-fn is_named(table: &TableShape, reference: &Reference) -> bool {
-    table.dataset == reference.dataset
-        && table.name == reference.table
-        && table.columns.iter().any(|column| column.name == reference.to)
-}
-
-/// Its rows wait for other files of their run. No definition has both runs and references.
-fn waits_for_runs(table: &TableShape) -> bool {
-    matches!(table.contest, Contest::Replace { run: Some(_), .. })
-}
-
 /// Decides anew for a dataset whose definition has changed, if it references others or did so before, and for all that
 /// reference it; and makes the indexes by which batches find what they touch.
 pub(crate) fn redefine(
@@ -272,7 +246,7 @@ pub(crate) fn indexes(all: &[TableShape]) -> Vec<String> {
             index(format!("names_{rows}_{}", reference.column), &rows, &quote(&reference.column));
         }
     }
-    for target in targets(all) {
+    for target in targets(&all.iter().collect::<Vec<_>>()) {
         let rows = names::rows(target.table);
         index(format!("named_{rows}_{}", target.column), &rows, &format!("{}, \"_standing\"", quote(target.column)));
     }

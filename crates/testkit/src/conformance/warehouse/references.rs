@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU32;
 
 use lakehand_domain::id::{DatasetId, Fingerprint};
-use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome};
+use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome, MigrationPlan, PlannedStep};
 use lakehand_domain::shape::{Contest, DefinitionInForce, OnRewrite, Reference, TableShape};
 
 use super::sample::{Dump, Site, Sites, load, upsert};
@@ -142,10 +142,13 @@ async fn a_change_of_family_is_refused(sites: &Sites) {
     alone.deliver(&loads).await;
     let mut tied = parent.child(alone.definition().dataset.as_str(), &append());
     tied.shape.definitions[0].fingerprint = Fingerprint::new("tied");
+    let plan = parent.warehouse().plan(&tied.shape).await.unwrap();
+    let MigrationPlan::Refused { message: planned } = plan else { panic!("{plan:?}") };
     let fence = parent.take().await;
     let outcome = parent.warehouse().migrate(&fence, &tied.shape).await.unwrap();
     let MigrateOutcome::Refused { message } = outcome else { panic!("{outcome:?}") };
     assert!(message.contains("flats") && message.contains("replay its files"), "{message}");
+    assert_eq!(planned, message);
     assert_eq!(parent.take().await.in_force, parent.shape.definitions);
     alone.assert_is(&expected_rows(&alone, &append(), &loads)).await;
 }
@@ -162,6 +165,10 @@ async fn definitions_tie_and_untie(sites: &Sites) {
     for table in &mut free.shape.tables {
         table.references.clear();
     }
+    let plan = free.warehouse().plan(&free.shape).await.unwrap();
+    let MigrationPlan::Changes(changes) = plan else { panic!("{plan:?}") };
+    let tables: Vec<&str> = changes.iter().map(|change| change.table.rsplit('.').next().unwrap_or_default()).collect();
+    assert!(tables == ["notes"] && changes[0].step == PlannedStep::Recompute, "{changes:?}");
     free.put_in_force().await;
     let of_child: Vec<SampleLoad> =
         loads.iter().filter(|(level, _)| *level == 1).map(|(_, load)| load.clone()).collect();

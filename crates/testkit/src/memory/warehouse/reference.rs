@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use lakehand_domain::id::{DatasetId, LoadId};
 use lakehand_domain::shape::{Reference, lineage};
 
-use super::state::{Cell, Family, Kept, Standing, Table};
+use super::state::{Cell, Family, Kept, Standing};
 
 /// Lets records wait whose parents are not visible, in `standing`, which has every row by its number.
 pub(super) fn wait(family: &Family, standing: &mut BTreeMap<u64, Standing>) {
@@ -62,13 +62,8 @@ fn unmet<'a>(family: &'a Family, standing: &BTreeMap<u64, Standing>) -> BTreeSet
 }
 
 fn visible<'a>(family: &'a Family, reference: &Reference, standing: &BTreeMap<u64, Standing>) -> BTreeSet<&'a Cell> {
-    let is_parent = |table: &Table| {
-        let shape = &table.shape;
-        shape.dataset == reference.dataset
-            && shape.name == reference.table
-            && shape.columns.iter().any(|column| column.name == reference.to)
-    };
-    let Some((name, _)) = family.tables.iter().find(|(_, table)| is_parent(table)) else { return BTreeSet::new() };
+    let parent = family.tables.iter().find(|(_, table)| reference.is_to(&table.shape));
+    let Some((name, _)) = parent else { return BTreeSet::new() };
     let rows =
         family.rows.iter().filter(|(id, kept)| kept.table == *name && standing.get(id) == Some(&Standing::Visible));
     rows.filter_map(|(_, kept)| kept.row.value(&reference.to)).collect()

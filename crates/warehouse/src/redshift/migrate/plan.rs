@@ -1,6 +1,6 @@
 //! The statements of a migration: pure functions of what was read before it.
 
-use lakehand_domain::shape::{FamilyShape, TableShape};
+use lakehand_domain::shape::{FamilyShape, TableShape, has_references};
 use lakehand_domain::warehousing::Fence;
 
 use super::in_force_literal;
@@ -128,11 +128,12 @@ pub(crate) fn transaction(
     };
     let family: Vec<&TableShape> =
         known.filter(|table| !is_ours(table) || dropped(table)).chain(&shape.tables).collect();
-    let is_tied = family.iter().any(|table| !table.references.is_empty())
-        || state.tables.iter().any(|table| !table.shape.references.is_empty());
-    if is_tied {
-        for definition in &shape.definitions {
-            statements.extend(reference::statements(names, &family, &definition.dataset, true));
+    let before = || state.tables.iter().map(|table| &table.shape);
+    for definition in &shape.definitions {
+        let dataset = &definition.dataset;
+        let is_parent = family.iter().any(|table| table.references.iter().any(|one| one.dataset == *dataset));
+        if is_parent || has_references(family.iter().copied(), dataset) || has_references(before(), dataset) {
+            statements.extend(reference::redefine(names, &family, dataset));
         }
     }
     let registered: Vec<Registered> = changes

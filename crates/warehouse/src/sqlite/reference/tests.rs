@@ -1,4 +1,4 @@
-use lakehand_domain::shape::{ColumnShape, ColumnType, OnRewrite, TableLayout};
+use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, OnRewrite, TableLayout};
 
 use super::super::ddl;
 use super::*;
@@ -95,7 +95,7 @@ fn no_table_of_rows_is_read_through() {
 }
 
 #[test]
-fn only_what_a_batch_touches_is_decided_and_nothing_is_left_behind() {
+fn only_what_a_batch_touches_is_decided() {
     let all = family();
     let [customers, orders, second, items] = all.as_slice() else { panic!("four tables") };
     let connection = made(&all);
