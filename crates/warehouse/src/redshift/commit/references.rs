@@ -145,7 +145,7 @@ impl Plan<'_> {
             }
             Contest::Upsert { .. } => {}
             Contest::Replace { scope, .. } if scope.is_empty() => {
-                selects.push(format!("SELECT {kept} FROM {rows} AS r"))
+                selects.push(format!("SELECT {kept} FROM {rows} AS r"));
             }
             Contest::Replace { scope, .. } => {
                 let on: Vec<String> = (0..scope.len()).map(|at| format!("m.\"key_{at}\" = t.\"key_{at}\"")).collect();
