@@ -284,12 +284,12 @@ fn draw_replacing(seed: u64, datasets: &mut [DatasetPlan]) {
 /// Ties datasets to those before them, by a chance of its own too. What waits for its run cannot wait for parents.
 fn draw_families(seed: u64, datasets: &mut [DatasetPlan]) {
     let random = &mut Random::new(seed ^ 0xFA311);
-    for number in 1..datasets.len() {
+    for (number, dataset) in datasets.iter_mut().enumerate().skip(1) {
         if random.once_in(4) {
             continue;
         }
-        datasets[number].parent = Some(random.index(number));
-        for revision in &mut datasets[number].revisions {
+        dataset.parent = Some(random.index(number));
+        for revision in &mut dataset.revisions {
             if revision.mode == Mode::Runs {
                 revision.mode = Mode::Scope;
             }

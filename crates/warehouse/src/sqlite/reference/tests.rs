@@ -130,7 +130,7 @@ fn only_what_a_batch_touches_is_decided() {
     });
     assert_eq!(visible(&connection, orders).len(), 21);
     assert_eq!(visible(&connection, items), [1, 3]);
-    batch("customers", &|| drop(connection.execute(&format!("DELETE FROM {rows} WHERE id = 7"), []).unwrap()));
+    batch("customers", &|| connection.execute_batch(&format!("DELETE FROM {rows} WHERE id = 7")).unwrap());
     assert_eq!((visible(&connection, orders).len(), visible(&connection, items)), (10, Vec::new()));
     let left: i64 = connection.query_row("SELECT count(*) FROM sqlite_temp_master", [], |row| row.get(0)).unwrap();
     assert_eq!(left, 0);
