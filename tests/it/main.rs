@@ -13,5 +13,6 @@ mod masks;
 mod pause;
 mod planted;
 mod promises;
+mod references;
 mod rejects;
 mod torture;

@@ -1,12 +1,13 @@
 //! The definitions of a plan, written down and checked as an operator's are.
 
 use std::cell::RefCell;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use lakehand_dataset::catalog::Catalog;
 use lakehand_dataset::fingerprint::TransformIdentity;
 use lakehand_dataset::problem::DefinitionFile;
+use lakehand_domain::id::FamilyId;
 use lakehand_domain::object::ObjectUri;
 
 use crate::plan::{DatasetPlan, Mode, Plan, Revision};
@@ -27,6 +28,24 @@ pub(crate) fn uri(text: &str) -> ObjectUri {
 pub(crate) fn object_uri(dataset: usize, object: u64) -> ObjectUri {
     let said = said(object);
     uri(&format!("{LANDING}/d{dataset}/{}/{}of{}-{object}.txt", said.day, said.run, said.files))
+}
+
+/// The family that a dataset belongs to: its topmost parent's, which reference nothing.
+pub(crate) fn family(plan: &Plan, dataset: usize) -> FamilyId {
+    let mut tied: BTreeSet<usize> = BTreeSet::from([dataset]);
+    loop {
+        let before = tied.len();
+        for (number, one) in plan.datasets.iter().enumerate() {
+            if let Some(parent) = one.parent.filter(|parent| tied.contains(parent) || tied.contains(&number)) {
+                tied.extend([parent, number]);
+            }
+        }
+        if tied.len() == before {
+            break;
+        }
+    }
+    let root = tied.into_iter().find(|number| plan.datasets[*number].parent.is_none());
+    FamilyId::new(format!("d{}", root.expect("a dataset that references nothing")))
 }
 
 /// What the name of an object says of scope and run.
@@ -88,6 +107,7 @@ fn text(number: usize, dataset: &DatasetPlan, at: usize, revision: Revision) -> 
     } else {
         ""
     };
+    let references = dataset.parent.map_or_else(String::new, |parent| format!(", references = \"d{parent}.t.k\""));
     let after_load = match dataset.after_load.strip_prefix("s3:") {
         Some(_) => format!("archive:{}", dataset.after_load),
         None => dataset.after_load.to_owned(),
@@ -96,6 +116,6 @@ fn text(number: usize, dataset: &DatasetPlan, at: usize, revision: Revision) -> 
         "name = \"d{number}\"\nrevision = {at}\n\n[source]\nobjects = [\"d{number}/{{day}}/{{run}}of{{files}}-*.txt\"]\nformat = \"jsonl\"\n\
          on_rewrite = \"{on_rewrite}\"\nafter_load = \"{after_load}\"\n\n[quality]\nmax_rejects = \"50%\"\n\n\
          [tables.t]\n{mode}{filter}columns.k = {{ type = \"bigint\", required = true }}\n\
-         columns.v = {{ type = \"bigint\" }}\ncolumns.p = {{ type = \"boolean\" }}\n{extra}{second}"
+         columns.v = {{ type = \"bigint\"{references} }}\ncolumns.p = {{ type = \"boolean\" }}\n{extra}{second}"
     )
 }

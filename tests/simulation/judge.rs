@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use lakehand_domain::dead_letter::DeadLetter;
 use lakehand_domain::entry::{Entry, EntryState, SetAsideKind, StateName};
-use lakehand_domain::id::{EntryId, FamilyId, LoadId};
+use lakehand_domain::id::{EntryId, LoadId};
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::object_event::OwnMessage;
@@ -20,7 +20,7 @@ use lakehand_testkit::memory::object_store::MemoryStore;
 use lakehand_testkit::memory::warehouse::{Family, Kept, MemoryWarehouse, Standing};
 use serde_json::Value;
 
-use crate::definitions::{LAKE, catalog, uri};
+use crate::definitions::{LAKE, catalog, family as family_of, uri};
 use crate::model::{self, Live, Version};
 use crate::plan::{Plan, Revision};
 use crate::process::Process;
@@ -105,7 +105,14 @@ impl Judge {
 
     fn family(&self, dataset: usize) -> Option<Family> {
         let warehouse = self.warehouse.lock().unwrap_or_else(PoisonError::into_inner).clone()?;
-        warehouse.family(&FamilyId::new(format!("d{dataset}")))
+        warehouse.family(&family_of(&self.plan, dataset))
+    }
+
+    /// The markers of one dataset.
+    fn markers(&self, dataset: usize) -> Vec<Marker> {
+        let family = self.family(dataset);
+        let is_ours = |marker: &&Marker| marker.dataset.as_str() == format!("d{dataset}");
+        family.iter().flat_map(|family| family.markers().filter(is_ours).cloned().collect::<Vec<_>>()).collect()
     }
 
     pub(crate) fn fail(&self, message: impl Into<String>) {
@@ -178,7 +185,9 @@ impl Judge {
         let mut rows = Vec::new();
         for number in 0..self.plan.datasets.len() {
             let family = self.family(number);
-            let visible = family.iter().flat_map(Family::rows).filter(|kept| kept.standing() == Standing::Visible);
+            let is_ours = |kept: &&Kept| kept.table().starts_with(&format!("d{number}_"));
+            let ours = family.iter().flat_map(Family::rows).filter(is_ours);
+            let visible = ours.filter(|kept| kept.standing() == Standing::Visible);
             let columns = [lineage::OBJECT, lineage::RECORD, "k", "v"];
             let shown = |kept: &Kept| columns.map(|column| kept.text(column).unwrap_or_default()).join(" ");
             rows.extend(visible.map(|kept| format!("{} {}", kept.table(), shown(kept))));
@@ -213,8 +222,8 @@ impl Judge {
             }
             EntryState::Loaded { .. } => {
                 let dataset = dataset_of(&entry.object.uri);
-                let family = dataset.and_then(|dataset| self.family(dataset));
-                let is_marked = family.is_some_and(|family| family.markers().any(|m| m.load_id == entry.load_id));
+                let markers = dataset.map(|dataset| self.markers(dataset)).unwrap_or_default();
+                let is_marked = markers.iter().any(|marker| marker.load_id == entry.load_id);
                 // Of what was committed just before a restore, a loader that runs on may say so just after it.
                 let restored = self.seen().warehouse_restored;
                 let is_late = restored.is_some_and(|at| self.timeline.now().since(at) < Duration::from_mins(1));
@@ -262,20 +271,22 @@ impl Judge {
 
     /// Something was committed: rows are, at every instant, what the marked loads say.
     pub(crate) fn committed(&self) {
+        let mut keys: BTreeMap<usize, BTreeSet<i64>> = BTreeMap::new();
         for (number, dataset) in self.plan.datasets.iter().enumerate() {
             let Some(family) = self.family(number) else { continue };
+            let markers = self.markers(number);
             let mut seen = self.seen();
-            let marked: BTreeSet<LoadId> = family.markers().map(|marker| marker.load_id.clone()).collect();
+            let marked: BTreeSet<LoadId> = markers.iter().map(|marker| marker.load_id.clone()).collect();
             let mut live = Vec::new();
             let mut entries = BTreeSet::new();
             let mut amiss = None;
             let in_force = |marker: &Marker| family.in_force().iter().any(|one| one.fingerprint == marker.fingerprint);
             let is_new = |marker: &&Marker| !seen.marked.contains(&marker.load_id) && !in_force(marker);
-            if let Some(marker) = family.markers().find(is_new) {
+            if let Some(marker) = markers.iter().find(is_new) {
                 amiss = Some(format!("committed under a definition that is not in force: {marker:?}"));
             }
             seen.marked.extend(marked);
-            for marker in family.markers() {
+            for marker in &markers {
                 let version = seen.versions.get(&marker.entry);
                 let revision = self.fingerprints.get(marker.fingerprint.as_str());
                 if !entries.insert(&marker.entry) {
@@ -288,9 +299,15 @@ impl Judge {
                     _ => amiss = Some(format!("a marker of what never landed: {marker:?}")),
                 }
             }
-            let in_force = family.in_force().first().and_then(|one| self.fingerprints.get(one.fingerprint.as_str()));
-            let expected = in_force.map_or_else(Vec::new, |(_, revision)| model::rows(dataset, *revision, &live));
-            let mut found: Vec<String> = family.rows().map(line).collect();
+            let mut in_force = family.in_force().iter().filter(|one| one.dataset.as_str() == format!("d{number}"));
+            let in_force = in_force.next().and_then(|one| self.fingerprints.get(one.fingerprint.as_str()));
+            let none = BTreeSet::new();
+            let parents = dataset.parent.map(|parent| keys.get(&parent).unwrap_or(&none));
+            let expected =
+                in_force.map_or_else(Vec::new, |(_, revision)| model::rows(dataset, *revision, &live, parents));
+            keys.insert(number, model::visible_keys(&expected));
+            let is_ours = |kept: &&Kept| kept.table().starts_with(&format!("d{number}_"));
+            let mut found: Vec<String> = family.rows().filter(is_ours).map(line).collect();
             found.sort();
             drop(seen);
             if let Some(message) = amiss {

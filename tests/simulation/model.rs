@@ -2,6 +2,8 @@
 
 mod scope;
 
+use std::collections::BTreeSet;
+
 use lakehand_domain::entry::SetAsideKind;
 use lakehand_domain::id::EntryId;
 use lakehand_domain::object::ObjectStat;
@@ -61,21 +63,42 @@ impl Row<'_> {
     }
 }
 
-/// Every row of every live load with its standing, as lines, sorted.
-pub(crate) fn rows(dataset: &DatasetPlan, in_force: Revision, live: &[Live<'_>]) -> Vec<String> {
-    let mut lines = table("t", in_force.mode, in_force.has_where, live, |_| true);
+/// Every row of every live load with its standing, as lines, sorted. `parents` are the keys of the visible rows that its
+/// records reference; none: they reference nothing.
+pub(crate) fn rows(
+    dataset: &DatasetPlan,
+    in_force: Revision,
+    live: &[Live<'_>],
+    parents: Option<&BTreeSet<i64>>,
+) -> Vec<String> {
+    let waits =
+        |version: Option<i64>| version.is_some_and(|value| parents.is_some_and(|there| !there.contains(&value)));
+    let mut lines = table("t", in_force.mode, in_force.has_where, live, &waits, |_| true);
     if dataset.two_tables {
         let mode = match in_force.mode {
             Mode::Append | Mode::Ignore => in_force.mode,
             _ => Mode::Replace,
         };
-        lines.extend(table("u", mode, false, live, |key| key % 2 == 0));
+        lines.extend(table("u", mode, false, live, &waits, |key| key % 2 == 0));
     }
     lines.sort();
     lines
 }
 
-fn table(name: &str, mode: Mode, has_where: bool, live: &[Live<'_>], takes: fn(i64) -> bool) -> Vec<String> {
+/// The keys of the visible rows of a table `t`, of such lines.
+pub(crate) fn visible_keys(lines: &[String]) -> BTreeSet<i64> {
+    let visible = lines.iter().filter(|line| line.starts_with("t ") && line.ends_with(" visible"));
+    visible.filter_map(|line| line.rsplit(' ').nth(4)?.parse().ok()).collect()
+}
+
+fn table(
+    name: &str,
+    mode: Mode,
+    has_where: bool,
+    live: &[Live<'_>],
+    waits: &dyn Fn(Option<i64>) -> bool,
+    takes: fn(i64) -> bool,
+) -> Vec<String> {
     let mut all = Vec::new();
     for load in live {
         for (at, line) in load.version.body.lines.iter().enumerate() {
@@ -116,6 +139,7 @@ fn table(name: &str, mode: Mode, has_where: bool, live: &[Live<'_>], takes: fn(i
         match (wins, row.passes || !has_where) {
             (false, _) => "lost",
             (true, false) => "filtered",
+            (true, true) if waits(row.version) => "waiting",
             (true, true) => "visible",
         }
     };

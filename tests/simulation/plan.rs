@@ -40,6 +40,8 @@ pub(crate) struct DatasetPlan {
     pub(crate) after_load: &'static str,
     /// Whether a second table is made of its records.
     pub(crate) two_tables: bool,
+    /// The dataset before it that it references: its `v` is a `k` there, or null.
+    pub(crate) parent: Option<usize>,
     /// Its definitions, each replacing the one before.
     pub(crate) revisions: Vec<Revision>,
 }
@@ -188,6 +190,7 @@ impl Plan {
         let mut datasets: Vec<DatasetPlan> =
             (0..*random.pick(&[1, 1, 1, 2, 2, 3])).map(|_| draw_dataset(random, restores < 2)).collect();
         draw_replacing(seed, &mut datasets);
+        draw_families(seed, &mut datasets);
         let objects = random.between(1, 5);
         let is_listed = restores == 0 || !random.once_in(3);
         let span = random.between(8_000, 60_000);
@@ -257,7 +260,7 @@ fn draw_dataset(random: &mut Random, keeps: bool) -> DatasetPlan {
         let next = draw_revision(random, extra);
         revisions.push(if random.once_in(2) { next } else { Revision { extra, ..before } });
     }
-    DatasetPlan { after_load, two_tables: random.once_in(3), revisions }
+    DatasetPlan { after_load, two_tables: random.once_in(3), parent: None, revisions }
 }
 
 /// Some datasets are replaced by scope, drawn by a chance of its own, so that all else is as it was without it. A
@@ -274,6 +277,22 @@ fn draw_replacing(seed: u64, datasets: &mut [DatasetPlan]) {
             let at = random.index(modes.len());
             revision.mode = modes[at];
             modes = &modes[at..];
+        }
+    }
+}
+
+/// Ties datasets to those before them, by a chance of its own too. What waits for its run cannot wait for parents.
+fn draw_families(seed: u64, datasets: &mut [DatasetPlan]) {
+    let random = &mut Random::new(seed ^ 0xFA311);
+    for (number, dataset) in datasets.iter_mut().enumerate().skip(1) {
+        if random.once_in(4) {
+            continue;
+        }
+        dataset.parent = Some(random.index(number));
+        for revision in &mut dataset.revisions {
+            if revision.mode == Mode::Runs {
+                revision.mode = Mode::Scope;
+            }
         }
     }
 }

@@ -47,6 +47,7 @@ fn story() -> Plan {
     let dataset = |revisions: &[Revision], two_tables, after_load| DatasetPlan {
         after_load,
         two_tables,
+        parent: None,
         revisions: revisions.to_vec(),
     };
     Plan {
@@ -62,7 +63,7 @@ fn story() -> Plan {
         is_swept: false,
         datasets: vec![
             dataset(&[upsert, Revision { extra: 1, ..upsert }], true, "s3://archive/old"),
-            dataset(&[append], false, "keep"),
+            DatasetPlan { parent: Some(0), ..dataset(&[append], true, "keep") },
             dataset(&[Revision { mode: Mode::Runs, ..append }], false, "keep"),
         ],
         steps: vec![

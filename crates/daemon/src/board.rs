@@ -1,18 +1,18 @@
 //! Where everything that happens is written down for others to see: counts, health, and who is to be woken.
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use lakehand_domain::clock::Clock;
 use lakehand_domain::entry::{Entry, LoadSummary, SetAsideKind};
-use lakehand_domain::id::{DatasetId, MessageId};
+use lakehand_domain::id::{DatasetId, FamilyId, MessageId};
 use lakehand_domain::message::Message;
 use lakehand_domain::port::queue::QueueDepth;
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::loading::{LoadObserver, LoadedEntry};
 use lakehand_pipeline::observe::{FileInWork, Observer};
 use lakehand_pipeline::settle::Fate;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::in_flight::FileNow;
 use crate::landing::{ListingObserver, SweepReport};
@@ -25,6 +25,7 @@ pub(crate) struct Board {
     clock: Arc<dyn Clock>,
     snapshot: watch::Sender<Snapshot>,
     wakes: BTreeMap<DatasetId, Arc<Notify>>,
+    turns: Mutex<BTreeMap<FamilyId, Arc<Semaphore>>>,
 }
 
 impl Board {
@@ -41,7 +42,13 @@ impl Board {
             state.families = datasets.iter().map(|id| ((*id).clone(), FamilyHealth::default())).collect();
         });
         let wakes = datasets.into_iter().map(|id| (id.clone(), Arc::new(Notify::new()))).collect();
-        Self { clock, snapshot, wakes }
+        Self { clock, snapshot, wakes, turns: Mutex::default() }
+    }
+
+    /// Of the datasets of a family one at a time loads: one permit.
+    pub(crate) fn turn(&self, family: &FamilyId) -> Arc<Semaphore> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        Arc::clone(turns.entry(family.clone()).or_insert_with(|| Arc::new(Semaphore::new(1))))
     }
 
     /// Notified when this process has written something of the dataset.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use lakehand_dataset::dataset::Dataset;
 use lakehand_domain::fault::chain;
+use lakehand_domain::id::digest;
 use lakehand_domain::shape::DefinitionInForce;
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::error::Stage;
@@ -126,6 +127,14 @@ impl LoadingTask {
         if let Err(source) = remember_definition(&self.ports, &definition, started, memory).await {
             return Pass::Done(Err(LoadError::Ledger { stage: Stage::Gather, source }));
         }
+        // Each batch of a family takes its fence from all others: our own datasets wait for each other instead.
+        let turn = self.board.turn(&self.dataset.family());
+        let _turn = tokio::select! {
+            biased;
+            () = self.abort.cancelled() => return Pass::Aborted,
+            () = self.stop.cancelled() => return Pass::Aborted,
+            turn = turn.acquire_owned() => turn,
+        };
         if !self.hold().await {
             return Pass::Elsewhere;
         }
@@ -166,10 +175,16 @@ impl LoadingTask {
         });
     }
 
-    /// Of one definition: a replica with a newer one must not wait until those with the older one have ended, or what it
-    /// writes meanwhile would be loaded by nobody. Which of them may load is the fence's to say.
+    /// Of the definitions of the family, as we know them: a replica with newer ones must not wait until those with older
+    /// ones have ended, or what it writes meanwhile would be loaded by nobody. Which of them may load is the fence's to say.
     fn lease_name(&self) -> String {
-        format!("loading/{}/{}", self.dataset.family(), self.dataset.fingerprint)
+        let family = self.dataset.family();
+        let known: Vec<&[u8]> =
+            self.ports.catalog.of_family(&family).map(|dataset| dataset.fingerprint.as_str().as_bytes()).collect();
+        match known.as_slice() {
+            [] | [_] => format!("loading/{family}/{}", self.dataset.fingerprint),
+            several => format!("loading/{family}/{}", digest(several)),
+        }
     }
 
     async fn hold(&self) -> bool {

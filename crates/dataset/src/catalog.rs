@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use lakehand_domain::id::DatasetId;
+use lakehand_domain::id::{DatasetId, FamilyId};
 use lakehand_domain::object::ObjectUri;
+use lakehand_domain::shape::FamilyShape;
 
-use crate::check::{Examined, examine};
+use crate::check::{Examined, examine, reference};
 use crate::dataset::Dataset;
 use crate::fingerprint::TransformIdentity;
 use crate::pattern::Pattern;
@@ -53,6 +54,7 @@ impl Catalog {
             }
         }
         refuse_loops(&mut examined, files, lake);
+        reference::resolve(&mut examined, identity);
         if examined.iter().any(|one| !one.report.is_empty() || one.dataset.is_none()) {
             return Err(examined.into_iter().flat_map(|one| one.report.into_problems()).collect());
         }
@@ -80,6 +82,27 @@ impl Catalog {
     /// All datasets, by name.
     pub fn iter(&self) -> impl Iterator<Item = &Arc<Dataset>> {
         self.datasets.values().map(|routed| &routed.dataset)
+    }
+
+    /// The datasets of a family, by name.
+    pub fn of_family(&self, family: &FamilyId) -> impl Iterator<Item = &Arc<Dataset>> {
+        self.iter().filter(move |dataset| dataset.family == *family)
+    }
+
+    /// The shape of all tables of all datasets of each family.
+    pub fn family_shapes(&self) -> Vec<FamilyShape> {
+        let mut shapes: BTreeMap<FamilyId, FamilyShape> = BTreeMap::new();
+        for dataset in self.iter() {
+            let of_dataset = dataset.family_shape();
+            let shape = shapes.entry(dataset.family.clone()).or_insert_with(|| FamilyShape {
+                family: dataset.family.clone(),
+                definitions: Vec::new(),
+                tables: Vec::new(),
+            });
+            shape.definitions.extend(of_dataset.definitions);
+            shape.tables.extend(of_dataset.tables);
+        }
+        shapes.into_values().collect()
     }
 
     /// How many datasets there are.

@@ -9,12 +9,13 @@ mod mask;
 mod name;
 mod query;
 mod record;
+pub(crate) mod reference;
 mod rules;
 mod settings;
 mod source;
 mod table;
 
-use lakehand_domain::id::DatasetId;
+use lakehand_domain::id::{DatasetId, FamilyId};
 use lakehand_domain::object::ObjectUri;
 
 use crate::dataset::Dataset;
@@ -23,8 +24,10 @@ use crate::definition::read::At;
 use crate::fingerprint::{Basis, TransformIdentity};
 use crate::pattern::Pattern;
 use crate::problem::{DefinitionFile, Problem, Report};
+use reference::Wanted;
 
-/// Checks one definition. Patterns without a scheme lie below `landing`; `identity` becomes part of the fingerprint.
+/// Checks one definition by itself: what its references name is left to [`crate::catalog::Catalog::check`]. Patterns
+/// without a scheme lie below `landing`; `identity` becomes part of the fingerprint.
 ///
 /// Fails with every problem of the file, in the order of its lines. What only the engine can judge (whether an
 /// expression has the type its column declares) is left to [`crate::transformer::Transformer::check`].
@@ -84,6 +87,10 @@ pub(crate) struct Examined<'f> {
     pub(crate) archive: Option<At<ObjectUri>>,
     /// The names of the tables.
     pub(crate) tables: Vec<At<String>>,
+    /// The references that its columns have.
+    pub(crate) references: Vec<Wanted>,
+    /// The revision.
+    pub(crate) revision: Option<i64>,
 }
 
 /// Reads and checks one file by itself.
@@ -100,6 +107,8 @@ pub(crate) fn examine<'f>(file: &'f DefinitionFile, landing: &ObjectUri, identit
     let quality = settings::check_quality(definition.quality.map(|given| given.value), &mut report);
     let encoding = settings::check_encoding(definition.encoding.map(|given| given.value), &mut report);
     let tables_at = definition.tables.as_ref().map_or(0, |given| given.at);
+    let references = definition.tables.as_ref().map_or_else(Vec::new, reference::wanted);
+    let revision = definition.revision.map(|given| given.value);
     let checks = match (&definition.checks, &definition.tables) {
         (Some(given), Some(tables)) => record::check_all(given, &table::outlines(tables), &mut report),
         _ => Vec::new(),
@@ -112,7 +121,6 @@ pub(crate) fn examine<'f>(file: &'f DefinitionFile, landing: &ObjectUri, identit
         (Some(name), Some(read), Some(encoding), Some(tables)) if report.is_empty() => {
             let id = DatasetId::new(name.value.as_str());
             let patterns: Vec<&Pattern> = source.patterns.iter().map(|pattern| &pattern.value).collect();
-            let revision = definition.revision.map(|given| given.value);
             let basis = Basis {
                 id: &id,
                 revision,
@@ -124,11 +132,13 @@ pub(crate) fn examine<'f>(file: &'f DefinitionFile, landing: &ObjectUri, identit
                 checks: &checks,
             };
             let fingerprint = basis.fingerprint(identity);
-            Some(Dataset { id, fingerprint, source: read, quality, encoding, tables, checks })
+            let family = FamilyId::new(id.as_str());
+            Some(Dataset { id, family, fingerprint, source: read, quality, encoding, tables, checks })
         }
         _ => None,
     };
-    Examined { report, dataset, name, patterns: source.patterns, archive: source.archive, tables: table_names }
+    let (patterns, archive) = (source.patterns, source.archive);
+    Examined { report, dataset, name, patterns, archive, tables: table_names, references, revision }
 }
 
 #[cfg(test)]

@@ -20,6 +20,8 @@ use crate::query::Query;
 pub struct Dataset {
     /// Its name.
     pub id: DatasetId,
+    /// Its family: the datasets that references tie together.
+    pub family: FamilyId,
     /// The hash of all that decides the bytes made from an object.
     pub fingerprint: Fingerprint,
     /// What is read.
@@ -35,12 +37,12 @@ pub struct Dataset {
 }
 
 impl Dataset {
-    /// The family this dataset belongs to: its own, as long as nothing references it.
+    /// The family this dataset belongs to: its own, as long as no reference ties it to others.
     pub fn family(&self) -> FamilyId {
-        FamilyId::new(self.id.as_str())
+        self.family.clone()
     }
 
-    /// The shape of all tables of the family, for the warehouse.
+    /// The shape of its tables, for the warehouse, which knows those of all others of the family.
     pub fn family_shape(&self) -> FamilyShape {
         FamilyShape {
             family: self.family(),

@@ -254,6 +254,9 @@ section! {
         /// What is kept of the value: hmac (a hash under a key of the settings), sha256, redact (`***`), drop (null) or
         /// keep_domain (of an e-mail address). It is judged as it came; then nothing else of it is written anywhere.
         optional mask = "mask": MaskName,
+        /// The column of another dataset that must have this value in a visible row, for the record to be visible:
+        /// `dataset.table.column`, or `dataset.column` where only one of its tables has it. Null needs none.
+        optional references = "references": String,
         /// Whether the value says whose data the row is. Default false.
         optional subject = "subject": bool,
     }

@@ -1,12 +1,14 @@
 //! The shape of tables: columns, types and how rows of one key contend. Independent of any engine.
 
 mod contest;
+mod reference;
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
 pub use self::contest::{Contest, OnRewrite, Run, UnclearScope};
+pub use self::reference::{Reference, affected, has_references};
 use crate::id::{DatasetId, FamilyId, Fingerprint};
 
 /// The type of a column, as declared and as every backend must keep it.
@@ -220,6 +222,9 @@ pub struct TableShape {
     /// The columns whose values say whose data a row is.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub subjects: Vec<String>,
+    /// The columns whose values name rows of other datasets.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub references: Vec<Reference>,
 }
 
 fn is_usual(layout: &TableLayout) -> bool {

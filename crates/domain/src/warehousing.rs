@@ -117,6 +117,6 @@ pub struct TableStanding {
     pub lost: u64,
     /// Rows that do not pass the table's `where`.
     pub filtered: u64,
-    /// Rows whose run is not complete yet.
+    /// Rows whose run is not complete yet, or whose parents are not visible.
     pub waiting: u64,
 }

@@ -339,13 +339,7 @@ fn tables(
     names.extend(
         summary.rows.keys().map(String::as_str).filter(|name| known.is_none_or(|known| known.table(name).is_none())),
     );
-    names
-        .into_iter()
-        .map(|name| {
-            let table = known.and_then(|known| known.table(name));
-            account::account(name, table, summary, standing)
-        })
-        .collect()
+    names.into_iter().map(|name| account::account(name, known.map(AsRef::as_ref), summary, standing)).collect()
 }
 
 #[cfg(test)]

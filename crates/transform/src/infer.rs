@@ -11,7 +11,7 @@ use lakehand_dataset::dataset::{
 };
 use lakehand_dataset::path::FieldPath;
 use lakehand_dataset::transformer::{Content, TransformError};
-use lakehand_domain::id::{DatasetId, Fingerprint};
+use lakehand_domain::id::{DatasetId, FamilyId, Fingerprint};
 use lakehand_domain::shape::OnRewrite;
 
 use self::definition::Draft;
@@ -181,6 +181,7 @@ impl Sample {
 fn any_dataset(format: Format, charset: Option<Charset>) -> Dataset {
     Dataset {
         id: DatasetId::new("sample"),
+        family: FamilyId::new("sample"),
         fingerprint: Fingerprint::new("sample"),
         source: Source {
             objects: Vec::new(),

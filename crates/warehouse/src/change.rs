@@ -1,5 +1,6 @@
 //! What a changed definition may do to rows that are there.
 
+use lakehand_domain::id::FamilyId;
 use lakehand_domain::port::warehouse::{PlannedChange, PlannedStep};
 use lakehand_domain::shape::{ColumnType, Contest, DefinitionInForce, FamilyShape, TableShape};
 
@@ -83,6 +84,16 @@ pub(crate) fn without_scope(table: &TableShape, rows: u64, said: &[String]) -> S
          table another name, and replay its files into it",
         told(table),
         said.join(", ")
+    )
+}
+
+/// The words for a dataset whose references make it one of another family than the one it was loaded into.
+pub(crate) fn of_other_family(table: &TableShape, was: &FamilyId, family: &FamilyId) -> String {
+    format!(
+        "table {} was loaded into family {was}, and references make its dataset one of family {family} now, which would \
+         leave its markers behind: give the dataset another name, and replay its files into it, or go back to the \
+         references of before",
+        told(table)
     )
 }
 

@@ -10,3 +10,4 @@ mod number_text;
 pub mod redshift;
 mod scope;
 pub mod sqlite;
+mod target;

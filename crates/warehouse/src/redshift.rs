@@ -21,6 +21,7 @@ mod options;
 mod physical;
 mod query;
 mod record;
+mod reference;
 mod sql;
 mod stage;
 mod state;

@@ -16,6 +16,7 @@ mod migrate;
 mod names;
 mod physical;
 mod query;
+mod reference;
 mod stage;
 mod tables;
 mod trouble;

@@ -59,8 +59,7 @@ impl Judge {
         let entries = self.ledger.entries();
         let mut markers: BTreeMap<EntryId, Marker> = BTreeMap::new();
         for number in 0..self.plan.datasets.len() {
-            let family = self.family(number);
-            markers.extend(family.iter().flat_map(|family| family.markers().map(|m| (m.entry.clone(), m.clone()))));
+            markers.extend(self.markers(number).into_iter().map(|marker| (marker.entry.clone(), marker)));
         }
         let current: BTreeSet<EntryId> = self.current(landing).into_iter().map(|version| version.entry).collect();
         for entry in &entries {
@@ -153,8 +152,7 @@ impl Judge {
             named.extend(entry.live.map(|live| live.load_id.to_string()));
         }
         for number in 0..self.plan.datasets.len() {
-            let family = self.family(number);
-            named.extend(family.iter().flat_map(|family| family.markers().map(|m| m.load_id.to_string())));
+            named.extend(self.markers(number).iter().map(|marker| marker.load_id.to_string()));
         }
         let listed = self.lake.list_now(&uri(LAKE), None, usize::MAX).map(|page| page.objects).unwrap_or_default();
         for object in listed {

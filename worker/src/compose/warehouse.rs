@@ -53,7 +53,8 @@ pub(super) fn beyond_limits(settings: &Settings, catalog: &Catalog) -> Vec<Strin
     if !matches!(settings.warehouse, Location::Redshift { .. }) {
         return Vec::new();
     }
-    let budgets = catalog.iter().flat_map(|dataset| worst_batch(&dataset.family_shape()));
+    let budgets = catalog.family_shapes();
+    let budgets = budgets.iter().flat_map(worst_batch);
     budgets.filter_map(|budget| budget.problem()).collect()
 }
 

@@ -172,3 +172,5 @@ fn rent_offers_are_keyed_by_their_id() {
     let contest = Contest::Upsert { key: vec!["id".to_owned()], version: Some("creation".to_owned()) };
     assert_eq!((&offers.contest, offers.columns.len()), (&contest, 25));
 }
+
+mod references;

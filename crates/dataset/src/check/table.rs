@@ -175,6 +175,7 @@ impl TableCheck<'_> {
                 exploded: rows.is_some(),
                 layout: layout?,
                 subjects,
+                references: Vec::new(),
             },
             rows,
             columns,

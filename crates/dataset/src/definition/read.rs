@@ -9,9 +9,6 @@ use toml::de::{DeTable, DeValue};
 use crate::nearest::nearest;
 use crate::problem::Report;
 
-/// Keys that are designed but not built: they deserve another answer than a misspelling.
-const UNSUPPORTED: &[&str] = &["references"];
-
 /// A value and the byte offset at which it stands.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct At<T> {
@@ -97,10 +94,6 @@ impl<'r, 'f> Reader<'r, 'f> {
                 continue;
             }
             let path = self.key_path(Some(name));
-            if UNSUPPORTED.contains(&name) {
-                self.report.add(key.span().start, path, "is not supported yet");
-                continue;
-            }
             let hint = match nearest(name, known.iter().copied()) {
                 Some(meant) => {
                     owner.meant.push(meant.to_owned());

@@ -42,7 +42,7 @@ fn the_schema_knows_every_section_and_says_what_each_key_is_for() {
     assert_eq!(
         keys(column),
         "capture default expr extract format from hash_of map mask matches max max_length min min_length null_if one_of \
-         required subject trim type! unique zone"
+         references required subject trim type! unique zone"
     );
     assert_eq!(table["properties"]["mode"]["enum"], json!(["append", "upsert", "replace"]));
     assert_eq!(

@@ -1,7 +1,8 @@
 //! The arithmetic: every record that was read is a row, or rejected, or accounted for by the table's own rule.
 
-use lakehand_dataset::dataset::Table;
+use lakehand_dataset::dataset::Dataset;
 use lakehand_domain::entry::LoadSummary;
+use lakehand_domain::shape::Contest;
 use lakehand_domain::warehousing::TableStanding;
 use serde::Serialize;
 
@@ -27,7 +28,7 @@ pub struct TableAccount {
     pub exploded: bool,
     /// Whether nothing is missing and nothing is too much.
     pub adds_up: bool,
-    /// What does not add up, or what `other` is.
+    /// What does not add up, what `other` is, or what rows wait for.
     pub note: Option<String>,
 }
 
@@ -40,7 +41,7 @@ pub struct Standing {
     pub lost: u64,
     /// They do not pass the table's `where`.
     pub filtered: u64,
-    /// Their parents are not visible yet.
+    /// Their parents are not visible, or their run is not complete.
     pub waiting: u64,
 }
 
@@ -50,14 +51,15 @@ impl Standing {
     }
 }
 
-/// The account of one table. `table` is its definition, where it is known still; `standing` what the warehouse said of
+/// The account of one table. `dataset` is its definition, where it is known still; `standing` what the warehouse said of
 /// the load, table by table.
 pub(crate) fn account(
     name: &str,
-    table: Option<&Table>,
+    dataset: Option<&Dataset>,
     summary: &LoadSummary,
     standing: Option<&[TableStanding]>,
 ) -> TableAccount {
+    let table = dataset.and_then(|dataset| dataset.table(name));
     let rows = summary.rows.get(name).copied().unwrap_or(0);
     let rejected = summary.rejects.total();
     let standing = standing.map(|all| {
@@ -95,6 +97,8 @@ pub(crate) fn account(
     } else if other < 0 {
         adds_up = false;
         note = Some(format!("rows too many: {}", -other));
+    } else if standing.is_some_and(|standing| standing.waiting > 0) {
+        note = dataset.and_then(|dataset| waits_for(dataset, name));
     }
     TableAccount {
         table: name.to_owned(),
@@ -107,6 +111,19 @@ pub(crate) fn account(
         adds_up,
         note,
     }
+}
+
+/// What rows of a table wait for: a record waits in all tables of its dataset for what it references in any.
+fn waits_for(dataset: &Dataset, table: &str) -> Option<String> {
+    let contest = &dataset.table(table)?.shape.contest;
+    if matches!(contest, Contest::Replace { run: Some(_), .. }) {
+        return Some("waiting for the other files of their run".to_owned());
+    }
+    let references = dataset.tables.iter().flat_map(|table| &table.shape.references);
+    let named =
+        references.map(|one| format!("{} to be visible in {}.{}.{}", one.column, one.dataset, one.table, one.to));
+    let named: Vec<String> = named.collect();
+    (!named.is_empty()).then(|| format!("waiting for {}", named.join(", or ")))
 }
 
 fn signed(number: u64) -> i64 {

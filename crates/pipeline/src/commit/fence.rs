@@ -84,7 +84,7 @@ pub(super) async fn take(
     }
     let batches = i64::try_from(fence.batches).unwrap_or(i64::MAX);
     if batches < remembered {
-        outcome.restored += reconcile(loader, memory, family).await?;
+        outcome.restored += reconcile(loader, memory, &fence).await?;
         ports.ledger.reset(&number, batches).await.map_err(LoadError::ledger(STAGE))?;
     } else if batches > remembered {
         ports.ledger.raise(&number, batches).await.map_err(LoadError::ledger(STAGE))?;

@@ -4,13 +4,13 @@
 //! A batch that was committed just before a restore can be hidden by one that brings the number back just after it, while
 //! loaders run. So what was loaded of late is compared now and then whatever the numbers say.
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 
 use lakehand_domain::entry::{Entry, Refusal, StateName};
-use lakehand_domain::id::{EntryId, FamilyId};
+use lakehand_domain::id::{DatasetId, EntryId, FamilyId};
 use lakehand_domain::port::ledger::EntryQuery;
 use lakehand_domain::timestamp::Timestamp;
-use lakehand_domain::warehousing::Marker;
+use lakehand_domain::warehousing::{Fence, Marker};
 
 use crate::change::{Changed, change};
 use crate::commit::STAGE;
@@ -22,30 +22,45 @@ const PAGE: usize = 500;
 
 /// Compares every entry that the ledger has a live load of with the markers, and gives how many wait again. Dying in
 /// the middle is harmless: the number of batches is set back only after it.
-pub(super) async fn reconcile(loader: &Loader<'_>, memory: &mut Memory, family: &FamilyId) -> Result<u64, LoadError> {
+///
+/// One number stands for all datasets of the family: who finds it too low looks after all of them, those included that
+/// only the fence knows.
+pub(super) async fn reconcile(loader: &Loader<'_>, memory: &mut Memory, fence: &Fence) -> Result<u64, LoadError> {
     tracing::warn!(dataset.id = %loader.dataset.id, "the warehouse is older than the ledger remembers; looking for what it has lost");
-    compare(loader, memory, family, None).await
+    let of_fence = fence.in_force.iter().chain(&fence.retired).map(|definition| definition.dataset.clone());
+    let of_catalog = loader.ports.catalog.of_family(&fence.family).map(|dataset| dataset.id.clone());
+    let datasets: BTreeSet<DatasetId> = of_fence.chain(of_catalog).chain([loader.dataset.id.clone()]).collect();
+    let mut restored = 0;
+    for dataset in datasets {
+        restored += compare(loader, memory, &fence.family, dataset, None).await?;
+    }
+    tracing::warn!(dataset.id = %loader.dataset.id, entries = restored, "entries that the warehouse has lost wait to be loaded again");
+    Ok(restored)
 }
 
-/// Compares the entries that changed since then.
+/// Compares the entries of the loader's dataset that changed since then. Each dataset of a family has a loader that does.
 pub(super) async fn look_anew(
     loader: &Loader<'_>,
     memory: &mut Memory,
     family: &FamilyId,
     since: Timestamp,
 ) -> Result<u64, LoadError> {
-    compare(loader, memory, family, Some(since)).await
+    let restored = compare(loader, memory, family, loader.dataset.id.clone(), Some(since)).await?;
+    if restored > 0 {
+        tracing::warn!(dataset.id = %loader.dataset.id, entries = restored, "entries that the warehouse has lost wait to be loaded again");
+    }
+    Ok(restored)
 }
 
 async fn compare(
     loader: &Loader<'_>,
     memory: &mut Memory,
     family: &FamilyId,
+    dataset: DatasetId,
     since: Option<Timestamp>,
 ) -> Result<u64, LoadError> {
     let mut restored = 0;
-    let dataset = Some(loader.dataset.id.clone());
-    let mut query = EntryQuery { dataset, since, limit: PAGE, ..EntryQuery::default() };
+    let mut query = EntryQuery { dataset: Some(dataset), since, limit: PAGE, ..EntryQuery::default() };
     // What is changed here moves to the end of the order, where it is no longer loaded.
     loop {
         let page = loader.ports.ledger.list(&query).await.map_err(LoadError::ledger(STAGE))?;
@@ -66,13 +81,9 @@ async fn compare(
         }
         match page.next {
             Some(next) => query.after = Some(next),
-            None => break,
+            None => return Ok(restored),
         }
     }
-    if restored > 0 || since.is_none() {
-        tracing::warn!(dataset.id = %loader.dataset.id, entries = restored, "entries that the warehouse has lost wait to be loaded again");
-    }
-    Ok(restored)
 }
 
 async fn restore(loader: &Loader<'_>, entry: &Entry, known: Option<&Marker>) -> Result<bool, LoadError> {

@@ -10,6 +10,7 @@ mod migrations;
 mod model;
 mod parts;
 mod queries;
+mod references;
 mod sample;
 mod scope;
 mod standing;
@@ -66,5 +67,6 @@ pub async fn warehouse_suite_on(label: &str, tested: Tested, parts: Arc<dyn Samp
     batches::check(&sites).await;
     migrations::check(&sites).await;
     standing::check(&sites, orders).await;
+    references::check(&sites, orders).await;
     queries::check(&sites).await;
 }

@@ -6,6 +6,7 @@
 mod commit;
 mod contest;
 mod migrate;
+mod reference;
 mod scope;
 mod select;
 mod stage;
@@ -184,7 +185,7 @@ impl Warehouse for MemoryWarehouse {
     }
 
     async fn plan(&self, shape: &FamilyShape) -> Result<MigrationPlan, WarehouseError> {
-        Ok(migrate::plan(self.engine.state().family(&shape.family), shape))
+        Ok(migrate::plan(&self.engine.state(), shape))
     }
 
     async fn stage(

@@ -18,7 +18,7 @@ use lakehand_dataset::dataset::{
 };
 use lakehand_dataset::path::FieldPath;
 use lakehand_dataset::transformer::{Content, PartWriter, TransformedPart};
-use lakehand_domain::id::{DatasetId, Fingerprint, LoadId};
+use lakehand_domain::id::{DatasetId, FamilyId, Fingerprint, LoadId};
 use lakehand_domain::manifest::Part;
 use lakehand_domain::object::{ObjectUri, Order};
 use lakehand_domain::port::row_reader::RowReader;
@@ -156,6 +156,7 @@ fn table(name: &str, columns: Vec<(ColumnShape, Column)>) -> Table {
             exploded: false,
             layout: TableLayout::default(),
             subjects: Vec::new(),
+            references: Vec::new(),
         },
         rows: None,
         columns,
@@ -168,6 +169,7 @@ fn table(name: &str, columns: Vec<(ColumnShape, Column)>) -> Table {
 fn dataset(tables: Vec<Table>) -> Dataset {
     Dataset {
         id: DatasetId::new("d"),
+        family: FamilyId::new("d"),
         fingerprint: Fingerprint::new("f"),
         source: Source {
             objects: vec!["*".to_owned()],

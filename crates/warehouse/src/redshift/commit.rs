@@ -8,6 +8,7 @@ mod check;
 mod diagnosis;
 mod loads;
 pub(crate) mod plan;
+mod references;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -47,6 +48,7 @@ pub(crate) async fn commit(
         Checked::Replaces(loads) => loads,
     };
     let mut plan = Plan::new(&warehouse.names, shape, request, replaced, work_name(request));
+    plan.family = state.tables.iter().map(|table| table.shape.clone()).collect();
     plan.tables = batch_tables(&plan, shape, request, state.tables);
     let committed = match run(warehouse, &mut plan).await {
         Ok(()) => return Ok(CommitOutcome::Committed { batches: state.fence.batches + 1 }),
@@ -73,7 +75,7 @@ fn work_name(request: &CommitRequest) -> Nonce {
 async fn look(warehouse: &RedshiftWarehouse, request: &CommitRequest) -> Result<(State, Vec<Marker>), Trouble> {
     let family = &request.fence.family;
     let entries: Vec<EntryId> = request.loads.iter().map(|load| load.manifest.entry.clone()).collect();
-    let mut sqls = vec![select_state(&warehouse.names, family, Some(&request.definition.dataset))];
+    let mut sqls = vec![select_state(&warehouse.names, family)];
     sqls.extend(select_markers(&warehouse.names, family, &entries));
     let selects = sqls.len();
     if selects > MOST_STATEMENTS {
@@ -100,6 +102,7 @@ fn batch_tables(
     let nonces: BTreeSet<&Nonce> = request.loads.iter().map(|load| &load.staging).collect();
     registered
         .into_iter()
+        .filter(|registered| registered.shape.dataset == request.definition.dataset)
         .enumerate()
         .map(|(number, registered)| {
             let in_force =

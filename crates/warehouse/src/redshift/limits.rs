@@ -83,6 +83,7 @@ fn worst_statements(shape: &FamilyShape, definition: &DefinitionInForce) -> Resu
         BatchTable { number, stagings: stagings.collect(), registered, is_recomputed: true }
     };
     plan.tables = of_dataset.iter().enumerate().map(table).collect();
+    plan.family.clone_from(&shape.tables);
     let mut statements = plan.transaction()?;
     // The statements of staging are as long, and never more.
     let long = statements.len();

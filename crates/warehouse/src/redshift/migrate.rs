@@ -14,7 +14,7 @@ use std::collections::BTreeSet;
 
 use lakehand_domain::id::FamilyId;
 use lakehand_domain::port::warehouse::{MigrateOutcome, MigrationPlan, PlannedStep};
-use lakehand_domain::shape::{ColumnType, Contest, FamilyShape, TableShape};
+use lakehand_domain::shape::{ColumnType, Contest, DefinitionInForce, FamilyShape, TableShape};
 use lakehand_domain::warehousing::Fence;
 
 use super::RedshiftWarehouse;
@@ -44,7 +44,7 @@ pub(crate) async fn migrate(
     }
     let rows = warehouse
         .client
-        .ask(&format!("lakehand/migrate/{}/look", shape.family), select_state(&warehouse.names, &shape.family, None))
+        .ask(&format!("lakehand/migrate/{}/look", shape.family), select_state(&warehouse.names, &shape.family))
         .await?;
     let state = read_state(rows)?;
     if !state.fence.is(fence) {
@@ -57,7 +57,7 @@ pub(crate) async fn migrate(
     make_schemas(warehouse, shape).await?;
     widen(warehouse, shape, &mut changes).await?;
     let script = |changes: &[Change]| {
-        let statements = plan::transaction(&warehouse.names, fence, shape, changes)?;
+        let statements = plan::transaction(&warehouse.names, fence, shape, &state, changes)?;
         Ok::<_, Trouble>(Script::new(format!("lakehand/migrate/{}/{}", shape.family, fence.token.0), statements))
     };
     let mut made = script(&changes)?;
@@ -90,7 +90,7 @@ pub(crate) async fn plan(warehouse: &RedshiftWarehouse, shape: &FamilyShape) -> 
         if let Some(message) = change::retired(shape, &retired) {
             return Ok(MigrationPlan::Refused { message });
         }
-        let sql = select_state(&warehouse.names, &shape.family, None);
+        let sql = select_state(&warehouse.names, &shape.family);
         read_state(warehouse.client.ask(&format!("lakehand/plan/{}/look", shape.family), sql).await?)?.tables
     } else {
         Vec::new()
@@ -109,7 +109,9 @@ pub(crate) async fn plan(warehouse: &RedshiftWarehouse, shape: &FamilyShape) -> 
                     let there = known.columns.iter().find(|there| there.name == name)?;
                     Some((Some(there.column_type), there.column_type.to_string()))
                 };
-                change::steps(&known.shape, &change.table, holds, change.is_recomputed)
+                // An empty table is made anew.
+                let is_tied_anew = change.how != Move::Remake && known.shape.references != change.table.references;
+                change::steps(&known.shape, &change.table, holds, change.is_recomputed || is_tied_anew)
             }
         };
         planned.extend(change::planned(&change.table, steps));
@@ -135,7 +137,7 @@ async fn changes(
             None => changes.push(Change::new(table, ddl::rows_columns(table), Move::Create)),
         }
     }
-    Ok(match taken(warehouse, &changes).await? {
+    Ok(match taken(warehouse, &shape.family, &changes).await? {
         Some(message) => Err(message),
         None => Ok(changes),
     })
@@ -245,7 +247,11 @@ fn next_columns(known: &Registered, table: &TableShape) -> Result<Vec<RowsColumn
 }
 
 /// Whether something that is none of ours has a name that is to be made.
-async fn taken(warehouse: &RedshiftWarehouse, changes: &[Change]) -> Result<Option<String>, Trouble> {
+async fn taken(
+    warehouse: &RedshiftWarehouse,
+    family: &FamilyId,
+    changes: &[Change],
+) -> Result<Option<String>, Trouble> {
     let created: Vec<&Change> = changes.iter().filter(|change| change.how == Move::Create).collect();
     if created.is_empty() {
         return Ok(None);
@@ -268,7 +274,8 @@ async fn taken(warehouse: &RedshiftWarehouse, changes: &[Change]) -> Result<Opti
             if there.contains(&(schema.clone(), name.clone())) {
                 return Ok(Some(format!(
                     "table {} needs the name {schema}.{name}, which something else has in this database: rename it, or \
-                     set a schema prefix",
+                     set a schema prefix; if it is of this dataset from before references made it one of family {family}, give \
+                     the dataset another name and replay its files into it, or go back to the references of before",
                     told(&change.table)
                 )));
             }
@@ -352,7 +359,10 @@ pub(crate) async fn widen_again(
     Ok(())
 }
 
-/// A literal that reads as the fence row holds definitions.
-pub(crate) fn in_force_literal(shape: &FamilyShape) -> Result<String, Trouble> {
-    Ok(literal(&super::state::in_force_text(&shape.definitions)?))
+/// A literal that reads as the fence row holds definitions: those of the shape, in place of others of their datasets.
+pub(crate) fn in_force_literal(shape: &FamilyShape, before: &[DefinitionInForce]) -> Result<String, Trouble> {
+    let is_redefined = |known: &&DefinitionInForce| shape.definitions.iter().any(|one| one.dataset == known.dataset);
+    let mut in_force: Vec<DefinitionInForce> = before.iter().filter(|known| !is_redefined(known)).cloned().collect();
+    in_force.extend_from_slice(&shape.definitions);
+    Ok(literal(&super::state::in_force_text(&in_force)?))
 }

@@ -212,6 +212,7 @@ mod tests {
             has_where: false,
             exploded: false,
             subjects: Vec::new(),
+            references: Vec::new(),
             layout: TableLayout::default(),
         }
     }

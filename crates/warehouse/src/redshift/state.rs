@@ -58,15 +58,11 @@ pub(crate) fn in_force_text(definitions: &[DefinitionInForce]) -> Result<String,
     Ok(serde_json::to_string(definitions)?)
 }
 
-/// Reads the fence row and the tables of a dataset, or of all.
-pub(crate) fn select_state(names: &Names, family: &FamilyId, dataset: Option<&DatasetId>) -> String {
-    let of_dataset = match dataset {
-        Some(dataset) => format!("t.\"dataset\" = {}", literal(dataset.as_str())),
-        None => "1 = 1".to_owned(),
-    };
+/// Reads the fence row and the tables of all datasets of the family.
+pub(crate) fn select_state(names: &Names, family: &FamilyId) -> String {
     format!(
         "SELECT {FENCE_COLUMNS}, t.\"dataset\", t.\"name\", t.\"description\" FROM {} AS f LEFT JOIN {} AS t \
-         ON {of_dataset} ORDER BY t.\"dataset\", t.\"name\", t.\"part\"",
+         ON 1 = 1 ORDER BY t.\"dataset\", t.\"name\", t.\"part\"",
         names.fence(family),
         names.tables(family)
     )
@@ -174,6 +170,7 @@ mod tests {
             has_where: false,
             exploded: false,
             subjects: Vec::new(),
+            references: Vec::new(),
             layout: TableLayout::default(),
         };
         let columns = super::super::ddl::rows_columns(&shape);

@@ -8,7 +8,8 @@ use lakehand_domain::manifest::{Manifest, TableManifest};
 use lakehand_domain::object::{ObjectStat, ObjectUri, ObjectVersion};
 use lakehand_domain::reject::RejectCounts;
 use lakehand_domain::shape::{
-    ColumnShape, ColumnType, Contest, DefinitionInForce, Distribution, FamilyShape, OnRewrite, TableLayout, TableShape,
+    ColumnShape, ColumnType, Contest, DefinitionInForce, Distribution, FamilyShape, OnRewrite, Reference, TableLayout,
+    TableShape,
 };
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::warehousing::{CommitRequest, Fence, StagedLoad};
@@ -39,6 +40,7 @@ fn flats() -> TableShape {
         has_where: true,
         exploded: false,
         subjects: Vec::new(),
+        references: Vec::new(),
         layout: TableLayout {
             distribution: Distribution::Key("listing_id".to_owned()),
             sort_key: vec!["seen".to_owned()],
@@ -55,6 +57,7 @@ fn cores() -> TableShape {
         has_where: false,
         exploded: true,
         subjects: Vec::new(),
+        references: Vec::new(),
         layout: TableLayout::default(),
         ..flats()
     }
@@ -63,6 +66,19 @@ fn cores() -> TableShape {
 fn shape() -> FamilyShape {
     let definition = DefinitionInForce { dataset: DatasetId::new("berlin"), fingerprint: Fingerprint::new("f1") };
     FamilyShape { family: FamilyId::new("berlin"), definitions: vec![definition], tables: vec![flats(), cores()] }
+}
+
+/// A family without tables, and without a definition in force.
+fn untouched() -> super::state::State {
+    let fence = super::state::FenceRow {
+        token: fence().token,
+        owner: fence().owner,
+        batches: 0,
+        erasure_epoch: 0,
+        ledger: None,
+        in_force: Vec::new(),
+    };
+    super::state::State { fence, tables: Vec::new() }
 }
 
 fn fence() -> Fence {
@@ -119,6 +135,15 @@ fn request(loads: Vec<StagedLoad>) -> CommitRequest {
 
 /// The statements before the transaction, and its own.
 fn statements(request: &CommitRequest, replaced: &[(&str, &str)]) -> (Vec<String>, Vec<String>) {
+    statements_among(request, replaced, Vec::new())
+}
+
+/// The same, where the family has these tables.
+fn statements_among(
+    request: &CommitRequest,
+    replaced: &[(&str, &str)],
+    family: Vec<TableShape>,
+) -> (Vec<String>, Vec<String>) {
     let (names, shape) = (Names::new(""), shape());
     let rows = BTreeMap::from([("flats".to_owned(), 2), ("cores".to_owned(), 0)]);
     let load = |load: &str| ReplacedLoad { load_id: LoadId::new(load), rows: rows.clone() };
@@ -136,6 +161,7 @@ fn statements(request: &CommitRequest, replaced: &[(&str, &str)]) -> (Vec<String
         is_recomputed: true,
     };
     plan.tables = shape.tables.iter().enumerate().map(table).collect();
+    plan.family = family;
     (plan.prepare().unwrap(), plan.transaction().unwrap())
 }
 
@@ -183,6 +209,39 @@ fn a_batch_that_replaces_loads_from_two_stagings() {
     UPDATE "berlin"."cores__rows" SET "_standing" = CASE WHEN live."place" = 1 THEN 'visible' ELSE 'lost' END FROM (SELECT m."load_id" AS "of_load", ROW_NUMBER() OVER (PARTITION BY (m."object" || CHR(1)) ORDER BY (m."version_order" || CHR(1)) DESC, m."entry") AS "place" FROM "lakehand"."markers_berlin" AS m WHERE m."dataset" = 'berlin' AND (m."object" || CHR(1)) IN (SELECT ("object" || CHR(1)) FROM "lakehand"."stg_9fa82707c7_work______loads")) AS live WHERE "_load_id" = live."of_load" AND "_standing" <> CASE WHEN live."place" = 1 THEN 'visible' ELSE 'lost' END;
     DROP TABLE "lakehand"."stg_9fa82707c7_work______loads", "lakehand"."stg_9fa82707c7_work_____counts", "lakehand"."stg_9fa82707c7_work______keys0"
     "#);
+}
+
+#[test]
+fn references_are_decided_for_the_records_that_a_batch_touches() {
+    let reference = |dataset: &str, table: &str| Reference {
+        column: "listing_id".to_owned(),
+        dataset: DatasetId::new(dataset),
+        table: table.to_owned(),
+        to: "listing_id".to_owned(),
+    };
+    let below = |dataset: &str, references| TableShape { dataset: DatasetId::new(dataset), references, ..flats() };
+    let family = vec![
+        flats(),
+        cores(),
+        below("visits", vec![reference("berlin", "flats")]),
+        below("notes", vec![reference("visits", "flats"), reference("berlin", "flats")]),
+    ];
+    let (before, transaction) = statements_among(&request(vec![load(1, "a")]), &[], family);
+    let gathered: Vec<&String> = before.iter().filter(|statement| statement.contains(") AS g")).collect();
+    // The flats that come, and those of their keys; the visits of these, by record and by flat; the notes of either.
+    assert_eq!(gathered.len(), 4, "{gathered:#?}");
+    assert!(gathered[0].contains("_____named0") && gathered[0].contains("______keys0"), "{}", gathered[0]);
+    assert!(gathered[3].matches("JOIN").count() == 2 && gathered[3].contains("named1"), "{}", gathered[3]);
+    let decided: Vec<&String> = transaction.iter().filter(|statement| statement.contains("'waiting'")).collect();
+    assert_eq!(decided.len(), 2, "{decided:#?}");
+    for (number, statement) in decided.iter().enumerate() {
+        // Rows, and rows whose values are looked for, are those of the gathered records.
+        let joined = format!("_records{number}\" AS k");
+        assert_eq!(statement.matches(&joined).count(), 2 + number, "{statement}");
+        assert!(statement.contains("decided.\"was\" <> decided.\"standing\""), "{statement}");
+    }
+    let dropped = transaction.last().expect("a last statement");
+    assert!(["named0", "named1", "records0", "records1"].iter().all(|table| dropped.contains(table)), "{dropped}");
 }
 
 #[test]
@@ -244,7 +303,7 @@ fn changed(how: Move) -> Change {
 fn a_table_that_is_altered_and_one_that_is_made() {
     let made = Change::new(&cores(), ddl::rows_columns(&cores()), Move::Create);
     let changes = [changed(Move::Alter), made];
-    let statements = migration::transaction(&Names::new(""), &fence(), &shape(), &changes).unwrap();
+    let statements = migration::transaction(&Names::new(""), &fence(), &shape(), &untouched(), &changes).unwrap();
     insta::assert_snapshot!(statements.join(";\n"), @r#"
     UPDATE "lakehand"."fence_berlin" SET "in_force" = '[{"dataset":"berlin","fingerprint":"f1"}]' WHERE "token" = 7 AND "owner" = 'owner';
     SELECT CAST(LEFT('0!amiss', 1 + CAST(LEAST(guard.amiss, 9) AS INTEGER)) AS INTEGER) AS "guard" FROM (SELECT ABS(1 - (SELECT COUNT(*) FROM "lakehand"."fence_berlin" WHERE "token" = 7 AND "owner" = 'owner')) AS amiss) AS guard;
@@ -282,7 +341,7 @@ fn a_table_that_is_altered_and_one_that_is_made() {
 fn a_table_that_is_copied_and_one_that_is_made_anew() {
     let remade = Change::new(&cores(), ddl::rows_columns(&cores()), Move::Remake);
     let changes = [changed(Move::Copy), remade];
-    let statements = migration::transaction(&Names::new(""), &fence(), &shape(), &changes).unwrap();
+    let statements = migration::transaction(&Names::new(""), &fence(), &shape(), &untouched(), &changes).unwrap();
     insta::assert_snapshot!(statements[2..statements.len() - 4].join(";\n"), @r#"
     DROP VIEW IF EXISTS "berlin"."flats";
     CREATE TABLE "berlin"."_rebuilt_flats" (

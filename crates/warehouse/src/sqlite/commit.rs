@@ -15,6 +15,7 @@ use super::contest::{self, Scope};
 use super::ddl::quoted_list;
 use super::fence::{self, unsigned};
 use super::names::{self, quote};
+use super::reference::Tied;
 use super::trouble::Trouble;
 use super::{stage, tables};
 
@@ -155,6 +156,10 @@ fn apply(
     let objects: BTreeSet<&str> = request.loads.iter().map(|load| load.manifest.object.uri.as_str()).collect();
     let (added, replaced) = (serde_json::to_string(&added)?, serde_json::to_string(replaced)?);
     let objects = serde_json::to_string(&objects)?;
+    let tied = Tied::find(transaction, &shape.family, &request.definition.dataset)?;
+    if let Some(tied) = &tied {
+        tied.watch(transaction)?;
+    }
     contest::touch_scopes(transaction, &shape.family, &replaced)?;
     // Standing is decided from the markers of all live loads, so these come first; nobody sees one without the other.
     fence::write_markers(transaction, request)?;
@@ -180,7 +185,8 @@ fn apply(
         contest::touch(transaction, table, &added)?;
         contest::recompute(transaction, &shape.family, table, Scope::Touched { objects: &objects })?;
     }
-    contest::forget(transaction)
+    contest::forget(transaction)?;
+    tied.map_or(Ok(()), |tied| tied.decide(transaction))
 }
 
 fn add(transaction: &Connection, table: &TableShape, staging: &str, loads: &str) -> Result<(), Trouble> {

@@ -4,6 +4,7 @@ use lakehand_domain::shape::{ColumnType, Contest, FamilyShape, OnRewrite, TableS
 
 use super::names::{self, quote};
 use super::physical::declared_type;
+use super::reference;
 
 /// The statements that make the tables, indexes and views of a shape, for people to read; each without its semicolon.
 pub fn sqlite_ddl(shape: &FamilyShape) -> Vec<String> {
@@ -13,6 +14,7 @@ pub fn sqlite_ddl(shape: &FamilyShape) -> Vec<String> {
         statements.extend(create_indexes(table));
         statements.push(create_view(table));
     }
+    statements.extend(reference::indexes(&shape.tables));
     statements
 }
 

@@ -145,13 +145,16 @@ pub(crate) fn begin_batch(transaction: &Connection, request: &CommitRequest) -> 
     write(transaction, &request.fence, "batch = ?3, batches = batches + 1", Some(&request.batch))
 }
 
-/// Puts these definitions in force and no others. The caller holds the fence.
+/// Puts these definitions in force, in place of others of their datasets. The caller holds the fence.
 pub(crate) fn put_in_force(
     transaction: &Connection,
     family: &FamilyId,
     definitions: &[DefinitionInForce],
 ) -> Result<(), Trouble> {
-    let json = serde_json::to_string(definitions)?;
+    let mut in_force = read(transaction, family)?.in_force;
+    in_force.retain(|known| definitions.iter().all(|definition| definition.dataset != known.dataset));
+    in_force.extend_from_slice(definitions);
+    let json = serde_json::to_string(&in_force)?;
     transaction.execute(&format!("UPDATE {} SET in_force = ?1", names::fence(family)), [json])?;
     Ok(())
 }

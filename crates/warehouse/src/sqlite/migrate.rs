@@ -5,7 +5,7 @@
 
 use lakehand_domain::id::FamilyId;
 use lakehand_domain::port::warehouse::{MigrateOutcome, MigrationPlan, PlannedStep};
-use lakehand_domain::shape::{Contest, FamilyShape, TableShape};
+use lakehand_domain::shape::{Contest, FamilyShape, TableShape, has_references};
 use lakehand_domain::warehousing::Fence;
 use rusqlite::{Connection, params};
 
@@ -18,6 +18,7 @@ use super::ddl::{self, ROWS_LINEAGE, RowsColumn, quoted_list};
 use super::fence::{self, signed, unsigned};
 use super::names::{self, RESERVED, quote};
 use super::physical::{declared_type, is_text_decimal, read_declared_type};
+use super::reference;
 use super::tables;
 use super::trouble::Trouble;
 
@@ -36,6 +37,7 @@ pub(crate) fn migrate(
     if !fence::hold(transaction, fence)? {
         return Ok(End::Undo(MigrateOutcome::FenceLost));
     }
+    let before = tables::of_family(transaction, &shape.family)?;
     for table in &shape.tables {
         if let Some(message) = migrate_table(transaction, &shape.family, table)? {
             return Ok(End::Undo(MigrateOutcome::Refused { message }));
@@ -57,6 +59,10 @@ pub(crate) fn migrate(
         )?;
     }
     fence::put_in_force(transaction, &shape.family, &shape.definitions)?;
+    for definition in &shape.definitions {
+        let had_references = has_references(&before, &definition.dataset);
+        reference::redefine(transaction, &shape.family, &definition.dataset, had_references)?;
+    }
     Ok(End::Keep(MigrateOutcome::InForce))
 }
 
@@ -110,7 +116,7 @@ fn plan_table(
         let holds = read_declared_type(&there.declared);
         Some((holds, holds.map_or_else(|| there.declared.clone(), |holds| holds.to_string())))
     };
-    let is_recomputed = is_other_contest(&known, table) && !is_empty;
+    let is_recomputed = (is_other_contest(&known, table) || known.references != table.references) && !is_empty;
     Ok(Ok(change::steps(&known, table, holds, is_recomputed)))
 }
 
@@ -122,7 +128,10 @@ fn find(
 ) -> Result<Result<Option<TableShape>, String>, Trouble> {
     Ok(match tables::find(connection, &names::view(table))? {
         None => Ok(None),
-        Some((owner, known)) if owner != *family || told(&known) != told(table) => Err(format!(
+        Some((owner, known)) if owner != *family && told(&known) == told(table) => {
+            Err(change::of_other_family(table, &owner, family))
+        }
+        Some((owner, known)) if told(&known) != told(table) => Err(format!(
             "table {} would be called {} here, which is {} of family {owner}: rename one of them",
             told(table),
             names::view(table),

@@ -22,6 +22,13 @@ pub(crate) fn of_dataset(
     shapes.map(|shape| Ok(serde_json::from_str(&shape?)?)).collect()
 }
 
+/// All tables that the family ever had, of all its datasets.
+pub(crate) fn of_family(connection: &Connection, family: &FamilyId) -> Result<Vec<TableShape>, Trouble> {
+    let mut statement = connection.prepare("SELECT shape FROM lakehand_tables WHERE family = ?1 ORDER BY name")?;
+    let shapes = statement.query_map([family.as_str()], |row| row.get::<_, String>(0))?;
+    shapes.map(|shape| Ok(serde_json::from_str(&shape?)?)).collect()
+}
+
 /// The family that a name of a table belongs to, and the shape by which it was made.
 pub(crate) fn find(connection: &Connection, name: &str) -> Result<Option<(FamilyId, TableShape)>, Trouble> {
     let found: Option<(String, String)> = connection

@@ -52,6 +52,7 @@ fn table(dataset: &str, name: &str, columns: Vec<ColumnShape>) -> TableShape {
         exploded: false,
         layout: TableLayout::default(),
         subjects: Vec::new(),
+        references: Vec::new(),
     }
 }
 

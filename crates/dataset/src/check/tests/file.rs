@@ -8,7 +8,7 @@ fn unknown_keys_and_wrong_types_hide_nothing_else() {
         (
             r#"{ type = "date" }"#,
             r#"{ typ = "date", requierd = true, xyz = 1 }"#,
-            "12: tables.t.columns.born.typ: unknown key; did you mean type?\n12: tables.t.columns.born.requierd: unknown key; did you mean required?\n12: tables.t.columns.born.xyz: unknown key; known here: type, from, capture, expr, hash_of, required, default, trim, null_if, extract, map, min, max, matches, one_of, format, zone, min_length, max_length, unique, mask, subject",
+            "12: tables.t.columns.born.typ: unknown key; did you mean type?\n12: tables.t.columns.born.requierd: unknown key; did you mean required?\n12: tables.t.columns.born.xyz: unknown key; known here: type, from, capture, expr, hash_of, required, default, trim, null_if, extract, map, min, max, matches, one_of, format, zone, min_length, max_length, unique, mask, references, subject",
         ),
         (
             "born = { type = \"date\" }\nprice = { type = \"decimal(8,2)\" }",
@@ -29,8 +29,8 @@ fn unknown_keys_and_wrong_types_hide_nothing_else() {
         ),
         (
             r#"{ type = "date" }"#,
-            r#"{ type = "date", references = "x.y" }"#,
-            "12: tables.t.columns.born.references: is not supported yet",
+            r#"{ type = "date", references = ["x.y"] }"#,
+            "12: tables.t.columns.born.references: must be a text in quotes, and is a list",
         ),
         (
             r#"name = "d""#,

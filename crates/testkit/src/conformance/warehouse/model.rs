@@ -81,3 +81,9 @@ fn of_scope(site: &Site, contest: &Contest, live: &[&SampleLoad], load: &SampleL
         "wins"
     }
 }
+
+/// Asserts that two dumps are the same, and shows both where they are not.
+pub(super) fn similar(found: &Dump, expected: &Dump) {
+    let text = |dump: &Dump| dump.iter().map(|row| format!("{row:?}\n")).collect::<Vec<_>>().concat();
+    assert!(found == expected, "found\n{}expected\n{}", text(found), text(expected));
+}

@@ -15,6 +15,7 @@ use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::value::{ColumnValues, RowBatch};
 use lakehand_domain::warehousing::{CommitRequest, Fence, StagedLoad};
 
+use super::model::similar;
 use super::scope::said;
 use super::{SampleParts, Tested};
 
@@ -82,7 +83,7 @@ pub struct Site {
     /// The shape, of which the only table is `flats`.
     pub shape: FamilyShape,
     pub(super) parts: Arc<dyn SampleParts>,
-    nonces: AtomicU32,
+    pub(super) nonces: AtomicU32,
 }
 
 pub(super) fn column(name: &str, column_type: &str, required: bool) -> ColumnShape {
@@ -114,6 +115,7 @@ impl Site {
             exploded: false,
             layout: TableLayout::default(),
             subjects: Vec::new(),
+            references: Vec::new(),
         };
         let shape = FamilyShape {
             family: FamilyId::new(dataset.as_str()),
@@ -252,20 +254,9 @@ impl Site {
         let (entry, object) = (self.entry(load), self.stat(load));
         let (generation, fingerprint) = (Generation(load.generation), self.definition().fingerprint.clone());
         let load_id = LoadId::of(&entry, generation, &fingerprint);
-        let columns = self.table().part_columns();
         let rows: Vec<(usize, &SampleRow)> = load.rows.iter().enumerate().collect();
-        let mut parts = Vec::new();
-        for (number, rows) in rows.chunks(rows.len().div_ceil(2).max(1)).enumerate() {
-            let uri = self.parts.root().join(&format!("{}/{load_id}-{number}.parquet", self.definition().dataset));
-            let batch = |rows: &[(usize, &SampleRow)]| {
-                let columns = columns.iter().map(|column| self.values(column, load, &load_id, rows)).collect();
-                let mut batch = RowBatch { columns, rows: rows.len() };
-                bend(&mut batch);
-                batch
-            };
-            let (bytes, checksum) = self.parts.keep(&uri, &columns, rows.chunks(2).map(batch).collect());
-            parts.push(Part { uri, rows: rows.len() as u64, bytes, checksum, partition: Vec::new() });
-        }
+        let tables =
+            self.shape.tables.iter().map(|table| self.described(table, load, &load_id, &rows, &bend)).collect();
         Arc::new(Manifest {
             format: 1,
             load_id,
@@ -278,10 +269,36 @@ impl Site {
             erasure_epoch: 0,
             records: rows.len() as u64,
             rejects: RejectCounts::default(),
-            tables: vec![TableManifest { table: "flats".to_owned(), columns, rows: rows.len() as u64, parts }],
+            tables,
             quarantine: None,
             scopes: said(load.object),
         })
+    }
+
+    /// The parts of one table.
+    fn described(
+        &self,
+        table: &TableShape,
+        load: &SampleLoad,
+        load_id: &LoadId,
+        rows: &[(usize, &SampleRow)],
+        bend: &impl Fn(&mut RowBatch),
+    ) -> TableManifest {
+        let columns = table.part_columns();
+        let mut parts = Vec::new();
+        for (number, rows) in rows.chunks(rows.len().div_ceil(2).max(1)).enumerate() {
+            let name = format!("{}/{}/{load_id}-{number}.parquet", table.dataset, table.name);
+            let uri = self.parts.root().join(&name);
+            let batch = |rows: &[(usize, &SampleRow)]| {
+                let columns = columns.iter().map(|column| self.values(column, load, load_id, rows)).collect();
+                let mut batch = RowBatch { columns, rows: rows.len() };
+                bend(&mut batch);
+                batch
+            };
+            let (bytes, checksum) = self.parts.keep(&uri, &columns, rows.chunks(2).map(batch).collect());
+            parts.push(Part { uri, rows: rows.len() as u64, bytes, checksum, partition: Vec::new() });
+        }
+        TableManifest { table: table.name.clone(), columns, rows: rows.len() as u64, parts }
     }
 
     /// Stages manifests under a new name.
@@ -362,11 +379,6 @@ impl Site {
     pub(super) async fn answer(&self, sql: &str) -> Dump {
         self.tested.query.query(sql, usize::MAX).await.unwrap().rows
     }
-}
-
-fn similar(found: &Dump, expected: &Dump) {
-    let text = |dump: &Dump| dump.iter().map(|row| format!("{row:?}\n")).collect::<Vec<_>>().concat();
-    assert!(found == expected, "found\n{}expected\n{}", text(found), text(expected));
 }
 
 /// The ledger of all checks.

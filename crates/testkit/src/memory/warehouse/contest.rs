@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use lakehand_domain::shape::{Contest, OnRewrite, lineage};
 
+use super::reference;
 use super::scope::{Verdicts, verdicts};
 use super::state::{Cell, Family, Kept, Row, Standing, Table};
 
@@ -15,7 +16,7 @@ pub(super) fn unrivalled(row: &Row) -> Standing {
 
 /// The rows that stand otherwise than they should, and how they should.
 pub(super) fn stand(family: &Family) -> Vec<(u64, Standing)> {
-    let mut changes = Vec::new();
+    let mut standings = BTreeMap::new();
     for (name, table) in &family.tables {
         let rows: Vec<(u64, &Kept)> =
             family.rows.iter().filter(|(_, kept)| kept.table == *name).map(|(id, kept)| (*id, kept)).collect();
@@ -37,12 +38,12 @@ pub(super) fn stand(family: &Family) -> Vec<(u64, Standing)> {
             };
             let unseen = || verdicts.of(&kept.row.load).unwrap_or(Standing::Lost);
             let standing = if wins { of_winner(table, &kept.row) } else { unseen() };
-            if standing != kept.standing {
-                changes.push((*id, standing));
-            }
+            standings.insert(*id, standing);
         }
     }
-    changes
+    reference::wait(family, &mut standings);
+    standings.retain(|id, standing| family.rows.get(id).is_some_and(|kept| kept.standing != *standing));
+    standings.into_iter().collect()
 }
 
 fn of_winner(table: &Table, row: &Row) -> Standing {

@@ -8,7 +8,7 @@ use lakehand_domain::warehousing::Fence;
 
 use super::Engine;
 use super::contest::stand;
-use super::state::{Family, FenceRow, Table, view_name};
+use super::state::{Family, FenceRow, State, Table, view_name};
 use super::transaction::{Object, Transaction, Write};
 
 pub(super) async fn migrate(
@@ -25,6 +25,9 @@ pub(super) async fn migrate(
     transaction.write(Write::Fence(in_force(row, shape)));
     transaction.statement(&[Object::Rows]).await?;
     for table in &shape.tables {
+        if let Some(message) = of_other_family(&engine.state(), shape, table) {
+            return Ok(MigrateOutcome::Refused { message });
+        }
         match next(&transaction.view, table) {
             Ok(next) => transaction.write(Write::Table(view_name(table), next)),
             Err(message) => return Ok(MigrateOutcome::Refused { message }),
@@ -38,14 +41,17 @@ pub(super) async fn migrate(
 }
 
 /// What a migration would do.
-pub(super) fn plan(family: Option<&Family>, shape: &FamilyShape) -> MigrationPlan {
+pub(super) fn plan(state: &State, shape: &FamilyShape) -> MigrationPlan {
     let empty = Family::default();
-    let family = family.unwrap_or(&empty);
+    let family = state.family(&shape.family).unwrap_or(&empty);
     if let Some(over) = shape.definitions.iter().find(|definition| family.fence.retired.contains(definition)) {
         return MigrationPlan::Refused { message: format!("definition {} was in force before", over.fingerprint) };
     }
     let mut changes = Vec::new();
     for table in &shape.tables {
+        if let Some(message) = of_other_family(state, shape, table) {
+            return MigrationPlan::Refused { message };
+        }
         let next = match next(family, table) {
             Ok(next) => next,
             Err(message) => return MigrationPlan::Refused { message },
@@ -77,10 +83,20 @@ fn steps(known: &Table, next: &Table) -> Vec<PlannedStep> {
             steps.push(PlannedStep::Hide { column: column.name.clone() });
         }
     }
-    if known.shape.contest != next.shape.contest || known.shape.has_where != next.shape.has_where {
+    let decides = |shape: &TableShape| (shape.contest.clone(), shape.has_where, shape.references.clone());
+    if decides(&known.shape) != decides(&next.shape) {
         steps.push(PlannedStep::Recompute);
     }
     steps
+}
+
+/// Why a table cannot be of this family, where it is of another.
+fn of_other_family(state: &State, shape: &FamilyShape, table: &TableShape) -> Option<String> {
+    let owner = state.owner_of(&view_name(table)).filter(|owner| *owner != shape.family)?;
+    let name = &table.name;
+    Some(format!(
+        "table {name} was loaded into family {owner}: give its dataset another name, and replay its files into it"
+    ))
 }
 
 fn in_force(row: FenceRow, shape: &FamilyShape) -> FenceRow {

@@ -60,7 +60,7 @@ pub enum Standing {
     Lost,
     /// It does not pass the table's `where`.
     Filtered,
-    /// Its run is not complete.
+    /// Its run is not complete, or a parent of its record not visible.
     Waiting,
 }
 
@@ -292,6 +292,12 @@ impl State {
 
     pub(super) fn all(&self) -> impl Iterator<Item = &Family> {
         self.families.values()
+    }
+
+    /// The family that has this table.
+    pub(super) fn owner_of(&self, view: &str) -> Option<FamilyId> {
+        let mut families = self.families.iter();
+        families.find(|(_, family)| family.tables.contains_key(view)).map(|(name, _)| name.clone())
     }
 
     pub(super) fn ensure(&mut self, family: &FamilyId) {

@@ -10,7 +10,7 @@ use lakehand_dataset::dataset::{
 };
 use lakehand_dataset::path::FieldPath;
 use lakehand_dataset::transformer::{Content, TransformError};
-use lakehand_domain::id::{DatasetId, Fingerprint};
+use lakehand_domain::id::{DatasetId, FamilyId, Fingerprint};
 use lakehand_domain::reject::Reject;
 use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, OnRewrite, TableLayout, TableShape};
 use lakehand_domain::value::decimal_text;
@@ -83,6 +83,7 @@ pub(crate) fn table(name: &str, rows: Option<&str>, columns: Vec<ColumnSpec>) ->
             exploded: rows.is_some(),
             layout: TableLayout::default(),
             subjects: Vec::new(),
+            references: Vec::new(),
         },
         rows: rows.map(|path| FieldPath::parse(path).unwrap()),
         columns: columns.into_iter().map(|column| Column { origin: column.origin, rules: column.rules }).collect(),
@@ -96,6 +97,7 @@ pub(crate) fn table(name: &str, rows: Option<&str>, columns: Vec<ColumnSpec>) ->
 pub(crate) fn jsonl(tables: Vec<Table>) -> Dataset {
     Dataset {
         id: DatasetId::new("test"),
+        family: FamilyId::new("test"),
         fingerprint: Fingerprint::new("0"),
         source: Source {
             objects: Vec::new(),

@@ -67,7 +67,7 @@ pub(super) fn state_amiss(shape: &FamilyShape, request: &CommitRequest, state: &
         ));
     }
     for table in shape.tables.iter().filter(|table| table.dataset == definition.dataset) {
-        let known = state.tables.iter().find(|known| known.shape.name == table.name);
+        let known = state.tables.iter().find(|known| told(&known.shape) == told(table));
         if known.is_none_or(|known| known.shape.without_layout() != table.without_layout()) {
             let message = format!("table {} is not what the definition in force says", told(table));
             return Checked::Refused(message);

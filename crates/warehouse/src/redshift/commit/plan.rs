@@ -29,6 +29,8 @@ pub(crate) struct Plan<'a> {
     /// Names the tables that the batch works with.
     pub(crate) work: Nonce,
     pub(crate) tables: Vec<BatchTable>,
+    /// All tables of all datasets of the family.
+    pub(crate) family: Vec<TableShape>,
 }
 
 /// A table of the dataset.
@@ -51,7 +53,7 @@ impl BatchTable {
     }
 
     /// A staged value as its column of the rows keeps it; `s` is the staged row.
-    fn staged_value(&self, name: &str) -> String {
+    pub(super) fn staged_value(&self, name: &str) -> String {
         let column = self.registered.columns.iter().find(|column| column.name == name);
         column.map_or_else(|| format!("s.{}", quote(name)), |column| column.of_staged("s."))
     }
@@ -78,7 +80,7 @@ impl<'a> Plan<'a> {
         replaced: Replaced,
         work: Nonce,
     ) -> Self {
-        Self { names, shape, request, replaced, work, tables: Vec::new() }
+        Self { names, shape, request, replaced, work, tables: Vec::new(), family: Vec::new() }
     }
 
     /// The name of a script of this batch.
@@ -91,7 +93,7 @@ impl<'a> Plan<'a> {
         self.names.staging(&StagingName::of_table(&self.shape.family, nonce, table))
     }
 
-    fn work_table(&self, purpose: &str) -> String {
+    pub(super) fn work_table(&self, purpose: &str) -> String {
         self.names.staging(&StagingName::of_work(&self.shape.family, &self.work, purpose))
     }
 
@@ -104,7 +106,7 @@ impl<'a> Plan<'a> {
         self.work_table("counts")
     }
 
-    fn touched(&self, table: &BatchTable) -> String {
+    pub(super) fn touched(&self, table: &BatchTable) -> String {
         self.work_table(&format!("keys{}", table.number))
     }
 
@@ -112,7 +114,7 @@ impl<'a> Plan<'a> {
     pub(crate) fn work_tables(&self) -> Vec<String> {
         let touched = self.tables.iter().filter(|table| !table.contended().is_empty());
         let touched = touched.map(|table| self.touched(table));
-        [self.list(), self.counts()].into_iter().chain(touched).collect()
+        [self.list(), self.counts()].into_iter().chain(touched).chain(self.references().tables).collect()
     }
 
     /// Whether rows of the batch may come into a table, or go from it.
@@ -127,11 +129,11 @@ impl<'a> Plan<'a> {
     }
 
     /// Whether what is contended for is gathered. A load without rows speaks of a scope as well.
-    fn gathers(&self, table: &BatchTable) -> bool {
+    pub(super) fn gathers(&self, table: &BatchTable) -> bool {
         !table.contended().is_empty() && (!table.is_upsert() || self.moves(table))
     }
 
-    fn adds(&self, table: &BatchTable) -> bool {
+    pub(super) fn adds(&self, table: &BatchTable) -> bool {
         !table.stagings.is_empty() && self.request.loads.iter().any(|load| table.rows_of(load) > 0)
     }
 
@@ -162,6 +164,7 @@ impl<'a> Plan<'a> {
         let mut statements = loads::statements(self)?;
         statements.extend(self.count());
         statements.extend(self.tables.iter().filter(|table| self.gathers(table)).map(|table| self.touch(table)));
+        statements.extend(self.references().prepare);
         Ok(statements)
     }
 
@@ -213,7 +216,7 @@ impl<'a> Plan<'a> {
     }
 
     /// The staged rows of the listed loads: `s` is the row, `l` its load.
-    fn staged(&self, table: &BatchTable) -> String {
+    pub(super) fn staged(&self, table: &BatchTable) -> String {
         format!(
             "({}) AS s JOIN {} AS l ON l.\"load_id\" = s.\"_load_id\" AND l.\"staging\" = s.\"staging\"",
             union(&table.stagings, "*"),
@@ -255,6 +258,7 @@ impl<'a> Plan<'a> {
                 statements.extend(contest::recompute(&rows, &markers, shape, scope));
             }
         }
+        statements.extend(self.decide_references());
         statements.push(format!("DROP TABLE {}", self.used_work_tables().join(", ")));
         Ok(statements)
     }
@@ -262,7 +266,8 @@ impl<'a> Plan<'a> {
     /// The tables that [`Plan::prepare`] has made.
     fn used_work_tables(&self) -> Vec<String> {
         let keys = self.tables.iter().filter(|table| self.gathers(table));
-        [self.list(), self.counts()].into_iter().chain(keys.map(|table| self.touched(table))).collect()
+        let keys = keys.map(|table| self.touched(table));
+        [self.list(), self.counts()].into_iter().chain(keys).chain(self.references().tables).collect()
     }
 
     fn add(&self, table: &BatchTable) -> String {

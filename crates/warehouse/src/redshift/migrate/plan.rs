@@ -1,6 +1,6 @@
 //! The statements of a migration: pure functions of what was read before it.
 
-use lakehand_domain::shape::{FamilyShape, TableShape};
+use lakehand_domain::shape::{FamilyShape, TableShape, has_references};
 use lakehand_domain::warehousing::Fence;
 
 use super::in_force_literal;
@@ -10,8 +10,9 @@ use crate::redshift::fence;
 use crate::redshift::limits::COMFORTABLE_BYTES;
 use crate::redshift::names::{self, Names};
 use crate::redshift::physical::{RowsColumn, lineage_names};
+use crate::redshift::reference;
 use crate::redshift::sql::{literal, number, quote, quoted_list};
-use crate::redshift::state::{Registered, register};
+use crate::redshift::state::{Registered, State, register};
 use crate::redshift::trouble::Trouble;
 
 /// The statement of the transaction that fails unless the fence is ours.
@@ -111,13 +112,30 @@ pub(crate) fn transaction(
     names: &Names,
     fence: &Fence,
     shape: &FamilyShape,
+    state: &State,
     changes: &[Change],
 ) -> Result<Vec<String>, Trouble> {
     let mut statements = vec![
-        fence::write(names, fence, &format!("\"in_force\" = {}", in_force_literal(shape)?)),
+        fence::write(names, fence, &format!("\"in_force\" = {}", in_force_literal(shape, &state.fence.in_force)?)),
         fence::hold(names, fence),
     ];
     statements.extend(changes.iter().flat_map(|change| change.statements(names, shape)));
+    // The tables of other datasets as they are, and those of ours as they are to be.
+    let is_ours = |table: &&TableShape| shape.definitions.iter().any(|one| one.dataset == table.dataset);
+    let known = state.tables.iter().map(|table| &table.shape);
+    let dropped = |table: &&TableShape| {
+        !shape.tables.iter().any(|next| (&next.dataset, &next.name) == (&table.dataset, &table.name))
+    };
+    let family: Vec<&TableShape> =
+        known.filter(|table| !is_ours(table) || dropped(table)).chain(&shape.tables).collect();
+    let before = || state.tables.iter().map(|table| &table.shape);
+    for definition in &shape.definitions {
+        let dataset = &definition.dataset;
+        let is_parent = family.iter().any(|table| table.references.iter().any(|one| one.dataset == *dataset));
+        if is_parent || has_references(family.iter().copied(), dataset) || has_references(before(), dataset) {
+            statements.extend(reference::redefine(names, &family, dataset));
+        }
+    }
     let registered: Vec<Registered> = changes
         .iter()
         .map(|change| Registered { shape: change.table.clone(), columns: change.columns.clone() })
