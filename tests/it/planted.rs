@@ -1,6 +1,8 @@
 //! Random tables with random dirt, through the real program into a warehouse: every clean row comes out bit for bit in the
 //! table that people read, and every dirty one is a reject with its line and rule.
 
+mod binary;
+
 use std::fmt::Write as _;
 use std::io::Write as _;
 
@@ -31,7 +33,12 @@ j = { type = "json" }
 const NAMES: [&str; 11] = ["id", "n", "d", "big", "x", "t", "day", "at", "ts", "b", "j"];
 const QUOTED: [&str; 4] = ["t", "day", "at", "ts"];
 
-pub(crate) const FORMATS: [&str; 3] = ["jsonl", "json", "csv"];
+pub(crate) const FORMATS: [&str; 5] = ["jsonl", "json", "csv", "parquet", "avro"];
+
+/// Whether it has types of its own, and no lines.
+fn is_binary(format: &str) -> bool {
+    matches!(format, "parquet" | "avro")
+}
 
 /// The definition of the files of a format.
 pub(crate) fn definition(format: &str) -> String {
@@ -130,7 +137,9 @@ fn record(id: u64, dice: &mut Dice) -> Record {
 
 /// Bends a record in one way that its format can have; the rule that it then breaks.
 fn bend(record: &mut Record, format: &str, dice: &mut Dice) -> &'static str {
-    let (at, value, rule) = match dice.below(8) {
+    // What has types of its own has no fraction among its whole numbers, and no syntax.
+    let way = if is_binary(format) { 1 + dice.below(6) } else { dice.below(8) };
+    let (at, value, rule) = match way {
         0 => (1, "1.5", "type"),
         1 => (1, "2147483648", "range"),
         2 => (2, "1.005", "precision"),
@@ -177,6 +186,7 @@ pub(crate) struct Planted {
 
 pub(crate) fn planted(format: &str, seed: &str) -> Planted {
     let mut planted = Planted { files: Vec::new(), clean: Vec::new(), dirty: Vec::new() };
+    let mut typed: Vec<Vec<Record>> = Vec::new();
     for file in 0..FILES {
         let mut dice = Dice { seed: format!("{seed}/{format}/{file}"), thrown: 0 };
         let name = format!("planted_{format}_{file:02}");
@@ -185,9 +195,15 @@ pub(crate) fn planted(format: &str, seed: &str) -> Planted {
             "json" => "[\n".to_owned(),
             _ => String::new(),
         };
+        let mut records = Vec::new();
         for at in 0..RECORDS {
             let mut record = record(file * RECORDS + at, &mut dice);
-            let line = text.matches('\n').count() as u64 + 1;
+            let mut line = text.matches('\n').count() as u64 + 1;
+            if is_binary(format) {
+                // There a text that holds JSON is a text.
+                record[10] = None;
+                line = at + 1;
+            }
             if dice.below(4) == 0 {
                 let rule = bend(&mut record, format, &mut dice);
                 planted.dirty.push((name.clone(), line, rule.to_owned()));
@@ -200,7 +216,9 @@ pub(crate) fn planted(format: &str, seed: &str) -> Planted {
                 _ => writeln!(text, "{}", json(&record)),
             }
             .expect("a string takes all");
+            records.push(record);
         }
+        typed.push(records);
         let bytes = match file % 3 {
             0 => text.into_bytes(),
             1 => zstd::encode_all(text.as_bytes(), 1).expect("zstd"),
@@ -211,6 +229,14 @@ pub(crate) fn planted(format: &str, seed: &str) -> Planted {
             }
         };
         planted.files.push((name, bytes));
+    }
+    let binary = match format {
+        "parquet" => binary::parquet(&typed),
+        "avro" => typed.iter().map(|records| binary::avro(records)).collect(),
+        _ => Vec::new(),
+    };
+    for ((_, bytes), binary) in planted.files.iter_mut().zip(binary) {
+        *bytes = binary;
     }
     planted.dirty.sort();
     planted
