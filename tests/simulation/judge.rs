@@ -56,8 +56,8 @@ struct Seen {
     /// Objects that were announced and are no dataset's.
     strays: BTreeSet<ObjectUri>,
     ledger_restored: bool,
-    /// When the warehouse was restored while loaders ran.
-    warehouse_restored: Option<Timestamp>,
+    /// When the warehouse was restored while loaders ran, and the loads that were marked until then.
+    warehouse_restored: Option<(Timestamp, BTreeSet<LoadId>)>,
 }
 
 /// An entry in a few words.
@@ -131,7 +131,9 @@ impl Judge {
     }
 
     pub(crate) fn warehouse_restored(&self) {
-        self.seen().warehouse_restored = Some(self.timeline.now());
+        let families: Vec<Family> = (0..self.plan.datasets.len()).filter_map(|number| self.family(number)).collect();
+        let marked = families.iter().flat_map(Family::markers).map(|marker| marker.load_id.clone()).collect();
+        self.seen().warehouse_restored = Some((self.timeline.now(), marked));
     }
 
     pub(crate) fn ledger_restored(&self) {
@@ -215,9 +217,10 @@ impl Judge {
                 let dataset = dataset_of(&entry.object.uri);
                 let family = dataset.and_then(|dataset| self.family(dataset));
                 let is_marked = family.is_some_and(|family| family.markers().any(|m| m.load_id == entry.load_id));
-                // Of what was committed just before a restore, a loader that runs on may say so just after it.
-                let restored = self.seen().warehouse_restored;
-                let is_late = restored.is_some_and(|at| self.timeline.now().since(at) < Duration::from_mins(1));
+                // Of what was committed before a restore, a loader that runs on may say so just after it.
+                let is_late = self.seen().warehouse_restored.as_ref().is_some_and(|(at, marked)| {
+                    marked.contains(&entry.load_id) && self.timeline.now().since(*at) < Duration::from_mins(1)
+                });
                 if !is_marked && !is_late {
                     self.fail(format!("called loaded, and the warehouse has no marker: {}", told(entry)));
                 }

@@ -36,10 +36,11 @@ impl Memory {
         self.verified = false;
     }
 
-    /// The warehouse is looked at anew, and what was loaded since then looked for in it.
+    /// The warehouse is looked at anew, and what was loaded since then looked for in it. A look that is still to come looks
+    /// back as far as it was to.
     pub fn look_anew(&mut self, since: Timestamp) {
         self.doubt();
-        self.look_since = Some(since);
+        self.look_since = Some(self.look_since.map_or(since, |before| before.min(since)));
     }
 
     /// Names of staging tables that this process made and has not dropped.
@@ -80,6 +81,16 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_look_that_could_not_be_taken_is_made_up_for_by_the_next() {
+        let mut memory = Memory::default();
+        let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
+        for (since, back_to) in [(20, 20), (30, 20), (10, 10)] {
+            memory.look_anew(at(since));
+            assert_eq!(memory.look_since, Some(at(back_to)));
+        }
+    }
 
     #[test]
     fn an_unfinished_entry_is_passed_over_for_a_while() {
