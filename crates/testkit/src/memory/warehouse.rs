@@ -288,9 +288,12 @@ mod tests {
         }
     }
 
+    /// In how many steps, and where.
+    type Due = (u32, Arc<MemoryWarehouse>);
+
     /// Drops all staging tables before one of the steps to come.
     #[derive(Debug, Clone, Default)]
-    struct DropsStagings(Arc<Mutex<Option<(u32, Arc<MemoryWarehouse>)>>>);
+    struct DropsStagings(Arc<Mutex<Option<Due>>>);
 
     #[async_trait]
     impl Pace for DropsStagings {
