@@ -196,6 +196,12 @@ impl Judge {
             if entry.token < before.token {
                 self.fail(format!("the token went back: {} after {}", told(entry), told(before)));
             }
+            // Set aside in the end, it would take what was written with it.
+            let is_begun_anew = entry.lease().is_some() && entry.generation > before.generation;
+            let is_same = entry.fingerprint == before.fingerprint;
+            if before.state_name() == StateName::Written && is_begun_anew && is_same {
+                self.fail(format!("begun anew before what was written is loaded: {}", told(entry)));
+            }
         }
         if entry.load_id != LoadId::of(&entry.id, entry.generation, &entry.fingerprint) {
             self.fail(format!("the load's name is no function of entry, generation and definition: {}", told(entry)));
