@@ -56,8 +56,8 @@ struct Seen {
     /// Objects that were announced and are no dataset's.
     strays: BTreeSet<ObjectUri>,
     ledger_restored: bool,
-    /// When the warehouse was restored while loaders ran.
-    warehouse_restored: Option<Timestamp>,
+    /// When the warehouse was restored while loaders ran, and the loads that were marked until then.
+    warehouse_restored: Option<(Timestamp, BTreeSet<LoadId>)>,
 }
 
 /// An entry in a few words.
@@ -138,7 +138,9 @@ impl Judge {
     }
 
     pub(crate) fn warehouse_restored(&self) {
-        self.seen().warehouse_restored = Some(self.timeline.now());
+        let families: Vec<Family> = (0..self.plan.datasets.len()).filter_map(|number| self.family(number)).collect();
+        let marked = families.iter().flat_map(Family::markers).map(|marker| marker.load_id.clone()).collect();
+        self.seen().warehouse_restored = Some((self.timeline.now(), marked));
     }
 
     pub(crate) fn ledger_restored(&self) {
@@ -203,6 +205,12 @@ impl Judge {
             if entry.token < before.token {
                 self.fail(format!("the token went back: {} after {}", told(entry), told(before)));
             }
+            // Set aside in the end, it would take what was written with it.
+            let is_begun_anew = entry.lease().is_some() && entry.generation > before.generation;
+            let is_same = entry.fingerprint == before.fingerprint;
+            if before.state_name() == StateName::Written && is_begun_anew && is_same {
+                self.fail(format!("begun anew before what was written is loaded: {}", told(entry)));
+            }
         }
         if entry.load_id != LoadId::of(&entry.id, entry.generation, &entry.fingerprint) {
             self.fail(format!("the load's name is no function of entry, generation and definition: {}", told(entry)));
@@ -224,9 +232,10 @@ impl Judge {
                 let dataset = dataset_of(&entry.object.uri);
                 let markers = dataset.map(|dataset| self.markers(dataset)).unwrap_or_default();
                 let is_marked = markers.iter().any(|marker| marker.load_id == entry.load_id);
-                // Of what was committed just before a restore, a loader that runs on may say so just after it.
-                let restored = self.seen().warehouse_restored;
-                let is_late = restored.is_some_and(|at| self.timeline.now().since(at) < Duration::from_mins(1));
+                // Of what was committed before a restore, a loader that runs on may say so just after it.
+                let is_late = self.seen().warehouse_restored.as_ref().is_some_and(|(at, marked)| {
+                    marked.contains(&entry.load_id) && self.timeline.now().since(*at) < Duration::from_mins(1)
+                });
                 if !is_marked && !is_late {
                     self.fail(format!("called loaded, and the warehouse has no marker: {}", told(entry)));
                 }

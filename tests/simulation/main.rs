@@ -9,8 +9,8 @@
 //! ```
 //!
 //! `--profile simulation` makes each of them ten times as fast. The environment's `LAKEHAND_SIMULATION_FROM` says
-//! where the seeds begin, and `LAKEHAND_SIMULATION_SEEDS` how many there are. CI runs the same worlds each time, as long as
-//! four in a hundred thousand are known to fail (PROMISES.md): fresh ones would fail it by chance.
+//! where the seeds begin, and `LAKEHAND_SIMULATION_SEEDS` how many there are. CI begins elsewhere each time, so that it sees
+//! worlds that nobody has seen; its output names the seed that fails.
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails by panicking")]
 #![allow(clippy::print_stdout, reason = "it is a test that tells what it did")]

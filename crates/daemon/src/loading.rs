@@ -71,6 +71,7 @@ impl LoadingTask {
                 }
                 Pass::Elsewhere => {
                     self.board.family(&self.dataset.id, |family| family.state = FamilyState::Elsewhere);
+                    memory.others_look(self.ports.clock.now().minus(self.settings.look_anew * 2));
                     Some(self.settings.lease / 3)
                 }
                 Pass::Done(Ok(outcome)) if !outcome.gathered && outcome.standing == Standing::InForce => {

@@ -3,12 +3,12 @@
 
 use futures::stream::{self, StreamExt};
 use lakehand_dataset::dataset::AfterLoad;
-use lakehand_domain::entry::Entry;
+use lakehand_domain::entry::{Entry, LiveLoad};
 use lakehand_domain::id::digest;
 use lakehand_domain::object::ObjectStat;
 use lakehand_domain::port::object_store::{DeleteOutcome, StoreError};
 
-use crate::change::{Changed, change_read};
+use crate::change::{Changed, change, change_read};
 use crate::commit::{Committed, Marked, batches_number};
 use crate::error::Stage;
 use crate::loading::{LoadError, LoadOutcome, LoadedEntry, Loader, Memory};
@@ -49,7 +49,8 @@ pub(crate) async fn finish(
     failed.map_or(Ok(outcome), Err)
 }
 
-async fn finish_one(loader: &Loader<'_>, marked: Marked) -> Result<bool, LoadError> {
+/// Finishes one load; gives whether its entry is loaded now and was not before.
+pub(crate) async fn finish_one(loader: &Loader<'_>, marked: Marked) -> Result<bool, LoadError> {
     let Marked { load, batch } = marked;
     let (entry, manifest) = (&load.entry, &load.manifest);
     after_load(loader, &entry.object).await.map_err(LoadError::store(STAGE))?;
@@ -80,11 +81,45 @@ async fn finish_one(loader: &Loader<'_>, marked: Marked) -> Result<bool, LoadErr
             Ok(true)
         }
         Changed::AlreadySo(_) => Ok(false),
+        Changed::Refused(_, now) if now.generation > entry.generation => {
+            let summary = entry.summary().cloned();
+            let live = summary.map(|summary| LiveLoad {
+                load_id: load_id.clone(),
+                generation: entry.generation,
+                fingerprint: entry.fingerprint.clone(),
+                batch,
+                at: ports.clock.now(),
+                summary,
+            });
+            if let Some(live) = live {
+                found_live(loader, entry, live).await?;
+            }
+            Ok(false)
+        }
         Changed::Refused(..) | Changed::Missing => {
             tracing::debug!(entry.id = %entry.id, load.id = %load_id, "marked, and its entry has moved on");
             Ok(false)
         }
     }
+}
+
+/// The entry of a load that is marked was begun anew meanwhile: the ledger learns what is live until the newer generation
+/// is loaded, if ever it is.
+pub(crate) async fn found_live(loader: &Loader<'_>, entry: &Entry, live: LiveLoad) -> Result<(), LoadError> {
+    let (load_id, generation) = (live.load_id.clone(), live.generation);
+    let make = |entry: &Entry| entry.found_live(live.clone());
+    let changed = change(loader.ports.ledger.as_ref(), &entry.id, make).await.map_err(LoadError::ledger(STAGE))?;
+    if let Changed::Stored(stored) = changed {
+        tracing::warn!(
+            dataset.id = %stored.dataset,
+            entry.id = %stored.id,
+            object.uri = %stored.object.uri,
+            load.id = %load_id,
+            "generation {generation} of it is in the warehouse, and was committed when generation {} had begun",
+            stored.generation
+        );
+    }
+    Ok(())
 }
 
 /// The key in the archive: that of the object, with its version before the file's name, so that tomorrow's file of the

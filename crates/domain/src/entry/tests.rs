@@ -180,6 +180,27 @@ fn a_marker_outweighs_whatever_a_written_entry_was_set_aside_for() {
     assert!(aside().loaded(&aside().load_id, "b1", at(3)).is_err());
 }
 
+/// Its commit was late, or its answer was lost, while the entry was begun anew.
+#[test]
+fn a_load_that_is_found_in_the_warehouse_is_live_though_its_entry_has_begun_anew() {
+    let live = |load: &Entry| loaded().live.map(|live| LiveLoad { generation: load.generation, ..live }).unwrap();
+    let before = written();
+    let again = taken(claim(Some(&before), &request("b", "f2", Cause::DefinitionChanged, 100)));
+    let reason = SetAsideReason { kind: SetAsideKind::Gone, message: "deleted".to_owned() };
+    let gone = again.abandoned(reason, SKEW, at(200)).unwrap();
+    for entry in [again.clone(), gone.clone()] {
+        let found = entry.found_live(live(&before)).unwrap().unwrap();
+        assert_eq!((found.live.as_ref(), found.revision), (Some(&live(&before)), entry.revision + 1));
+        assert_eq!(Entry { live: None, revision: entry.revision, ..found.clone() }, entry, "nothing else is changed");
+        assert_eq!(found.found_live(live(&before)), Ok(None), "it is known");
+    }
+    let third = Entry { generation: Generation(3), live: Some(live(&again)), ..gone.clone() };
+    assert_eq!(third.found_live(live(&before)), Ok(None), "a newer one is live");
+    let moved_on = |state| Err(Refusal::MovedOn { state });
+    assert_eq!(gone.found_live(live(&again)), moved_on(StateName::SetAside), "its own load is to be called loaded");
+    assert_eq!(before.found_live(live(&before)), moved_on(StateName::Written));
+}
+
 #[test]
 fn an_overtaken_entry_begins_again_above_the_marker() {
     let entry = written();

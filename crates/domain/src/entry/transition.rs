@@ -123,6 +123,20 @@ impl Entry {
         }
     }
 
+    /// The warehouse has marked a load of an earlier generation, of which the ledger had not learned before the entry was
+    /// begun anew: it is live until this generation is loaded, and stays live where this one is set aside. Known already,
+    /// or a newer one is: `Ok(None)`. The entry is no newer for it, so that a replay that was asked for before is still to
+    /// be done.
+    pub fn found_live(&self, live: LiveLoad) -> Result<Option<Self>, Refusal> {
+        if live.generation >= self.generation {
+            return Err(self.moved_on());
+        }
+        if self.live.as_ref().is_some_and(|known| known.generation >= live.generation) {
+            return Ok(None);
+        }
+        Ok(Some(Self { live: Some(live), revision: self.revision + 1, ..self.clone() }))
+    }
+
     /// The warehouse refuses the rows of this load, and of no other.
     pub fn refused(&self, load_id: &LoadId, reason: SetAsideReason, now: Timestamp) -> Result<Self, Refusal> {
         match &self.state {

@@ -3,6 +3,10 @@
 //!
 //! A batch that was committed just before a restore can be hidden by one that brings the number back just after it, while
 //! loaders run. So what was loaded of late is compared now and then whatever the numbers say.
+//!
+//! The other way round, a load can be marked of which the ledger was never told: its loader was late, or was not heard and
+//! died, while its entry was begun anew under another definition. That generation brings its own rows, unless it is set
+//! aside; so what was set aside is compared, too.
 
 use std::collections::{BTreeSet, HashMap};
 
@@ -13,15 +17,16 @@ use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::warehousing::{Fence, Marker};
 
 use crate::change::{Changed, change};
-use crate::commit::STAGE;
-use crate::gather::load_of_marker;
+use crate::commit::{Marked, STAGE};
+use crate::finish::{finish_one, found_live};
+use crate::gather::{ReadManifest, WrittenLoad, load_of_marker, read_manifest};
 use crate::loading::{LoadError, Loader, Memory};
 
 /// Entries on a page, and in one question for markers.
 const PAGE: usize = 500;
 
-/// Compares every entry that the ledger has a live load of with the markers, and gives how many wait again. Dying in
-/// the middle is harmless: the number of batches is set back only after it.
+/// Compares every entry that the ledger has a live load of, or has set aside, with the markers, and gives how many wait
+/// again. Dying in the middle is harmless: the number of batches is set back only after it.
 ///
 /// One number stands for all datasets of the family: who finds it too low looks after all of them, those included that
 /// only the fence knows.
@@ -61,11 +66,12 @@ async fn compare(
 ) -> Result<u64, LoadError> {
     let mut restored = 0;
     let mut query = EntryQuery { dataset: Some(dataset), since, limit: PAGE, ..EntryQuery::default() };
-    // What is changed here moves to the end of the order, where it is no longer loaded.
+    // What is changed here stays where it is in the order, or moves to its end, where it is as the marker says.
     loop {
         let page = loader.ports.ledger.list(&query).await.map_err(LoadError::ledger(STAGE))?;
-        let live: Vec<Entry> = page.entries.into_iter().filter(|entry| entry.live.is_some()).collect();
-        let ids: Vec<EntryId> = live.iter().map(|entry| entry.id.clone()).collect();
+        let compared = |entry: &Entry| entry.live.is_some() || entry.state_name() == StateName::SetAside;
+        let compared: Vec<Entry> = page.entries.into_iter().filter(compared).collect();
+        let ids: Vec<EntryId> = compared.iter().map(|entry| entry.id.clone()).collect();
         let markers = if ids.is_empty() { Ok(Vec::new()) } else { loader.ports.warehouse.markers(family, &ids).await };
         let markers = markers.map_err(|source| {
             memory.doubt();
@@ -73,16 +79,67 @@ async fn compare(
         })?;
         let marked: HashMap<EntryId, Marker> =
             markers.into_iter().map(|marker| (marker.entry.clone(), marker)).collect();
-        for entry in live {
-            let known = marked.get(&entry.id);
-            if entry.live.as_ref().is_some_and(|live| known.map(|marker| &marker.load_id) != Some(&live.load_id)) {
-                restored += u64::from(restore(loader, &entry, known).await?);
+        for entry in compared {
+            match difference(&entry, marked.get(&entry.id)) {
+                Difference::None => {}
+                Difference::Lost(known) => restored += u64::from(restore(loader, &entry, known).await?),
+                Difference::Untold(marker) => learn(loader, &entry, marker).await?,
             }
         }
         match page.next {
             Some(next) => query.after = Some(next),
             None => return Ok(restored),
         }
+    }
+}
+
+/// How what the ledger calls live differs from the marker.
+#[derive(Debug, PartialEq, Eq)]
+enum Difference<'a> {
+    /// Not at all, or in a way that ends with the load under way.
+    None,
+    /// What is live for the ledger is not in the warehouse any more; what is there instead.
+    Lost(Option<&'a Marker>),
+    /// A load is in the warehouse that is newer than what the ledger knows to be live, and that nobody will finish.
+    Untold(&'a Marker),
+}
+
+fn difference<'a>(entry: &Entry, marker: Option<&'a Marker>) -> Difference<'a> {
+    let live = entry.live.as_ref();
+    if live.map(|live| &live.load_id) == marker.map(|marker| &marker.load_id) {
+        return Difference::None;
+    }
+    let is_newer = |marker: &&Marker| live.is_none_or(|live| live.generation < marker.generation);
+    let is_untold = |marker: &&Marker| {
+        let was_written = || entry.summary().is_some_and(|summary| summary.manifest.is_some());
+        let is_own = marker.load_id == entry.load_id && entry.state_name() == StateName::SetAside;
+        (is_own && was_written()) || marker.generation < entry.generation
+    };
+    match marker.filter(is_newer).filter(is_untold) {
+        Some(marker) => Difference::Untold(marker),
+        None if live.is_some() => Difference::Lost(marker),
+        None => Difference::None,
+    }
+}
+
+/// The ledger is told of a load that is marked: the one the entry was set aside with is finished as any other, an earlier
+/// one is live.
+async fn learn(loader: &Loader<'_>, entry: &Entry, marker: &Marker) -> Result<(), LoadError> {
+    if marker.load_id == entry.load_id {
+        // What is done with the source is its own dataset's to say; that one's loader looks at its entries, too.
+        if entry.dataset != loader.dataset.id {
+            return Ok(());
+        }
+        let read = read_manifest(loader.ports, entry).await.map_err(LoadError::store(STAGE))?;
+        if let ReadManifest::Whole(manifest) = read {
+            let load = WrittenLoad { entry: entry.clone(), manifest };
+            finish_one(loader, Marked { load, batch: marker.batch.clone() }).await?;
+        }
+        return Ok(());
+    }
+    match load_of_marker(loader.ports, marker).await.map_err(LoadError::store(STAGE))? {
+        Some(live) => found_live(loader, entry, live).await,
+        None => Ok(()),
     }
 }
 

@@ -26,7 +26,7 @@ pub struct LoadingSettings {
     pub poll: Duration,
     /// The warehouse is looked at anew this often, also where nothing is to be loaded: it may have been restored from an
     /// older state meanwhile, and nobody would notice before the next file. Each look takes the fence, and compares what
-    /// was loaded since the look before the last one with the markers.
+    /// was loaded or set aside since the look before the last one with the markers.
     pub look_anew: Duration,
     /// A process whose definition was retired looks this often whether it still is. Each look takes the fence, which
     /// disturbs those that load.

@@ -19,7 +19,7 @@ pub struct Memory {
     pub(crate) verified: bool,
     /// Staging tables that we made, or may have made, and that are not known to be dropped.
     pub(crate) stagings: BTreeSet<Nonce>,
-    /// What the ledger calls loaded since then is to be compared with the markers.
+    /// What the ledger calls loaded, or has set aside, since then is to be compared with the markers.
     pub(crate) look_since: Option<Timestamp>,
     asked: BTreeMap<EntryId, Timestamp>,
     /// Entries that are marked and could not be finished, and until when they are passed over.
@@ -36,10 +36,16 @@ impl Memory {
         self.verified = false;
     }
 
-    /// The warehouse is looked at anew, and what was loaded since then looked for in it.
+    /// The warehouse is looked at anew, and what was loaded or set aside since then looked for in it. A look that is still to
+    /// come looks back as far as it was to.
     pub fn look_anew(&mut self, since: Timestamp) {
         self.doubt();
-        self.look_since = Some(since);
+        self.look_since = Some(self.look_since.map_or(since, |before| before.min(since)));
+    }
+
+    /// Others load and look: a look that is still to come here needs to look back no further than this.
+    pub fn others_look(&mut self, since: Timestamp) {
+        self.look_since = self.look_since.map(|before| before.max(since));
     }
 
     /// Names of staging tables that this process made and has not dropped.
@@ -80,6 +86,23 @@ impl Memory {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_look_that_could_not_be_taken_is_made_up_for_by_the_next() {
+        let mut memory = Memory::default();
+        let at = |second: i64| Timestamp::from_micros(second * 1_000_000);
+        for (since, back_to) in [(20, 20), (30, 20), (10, 10)] {
+            memory.look_anew(at(since));
+            assert_eq!(memory.look_since, Some(at(back_to)));
+        }
+        memory.others_look(at(5));
+        assert_eq!(memory.look_since, Some(at(10)));
+        memory.others_look(at(50));
+        assert_eq!(memory.look_since, Some(at(50)), "who stood by for long has little to look for");
+        let mut memory = Memory::default();
+        memory.others_look(at(50));
+        assert_eq!(memory.look_since, None, "no look is to come");
+    }
 
     #[test]
     fn an_unfinished_entry_is_passed_over_for_a_while() {

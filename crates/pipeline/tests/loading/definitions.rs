@@ -2,8 +2,14 @@
 //! stays. All of these were found by the simulation.
 
 use std::fs;
+use std::sync::Arc;
+use std::time::Duration;
 
-use lakehand_domain::entry::{Entry, EntryState, SetAsideKind, StateName};
+use lakehand_domain::clock::Clock;
+use lakehand_domain::entry::{
+    ClaimDecision, ClaimRequest, Entry, EntryState, SetAsideKind, SetAsideReason, StateName, claim,
+};
+use lakehand_domain::id::{Generation, WorkerId};
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::port::ledger::{Ledger, PutEntry};
 use lakehand_domain::shape::DefinitionInForce;
@@ -127,4 +133,87 @@ async fn a_question_that_could_not_be_sent_is_asked_with_the_next_pass() {
             sends_at = world.plan.names().iter().rposition(|name| *name == "queue.send").map(|at| at as u64 + 1);
         }
     }
+}
+
+/// The entry of `in_1.txt`, begun anew under another definition by a worker that found the object gone.
+async fn begun_anew_and_gone(world: &World, written: Entry) -> Entry {
+    let request = ClaimRequest {
+        dataset: written.dataset.clone(),
+        object: written.object.clone(),
+        fingerprint: world.redefined(2).fingerprint.clone(),
+        worker: WorkerId::new("other"),
+        lease_for: Duration::from_secs(8),
+        skew: Duration::ZERO,
+        cause: Cause::DefinitionChanged,
+        asked_at: world.clock.now(),
+        marked: None,
+        now: world.clock.now(),
+    };
+    let ClaimDecision::Take(claimed) = claim(Some(&written), &request) else { panic!("{written:?}") };
+    let reason = SetAsideReason { kind: SetAsideKind::Gone, message: "deleted".to_owned() };
+    let gone = claimed.abandoned(reason, Duration::ZERO, world.clock.now().plus(Duration::from_mins(1))).unwrap();
+    let gone = Entry { revision: written.revision + 1, ..gone };
+    assert_eq!(world.ledger.put(&gone).await.unwrap(), PutEntry::Stored);
+    gone
+}
+
+/// Its definition was given up, another read the file anew, and the object was gone. Only then did its own loader commit.
+#[tokio::test]
+async fn a_load_that_is_committed_when_its_entry_was_begun_anew_and_set_aside_is_live() {
+    let world = Arc::new(World::new());
+    let mut memory = Memory::default();
+    world.load(&world.ports, &mut memory).await.unwrap();
+    let written = world.write("in_1.txt", &[1, 2]).await;
+    let (meanwhile, before) = (Arc::clone(&world), written.clone());
+    world.meddled.before_commit(async move { drop(begun_anew_and_gone(&meanwhile, before).await) });
+    assert_eq!(world.load(&world.ports, &mut memory).await.unwrap().loaded, 0);
+    assert_eq!(world.rows().await.len(), 2);
+    let entry = world.entries().await.remove(0);
+    assert_eq!((entry.state_name(), entry.generation), (StateName::SetAside, Generation(2)));
+    let live = entry.live.clone().unwrap();
+    assert_eq!((live.load_id, live.generation), (written.load_id.clone(), Generation(1)));
+    assert_eq!(Some(&live.summary), written.summary());
+    // The next look finds nothing amiss.
+    memory.look_anew(Timestamp::from_micros(0));
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    assert_eq!(world.entries().await, [entry]);
+}
+
+/// The same, and the loader that committed it died before it could say so.
+#[tokio::test]
+async fn a_load_that_was_committed_and_never_told_of_is_found_at_the_next_look() {
+    let world = World::new();
+    let mut memory = Memory::default();
+    world.write("in_1.txt", &[1, 2]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let loaded = world.entries().await.remove(0);
+    let state = EntryState::Written { at: loaded.updated, summary: loaded.summary().unwrap().clone() };
+    let untold = Entry { state, live: None, ..loaded.clone() };
+    let gone = begun_anew_and_gone(&world, untold).await;
+    memory.look_anew(Timestamp::from_micros(0));
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let entry = world.entries().await.remove(0);
+    assert_eq!(entry.live.as_ref().map(|live| &live.load_id), Some(&loaded.load_id));
+    assert_eq!((&entry.state, entry.updated), (&gone.state, gone.updated), "it is no newer for it");
+    assert_eq!(entry.live.unwrap().summary, loaded.live.unwrap().summary);
+}
+
+/// It was set aside as it was written, by a loader that took its definition for given up, and is in the warehouse.
+#[tokio::test]
+async fn what_was_set_aside_as_written_and_is_marked_is_loaded_at_the_next_look() {
+    let world = World::new();
+    let mut memory = Memory::default();
+    world.write("in_1.txt", &[1, 2]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let loaded = world.entries().await.remove(0);
+    let reason = SetAsideReason { kind: SetAsideKind::Gone, message: "deleted".to_owned() };
+    let summary = loaded.summary().cloned();
+    let state = EntryState::SetAside { at: loaded.updated, reason, told: true, summary };
+    let aside = Entry { state, live: None, revision: loaded.revision + 1, ..loaded.clone() };
+    assert_eq!(world.ledger.put(&aside).await.unwrap(), PutEntry::Stored);
+    memory.look_anew(Timestamp::from_micros(0));
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let entry = world.entries().await.remove(0);
+    assert_eq!(entry.state_name(), StateName::Loaded);
+    assert_eq!(entry.live.unwrap().load_id, loaded.load_id);
 }

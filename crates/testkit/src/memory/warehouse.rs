@@ -269,22 +269,91 @@ fn unavailable(message: &str, effect: Effect) -> WarehouseError {
 
 #[cfg(test)]
 mod tests {
+    use lakehand_domain::shape::{Contest, OnRewrite};
+    use lakehand_domain::timestamp::Timestamp;
+    use lakehand_domain::warehousing::StagedLoad;
+
     use super::*;
-    use crate::conformance::warehouse::{Tested, warehouse_suite};
+    use crate::conformance::warehouse::{MemoryParts, SampleLoad, SampleRow, Site, Tested, warehouse_suite};
+
+    const ISOLATIONS: [Isolation; 4] =
+        [Isolation::TableLocks, Isolation::RowLocks, Isolation::ReadCommitted, Isolation::OneWriter];
+
+    fn tested(warehouse: &Arc<MemoryWarehouse>) -> Tested {
+        Tested {
+            warehouse: Arc::<MemoryWarehouse>::clone(warehouse),
+            query: Arc::<MemoryWarehouse>::clone(warehouse),
+            view: view_name,
+            rows: rows_name,
+            keep: Box::new(()),
+        }
+    }
+
+    /// In how many steps, and where.
+    type Due = (u32, Arc<MemoryWarehouse>);
+
+    /// Drops all staging tables before one of the steps to come.
+    #[derive(Debug, Clone, Default)]
+    struct DropsStagings(Arc<Mutex<Option<Due>>>);
+
+    #[async_trait]
+    impl Pace for DropsStagings {
+        async fn step(&self) -> Result<(), WarehouseError> {
+            if let Some((steps, warehouse)) = self.0.lock().unwrap().as_mut() {
+                *steps = steps.saturating_sub(1);
+                if *steps == 0 {
+                    warehouse.engine.state().staged.clear();
+                }
+            }
+            Ok(())
+        }
+    }
+
+    #[tokio::test]
+    async fn a_staging_that_is_dropped_under_a_commit_takes_the_whole_batch_with_it() {
+        for isolation in ISOLATIONS {
+            let mut ended = Vec::new();
+            for step in 1..=8 {
+                let (parts, pace) = (Arc::new(MemoryParts::default()), DropsStagings::default());
+                let reader: Arc<dyn PartReader> = Arc::<MemoryParts>::clone(&parts);
+                let warehouse = Arc::new(MemoryWarehouse::new(isolation, Box::new(pace.clone()), reader));
+                let site = Site::open(
+                    Arc::new(tested(&warehouse)),
+                    parts,
+                    "d",
+                    &Contest::Append { on_rewrite: OnRewrite::Replace },
+                )
+                .await;
+                site.put_in_force().await;
+                let rows = vec![SampleRow { key: 1, version: None, passes: true }];
+                let manifest = site.manifest(&SampleLoad { object: 1, version: 1, generation: 1, rows });
+                let staging = Nonce::new("staging");
+                warehouse.stage(&site.shape, &staging, &[Arc::clone(&manifest)]).await.unwrap();
+                let request = CommitRequest {
+                    fence: site.take().await,
+                    batch: "batch".to_owned(),
+                    definition: site.shape.definitions[0].clone(),
+                    loads: vec![StagedLoad { manifest, staging }],
+                    now: Timestamp::from_micros(0),
+                };
+                *pace.0.lock().unwrap() = Some((step, Arc::clone(&warehouse)));
+                let outcome = warehouse.commit(&site.shape, &request).await.unwrap();
+                *pace.0.lock().unwrap() = None;
+                let is_committed = matches!(outcome, CommitOutcome::Committed { .. });
+                let family = warehouse.family(&site.shape.family).unwrap();
+                let (rows, markers) = (family.rows().count(), family.markers().count());
+                assert_eq!((rows, markers), if is_committed { (1, 1) } else { (0, 0) }, "{isolation:?} step {step}");
+                ended.push(is_committed);
+            }
+            assert_eq!(ended, [false, false, false, false, true, true, true, true], "{isolation:?}");
+        }
+    }
 
     #[tokio::test]
     async fn it_passes_the_suite_in_every_isolation() {
-        let all = [Isolation::TableLocks, Isolation::RowLocks, Isolation::ReadCommitted, Isolation::OneWriter];
-        for isolation in all {
+        for isolation in ISOLATIONS {
             warehouse_suite("memory", |parts| async move {
-                let warehouse = Arc::new(MemoryWarehouse::new(isolation, Box::new(Unhurried), parts));
-                Tested {
-                    warehouse: Arc::<MemoryWarehouse>::clone(&warehouse),
-                    query: warehouse,
-                    view: view_name,
-                    rows: rows_name,
-                    keep: Box::new(()),
-                }
+                tested(&Arc::new(MemoryWarehouse::new(isolation, Box::new(Unhurried), parts)))
             })
             .await;
         }

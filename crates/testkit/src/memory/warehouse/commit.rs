@@ -8,10 +8,10 @@ use lakehand_domain::port::warehouse::{CommitOutcome, TakeOutcome, WarehouseErro
 use lakehand_domain::shape::FamilyShape;
 use lakehand_domain::warehousing::{CommitRequest, Marker, StagedLoad};
 
-use super::Engine;
 use super::contest::stand;
 use super::state::{FenceRow, Kept, Row, view_name};
 use super::transaction::{Object, Transaction, Write};
+use super::{Engine, conflict};
 
 /// A statement of a batch's transaction.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -102,7 +102,7 @@ pub(super) async fn commit(
             }
             Step::Add => {
                 transaction.statement(&[Object::Rows]).await?;
-                add(engine, &mut transaction, shape, request);
+                add(engine, &mut transaction, shape, request)?;
             }
             Step::Mark => {
                 transaction.statement(&[Object::Markers]).await?;
@@ -212,7 +212,17 @@ fn remove(transaction: &mut Transaction, request: &CommitRequest) {
     }
 }
 
-fn add(engine: &Engine, transaction: &mut Transaction, shape: &FamilyShape, request: &CommitRequest) {
+/// Where somebody has dropped a staging table since the guard has counted its rows, the transaction fails: a warehouse makes
+/// whoever drops it wait, or fails as this.
+fn add(
+    engine: &Engine,
+    transaction: &mut Transaction,
+    shape: &FamilyShape,
+    request: &CommitRequest,
+) -> Result<(), WarehouseError> {
+    if request.loads.iter().any(|load| !engine.state().staged.contains_key(&load.staging)) {
+        return Err(conflict("a staging table was dropped after the snapshot was taken"));
+    }
     let staged_rows = |load: &StagedLoad, name: &str| -> Vec<Arc<Row>> {
         let state = engine.state();
         let staged = state.staged.get(&load.staging).and_then(|staged| staged.rows.get(name));
@@ -229,6 +239,7 @@ fn add(engine: &Engine, transaction: &mut Transaction, shape: &FamilyShape, requ
             }
         }
     }
+    Ok(())
 }
 
 fn mark(transaction: &mut Transaction, request: &CommitRequest) {
