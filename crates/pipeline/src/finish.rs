@@ -53,7 +53,7 @@ pub(crate) async fn finish(
 pub(crate) async fn finish_one(loader: &Loader<'_>, marked: Marked) -> Result<bool, LoadError> {
     let Marked { load, batch } = marked;
     let (entry, manifest) = (&load.entry, &load.manifest);
-    after_load(loader, &entry.object).await.map_err(LoadError::store(STAGE))?;
+    after_load(loader, entry).await.map_err(LoadError::store(STAGE))?;
     let load_id = &entry.load_id;
     let ports = loader.ports;
     let make = |entry: &Entry| entry.loaded(load_id, &batch, ports.clock.now());
@@ -77,7 +77,7 @@ pub(crate) async fn finish_one(loader: &Loader<'_>, marked: Marked) -> Result<bo
                 rejects = loaded.rejects,
                 "loaded"
             );
-            loader.observer.loaded(&loader.dataset.id, &loaded);
+            loader.observer.loaded(&entry.dataset, &loaded);
             Ok(true)
         }
         Changed::AlreadySo(_) => Ok(false),
@@ -131,10 +131,14 @@ fn archived_key(object: &ObjectStat) -> String {
     if folder.is_empty() { format!("{version}-{name}") } else { format!("{folder}/{version}-{name}") }
 }
 
-/// Does with the source what the definition says. Only the version that was read is touched; where it is gone or
-/// replaced there is nothing left to do.
-async fn after_load(loader: &Loader<'_>, object: &ObjectStat) -> Result<(), StoreError> {
-    match &loader.dataset.source.after_load {
+/// Does with the source what the definition of its own dataset says, which in a family need not be the loader's; where
+/// nobody here knows it, nothing. Only the version that was read is touched; where it is gone or replaced there is nothing
+/// left to do.
+async fn after_load(loader: &Loader<'_>, entry: &Entry) -> Result<(), StoreError> {
+    let object = &entry.object;
+    let ours = (entry.dataset == loader.dataset.id).then_some(loader.dataset);
+    let Some(dataset) = ours.or_else(|| loader.ports.catalog.get(&entry.dataset)) else { return Ok(()) };
+    match &dataset.source.after_load {
         AfterLoad::Keep => return Ok(()),
         AfterLoad::Tag { key, value } => {
             return match loader.ports.landing.tag(object, key, value).await {

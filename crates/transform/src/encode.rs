@@ -224,3 +224,6 @@ fn compressed(bytes: &[u8], level: i32) -> PolarsResult<Vec<u8>> {
     })
     .map_err(PolarsError::from)
 }
+
+#[cfg(test)]
+mod tests;

@@ -205,15 +205,28 @@ async fn what_was_set_aside_as_written_and_is_marked_is_loaded_at_the_next_look(
     let mut memory = Memory::default();
     world.write("in_1.txt", &[1, 2]).await;
     world.load_all(&world.ports, &mut memory).await.unwrap();
-    let loaded = world.entries().await.remove(0);
-    let reason = SetAsideReason { kind: SetAsideKind::Gone, message: "deleted".to_owned() };
-    let summary = loaded.summary().cloned();
-    let state = EntryState::SetAside { at: loaded.updated, reason, told: true, summary };
-    let aside = Entry { state, live: None, revision: loaded.revision + 1, ..loaded.clone() };
-    assert_eq!(world.ledger.put(&aside).await.unwrap(), PutEntry::Stored);
+    let aside = world.set_aside_though_marked().await;
     memory.look_anew(Timestamp::from_micros(0));
     world.load_all(&world.ports, &mut memory).await.unwrap();
     let entry = world.entries().await.remove(0);
     assert_eq!(entry.state_name(), StateName::Loaded);
-    assert_eq!(entry.live.unwrap().load_id, loaded.load_id);
+    assert_eq!(entry.live.unwrap().load_id, aside.load_id);
+}
+
+/// Datasets of a family share the number of batches: who finds it too low looks after all of them, and what is done with a
+/// source stays its own dataset's to say.
+#[tokio::test]
+async fn what_another_dataset_of_the_family_finishes_is_kept_as_its_own_says() {
+    let mut world = World::new();
+    let child = world.tie();
+    let mut memory = Memory::default();
+    world.write("in_1.txt", &[1, 2]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let aside = world.set_aside_though_marked().await;
+    let number = format!("batches/{}", world.dataset.family());
+    world.ledger.raise(&number, 99).await.unwrap();
+    world.load_under(&world.ports, &child, &mut Memory::default()).await.unwrap();
+    let entry = world.entries().await.remove(0);
+    assert_eq!((entry.state_name(), entry.live.unwrap().load_id), (StateName::Loaded, aside.load_id));
+    assert!(world.landed("in_1.txt").try_exists().unwrap(), "the child deletes its own files alone");
 }

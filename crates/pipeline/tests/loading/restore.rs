@@ -1,6 +1,6 @@
 //! A warehouse that was restored from an older state or emptied, and a ledger that was.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use lakehand_domain::entry::{Entry, StateName};
@@ -180,14 +180,20 @@ async fn a_ledger_from_a_backup_learns_what_is_loaded() {
     assert_eq!(world.batches().await, Some(3), "and it knows again how many batches there were");
 }
 
+/// Loads in_1, and keeps the warehouse as it is then: where it is, and where it is kept.
+async fn one_is_kept(world: &World, memory: &mut Memory) -> (PathBuf, PathBuf) {
+    world.write("in_1.txt", &[1]).await;
+    world.load_all(&world.ports, memory).await.unwrap();
+    let (path, kept) = (world.folder.path().join("warehouse.db"), world.folder.path().join("kept.db"));
+    copy(&path, &kept);
+    (path, kept)
+}
+
 #[tokio::test]
 async fn a_warehouse_that_is_restored_while_loaders_run_is_filled_again() {
     let world = World::new();
     let mut memory = Memory::default();
-    world.write("in_1.txt", &[1]).await;
-    world.load_all(&world.ports, &mut memory).await.unwrap();
-    let (path, kept) = (world.folder.path().join("warehouse.db"), world.folder.path().join("kept.db"));
-    copy(&path, &kept);
+    let (path, kept) = one_is_kept(&world, &mut memory).await;
     world.write("in_2.txt", &[2]).await;
     world.write("in_3.txt", &[3]).await;
     world.load_all(&world.ports, &mut memory).await.unwrap();
@@ -213,10 +219,7 @@ async fn a_warehouse_that_is_restored_while_loaders_run_is_filled_again() {
 async fn a_restore_that_the_number_of_batches_hides_is_seen_at_the_next_look() {
     let world = World::new();
     let mut memory = Memory::default();
-    world.write("in_1.txt", &[1]).await;
-    world.load_all(&world.ports, &mut memory).await.unwrap();
-    let (path, kept) = (world.folder.path().join("warehouse.db"), world.folder.path().join("kept.db"));
-    copy(&path, &kept);
+    let (path, kept) = one_is_kept(&world, &mut memory).await;
     world.write("in_2.txt", &[2]).await;
     world.load_all(&world.ports, &mut memory).await.unwrap();
     assert_eq!(world.batches().await, Some(2));

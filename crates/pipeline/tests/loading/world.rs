@@ -13,7 +13,9 @@ use lakehand_dataset::fingerprint::TransformIdentity;
 use lakehand_dataset::problem::DefinitionFile;
 use lakehand_dataset::transformer::{PartSink, TransformError, TransformInput, Transformed, Transformer};
 use lakehand_domain::clock::Clock;
-use lakehand_domain::entry::{ClaimDecision, ClaimRequest, Entry, LoadSummary, StateName, claim};
+use lakehand_domain::entry::{
+    ClaimDecision, ClaimRequest, Entry, EntryState, LoadSummary, SetAsideKind, SetAsideReason, StateName, claim,
+};
 use lakehand_domain::id::{LedgerId, WorkerId};
 use lakehand_domain::manifest::{Manifest, Part, TableManifest};
 use lakehand_domain::object::ObjectUri;
@@ -133,6 +135,18 @@ impl World {
     /// The same dataset under another definition, for workers that have it.
     pub(crate) fn redefined(&self, revision: u32) -> Arc<Dataset> {
         Arc::clone(catalog(self.folder.path(), "keep", revision).iter().next().unwrap())
+    }
+
+    /// Ties the dataset to another from now on, which references it and deletes what it has loaded.
+    pub(crate) fn tie(&mut self) -> Arc<Dataset> {
+        let child = "name = \"child\"\n\n[source]\nobjects = [\"child_*.txt\"]\nformat = \"jsonl\"\nafter_load = \
+                     \"delete\"\n\n[tables.t]\nmode = \"append\"\ncolumns.a = { type = \"integer\", references = \"d.t.a\" }\n";
+        let catalog =
+            checked(self.folder.path(), &[("d.toml", definition("keep", 1)), ("child.toml", child.to_owned())]);
+        let [child, parent] = catalog.iter().map(Arc::clone).collect::<Vec<_>>().try_into().unwrap();
+        self.dataset = parent;
+        self.ports.catalog = Arc::new(catalog);
+        child
     }
 
     /// The warehouse is another file from now on.
@@ -286,6 +300,17 @@ impl World {
         }
     }
 
+    /// Sets the first entry, which is loaded, aside, as a loader did that took its definition for given up.
+    pub(crate) async fn set_aside_though_marked(&self) -> Entry {
+        let loaded = self.entries().await.remove(0);
+        let reason = SetAsideReason { kind: SetAsideKind::Gone, message: "deleted".to_owned() };
+        let summary = loaded.summary().cloned();
+        let state = EntryState::SetAside { at: loaded.updated, reason, told: true, summary };
+        let aside = Entry { state, live: None, revision: loaded.revision + 1, ..loaded };
+        assert_eq!(self.ledger.put(&aside).await.unwrap(), PutEntry::Stored);
+        aside
+    }
+
     pub(crate) async fn entries(&self) -> Vec<Entry> {
         self.ledger.list(&EntryQuery { limit: 1_000, ..EntryQuery::default() }).await.unwrap().entries
     }
@@ -319,14 +344,22 @@ fn open_warehouse(path: &Path, parts: &Arc<MemoryParts>) -> Arc<SqliteWarehouse>
     Arc::new(SqliteWarehouse::open(path, Arc::<MemoryParts>::clone(parts)).unwrap())
 }
 
-fn catalog(folder: &Path, after_load: &str, revision: u32) -> Catalog {
-    let text = format!(
+fn definition(after_load: &str, revision: u32) -> String {
+    format!(
         "name = \"d\"\nrevision = {revision}\n\n[source]\nobjects = [\"in_*.txt\"]\nformat = \"jsonl\"\nafter_load = \
          \"{after_load}\"\n\n[tables.t]\nmode = \"append\"\ncolumns.a = {{ type = \"integer\" }}\n"
-    );
-    let file = DefinitionFile { path: "d.toml".to_owned(), text };
+    )
+}
+
+fn catalog(folder: &Path, after_load: &str, revision: u32) -> Catalog {
+    checked(folder, &[("d.toml", definition(after_load, revision))])
+}
+
+fn checked(folder: &Path, files: &[(&str, String)]) -> Catalog {
+    let file = |(path, text): &(&str, String)| DefinitionFile { path: (*path).to_owned(), text: text.clone() };
+    let files: Vec<DefinitionFile> = files.iter().map(file).collect();
     let landing = uri(&folder.join("landing"));
-    Catalog::check(&[file], &landing, None, &TransformIdentity("none 1".to_owned())).unwrap()
+    Catalog::check(&files, &landing, None, &TransformIdentity("none 1".to_owned())).unwrap()
 }
 
 pub(crate) fn uri(path: &Path) -> ObjectUri {
