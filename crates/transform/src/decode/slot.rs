@@ -151,3 +151,22 @@ impl Records {
         self.slots.iter().skip(slot).step_by(self.width.max(1))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn nothing_is_kept_of_records_that_are_done() {
+        let mut records = Records::new(2, &[]);
+        records.begin();
+        records.put(1, Slot::of(Kind::True, 3, 7));
+        records.scratch.push_str("escaped");
+        records.begin();
+        assert_eq!((records.slot(1).kind, records.slots.len()), (Kind::Absent, 4), "the next one begins with nothing");
+        records.look_at(0);
+        assert_eq!(records.slot(1).kind, Kind::True);
+        records.clear();
+        assert!(records.slots.is_empty() && records.scratch.is_empty(), "or they would grow with the file");
+    }
+}
