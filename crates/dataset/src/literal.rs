@@ -37,7 +37,7 @@ impl Literal {
     /// assert!(Literal::parse("1715.195", rent).is_err());
     /// ```
     pub fn parse(text: &str, column_type: ColumnType) -> Result<Self, String> {
-        let wrong = || format!("{text:?} is not a {column_type}");
+        let wrong = || format!("{text:?} is not {}", column_type.one());
         match column_type {
             ColumnType::Boolean => text.parse().map(Self::Boolean).map_err(|_| wrong() + ": write true or false"),
             ColumnType::Smallint => whole(text, i64::from(i16::MIN), i64::from(i16::MAX)).ok_or_else(wrong),

@@ -92,6 +92,12 @@ impl ColumnType {
             _ => Err(refuse()),
         }
     }
+
+    /// One value of it, in a sentence: `an integer`, `a decimal(12,2)`.
+    pub fn one(&self) -> String {
+        let article = if *self == Self::Integer { "an" } else { "a" };
+        format!("{article} {self}")
+    }
 }
 
 impl fmt::Display for ColumnType {
@@ -308,6 +314,12 @@ mod tests {
         assert!(written.ends_with(r#""layout":{"distribution":{"key":"k"},"sort_key":["s"],"parsed_json":true}}"#));
         assert_eq!(serde_json::from_str::<TableShape>(&written).unwrap(), shape);
         assert_eq!(serde_json::to_string(&shape.without_layout()).unwrap(), text);
+    }
+
+    #[test]
+    fn types_stand_in_sentences() {
+        let one = |text| ColumnType::parse(text).unwrap().one();
+        assert_eq!((one("integer"), one("decimal(12,2)")), ("an integer".to_owned(), "a decimal(12,2)".to_owned()));
     }
 
     #[test]

@@ -69,7 +69,7 @@ pub(crate) struct Typing {
 }
 
 fn not_a(column_type: ColumnType) -> Complaint {
-    Complaint::owned(Rule::Type, format!("is not a {column_type}"))
+    Complaint::owned(Rule::Type, format!("is not {}", column_type.one()))
 }
 
 impl Typing {

@@ -187,7 +187,7 @@ impl ColumnRules {
     #[cold]
     fn nested(&self, kind: Kind) -> Complaint {
         let what = if kind == Kind::Object { "an object" } else { "a list" };
-        Complaint::owned(Rule::Type, format!("is {what}, not a {}", self.typing.column_type))
+        Complaint::owned(Rule::Type, format!("is {what}, not {}", self.typing.column_type.one()))
     }
 
     #[inline]
