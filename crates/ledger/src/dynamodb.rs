@@ -121,7 +121,7 @@ impl DynamoLedger {
         let day = Duration::from_hours(24);
         let writer = format!("{}-", &digest(&[b"writer", worker.as_str().as_bytes()])[..12]);
         let mut ledger = Self {
-            client: client(config, &options, &writer),
+            client: client(config, &options),
             table: options.table,
             identity: new_identity.clone(),
             writer,
@@ -208,7 +208,7 @@ fn datasets_of(item: &Item) -> impl Iterator<Item = DatasetId> {
 
 /// DynamoDB answers in milliseconds: it is given up on sooner, and asked again sooner, than services that wait. The
 /// budget of retries is this ledger's own: where it is used up, calls fail at once, and the loops above come back later.
-fn client(config: &SdkConfig, options: &DynamoOptions, writer: &str) -> Client {
+fn client(config: &SdkConfig, options: &DynamoOptions) -> Client {
     let retries = RetryConfig::standard()
         .with_max_attempts(options.max_attempts.max(1))
         .with_initial_backoff(Duration::from_millis(50))
@@ -221,7 +221,7 @@ fn client(config: &SdkConfig, options: &DynamoOptions, writer: &str) -> Client {
         .build();
     let config = Builder::from(config)
         .retry_config(retries)
-        .retry_partition(RetryPartition::new(format!("ledger-{writer}")))
+        .retry_partition(RetryPartition::custom("ledger").build())
         .timeout_config(timeouts);
     Client::from_conf(config.build())
 }

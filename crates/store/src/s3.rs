@@ -20,6 +20,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use async_trait::async_trait;
 use aws_sdk_s3::Client;
+use aws_sdk_s3::config::retry::RetryPartition;
 use aws_sdk_s3::config::timeout::TimeoutConfig;
 use aws_sdk_s3::types::RequestPayer;
 use bytes::Bytes;
@@ -86,6 +87,7 @@ impl S3Store {
         let short = aws_sdk_s3::config::Builder::from(config)
             .force_path_style(options.path_style)
             .retry_classifier(RetryConflicts)
+            .retry_partition(RetryPartition::custom("store").build())
             .build();
         let patience = TimeoutConfig::builder().operation_attempt_timeout(options.transfer_timeout);
         let long = match config.timeout_config().and_then(TimeoutConfig::connect_timeout) {

@@ -35,6 +35,8 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
+use aws_sdk_redshiftdata::config::Builder;
+use aws_sdk_redshiftdata::config::retry::RetryPartition;
 use lakehand_aws::SdkConfig;
 use lakehand_domain::clock::Clock;
 use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
@@ -82,7 +84,8 @@ impl RedshiftWarehouse {
         if let Some(problem) = options.problems().into_iter().next() {
             return Err(Trouble::Refused(problem).of("open"));
         }
-        let client = Client::new(aws_sdk_redshiftdata::Client::new(config), &options, clock);
+        let own = Builder::from(config).retry_partition(RetryPartition::custom("warehouse").build()).build();
+        let client = Client::new(aws_sdk_redshiftdata::Client::from_conf(own), &options, clock);
         let names = Names::new(&options.schema_prefix);
         let RedshiftOptions { iam_role, copy_prefix, .. } = options;
         Ok(Self { client, names, iam_role, copy_prefix, lake, stagings: Mutex::default() })

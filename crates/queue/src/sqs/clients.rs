@@ -1,5 +1,6 @@
 //! One client for each way of waiting and trying again. All share one pool of connections; what is tried again, and how
-//! often, is decided here and nowhere above.
+//! often, is decided here and nowhere above. Each has its own budget of retries: those of one that fails are not the
+//! others' to pay.
 
 use std::time::Duration;
 
@@ -26,7 +27,7 @@ pub(super) struct Clients {
     /// that was lost comes again.
     pub(super) receive: Client,
     /// Prolongs: often and quickly, because work is lost with the visibility, and because a prolongation that happened
-    /// twice is harmless. Failing receives do not use up its retries. Callers that have no time left drop the call.
+    /// twice is harmless. Callers that have no time left drop the call.
     pub(super) extend: Client,
     /// Deletes: once more, since a message that is not deleted only comes again.
     pub(super) delete: Client,
@@ -36,10 +37,13 @@ pub(super) struct Clients {
 
 impl Clients {
     pub(super) fn new(config: &SdkConfig) -> Self {
-        let builder = || aws_sdk_sqs::config::Builder::from(config);
+        let builder = |name: &'static str| {
+            aws_sdk_sqs::config::Builder::from(config).retry_partition(RetryPartition::custom(name).build())
+        };
         let timeouts = || config.timeout_config().map_or_else(TimeoutConfig::builder, TimeoutConfig::to_builder);
-        let receive = builder().timeout_config(timeouts().operation_attempt_timeout(LONGEST_WAIT + ANSWER).build());
-        let extend = builder()
+        let receive =
+            builder("receive").timeout_config(timeouts().operation_attempt_timeout(LONGEST_WAIT + ANSWER).build());
+        let extend = builder("extend")
             .timeout_config(
                 timeouts().operation_attempt_timeout(PROLONGATION).operation_timeout(PROLONGATION_IN_ALL).build(),
             )
@@ -48,16 +52,15 @@ impl Clients {
                     .with_max_attempts(PROLONGATIONS)
                     .with_initial_backoff(Duration::from_millis(100))
                     .with_max_backoff(Duration::from_secs(1)),
-            )
-            .retry_partition(RetryPartition::new("sqs-extend"));
-        let delete = builder()
+            );
+        let delete = builder("delete")
             .timeout_config(timeouts().operation_attempt_timeout(ANSWER).build())
             .retry_config(RetryConfig::standard().with_max_attempts(DELETIONS));
         Self {
             receive: Client::from_conf(receive.build()),
             extend: Client::from_conf(extend.build()),
             delete: Client::from_conf(delete.build()),
-            other: Client::from_conf(builder().build()),
+            other: Client::from_conf(builder("other").build()),
         }
     }
 }
