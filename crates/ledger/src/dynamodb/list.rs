@@ -1,6 +1,7 @@
 //! Lists of entries: positions from an index, documents from their items.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
 use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
@@ -203,35 +204,41 @@ impl DynamoLedger {
 
     async fn read_batch(&self, names: Vec<String>) -> Result<Vec<Entry>, LedgerError> {
         let keys = names.iter().map(|name| key(ENTRY, name)).collect();
-        let items = all_items(self.clock.as_ref(), &self.table, keys, async |keys| {
-            let wanted = KeysAndAttributes::builder()
-                .set_keys(Some(keys))
-                .consistent_read(true)
-                .projection_expression("#pk, #doc")
-                .expression_attribute_names("#pk", PK)
-                .expression_attribute_names("#doc", DOC)
-                .build();
-            // Unwrap safety: the only field that must be set is set.
-            let wanted = wanted.expect("keys are given");
-            let read = self.client.batch_get_item().request_items(&self.table, wanted).send().await;
-            let read = read.map_err(|error| failed("list", &self.table, error))?;
-            let items = read.responses.into_iter().flatten().flat_map(|(_, items)| items).collect();
-            let left = read.unprocessed_keys.into_iter().flatten().flat_map(|(_, left)| left.keys).collect();
-            Ok((items, left))
-        });
-        items.await?.iter().map(|item| self.entry("list", item)).collect()
+        let items = all_items(self.clock.as_ref(), &self.table, keys, |keys| self.some_items(keys)).await?;
+        items.iter().map(|item| self.entry("list", item)).collect()
+    }
+
+    /// Asks for items once; gives those that came, and the keys of those that did not.
+    async fn some_items(&self, keys: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>), LedgerError> {
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(true)
+            .projection_expression("#pk, #doc")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#doc", DOC)
+            .build();
+        // Unwrap safety: the only field that must be set is set.
+        let wanted = wanted.expect("keys are given");
+        let read = self.client.batch_get_item().request_items(&self.table, wanted).send().await;
+        let read = read.map_err(|error| failed("list", &self.table, error))?;
+        let items = read.responses.into_iter().flatten().flat_map(|(_, items)| items).collect();
+        let left = read.unprocessed_keys.into_iter().flatten().flat_map(|(_, left)| left.keys).collect();
+        Ok((items, left))
     }
 }
 
 /// Asks for items until all are there. A call gives back what would be more than 16 MB, or than the table may read just now
 /// (`BatchGetItem`); for these the service wants a growing pause before each call. A table that after many of them still
 /// does not give all is unavailable.
-async fn all_items(
+async fn all_items<F>(
     clock: &dyn Clock,
     table: &str,
     mut keys: Vec<Item>,
-    mut ask: impl AsyncFnMut(Vec<Item>) -> Result<(Vec<Item>, Vec<Item>), LedgerError>,
-) -> Result<Vec<Item>, LedgerError> {
+    mut ask: impl FnMut(Vec<Item>) -> F,
+) -> Result<Vec<Item>, LedgerError>
+where
+    F: Future<Output = Result<(Vec<Item>, Vec<Item>), LedgerError>>,
+{
     let (mut items, mut calls) = (Vec::with_capacity(keys.len()), 0);
     while !keys.is_empty() {
         if calls > 0 {
@@ -262,7 +269,7 @@ pub(super) fn text_of(item: &Item, name: &str) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
-    use std::sync::Arc;
+    use std::future::ready;
 
     use lakehand_domain::timestamp::Timestamp;
     use lakehand_testkit::manual_clock::ManualClock;
@@ -275,12 +282,12 @@ mod tests {
 
     #[tokio::test]
     async fn what_a_throttled_table_gives_little_by_little_is_asked_for_after_growing_pauses() {
-        let clock = Arc::new(ManualClock::hurrying(Timestamp::default()));
+        let clock = ManualClock::hurrying(Timestamp::default());
         let mut asked = Vec::new();
-        let items = all_items(clock.as_ref(), "t", keys(8), async |mut keys: Vec<Item>| {
+        let items = all_items(&clock, "t", keys(8), |mut keys: Vec<Item>| {
             asked.push(clock.now());
             let left = keys.split_off(2);
-            Ok((keys, left))
+            ready(Ok((keys, left)))
         });
         assert_eq!(items.await.unwrap().len(), 8);
         let pauses: Vec<_> = asked.windows(2).map(|pair| pair[1].since(pair[0])).collect();
@@ -294,10 +301,10 @@ mod tests {
         let clock = ManualClock::hurrying(Timestamp::default());
         for (gives, calls) in [(0, 1), (1, CALLS_FOR_ALL)] {
             let mut asked = 0;
-            let items = all_items(&clock, "t", keys(100), async |mut keys: Vec<Item>| {
+            let items = all_items(&clock, "t", keys(100), |mut keys: Vec<Item>| {
                 asked += 1;
                 let left = keys.split_off(gives);
-                Ok((keys, left))
+                ready(Ok((keys, left)))
             });
             let error = items.await.unwrap_err();
             assert!(

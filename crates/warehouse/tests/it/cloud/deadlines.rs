@@ -94,7 +94,8 @@ async fn what_is_given_up_is_stopped_and_keeps_its_place_until_then() {
     // The first requests to stop it fail, as many as the SDK repeats.
     let broken = Fault::Refuse { code: "InternalServerException".to_owned(), message: "again".to_owned(), status: 500 };
     world.standin.faults().set(vec![slow("lakehand/stage/", 60), Rule::new(broken).of("CancelStatement").times(3)]);
-    let attempted = attempt(warehouse.as_ref(), &site, &loads()[0], "given_up");
+    let loads = loads();
+    let attempted = attempt(warehouse.as_ref(), &site, &loads[0], "given_up");
     assert!(tokio::time::timeout(4 * SECOND, attempted).await.is_err());
     assert_eq!(states(&world, "lakehand/stage/").await[0], "STARTED");
     // There is one place: who comes next waits until the statement has ended.
@@ -105,8 +106,8 @@ async fn what_is_given_up_is_stopped_and_keeps_its_place_until_then() {
     // Nothing of it is there, and the next attempt has its way.
     assert!(!warehouse.stagings(&site.shape.family).await.unwrap().is_empty(), "its list of files");
     warehouse.drop_staging(&Nonce::new("given_up")).await.unwrap();
-    attempt(warehouse.as_ref(), &site, &loads()[0], "again").await.unwrap();
-    site.assert_is(&expected_rows(&site, &append(), &loads()[..1])).await;
+    attempt(warehouse.as_ref(), &site, &loads[0], "again").await.unwrap();
+    site.assert_is(&expected_rows(&site, &append(), &loads[..1])).await;
     world.end().await;
 }
 
