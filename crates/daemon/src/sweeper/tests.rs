@@ -315,7 +315,7 @@ async fn staging_tables_are_dropped_once_they_were_seen_for_long() {
 #[tokio::test]
 async fn processes_that_never_run_for_long_sweep_staging_tables_all_the_same() {
     let world = World::new();
-    let made = |after: Duration| Nonce::dated(world.clock.now().plus(after), &digest(&[b"staging"]));
+    let made = |after: Duration| Nonce::dated(world.ports.clock.now().plus(after), &digest(&[b"staging"]));
     let (left, others) = (made(Duration::ZERO), Nonce::new("others"));
     world.warehouse.stage_tables(&[left.as_str(), "others"]);
     let half = world.settings.staging_grace / 2 + world.settings.skew;
