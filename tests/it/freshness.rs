@@ -1,13 +1,11 @@
 //! A dataset of which nothing comes, as a running worker tells of it.
 
-use std::io::{Read as _, Write as _};
-use std::net::{TcpListener, TcpStream};
-use std::process::Child;
 use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
 use crate::harness::{Site, text};
+use crate::http::{Running, ask, free_address};
 
 const LINES: &str = r#"
 name = "lines"
@@ -21,26 +19,6 @@ mode = "append"
 [tables.lines.columns]
 id = { type = "bigint", required = true }
 "#;
-
-fn ask(address: &str, path: &str) -> Option<(u16, String)> {
-    let mut stream = TcpStream::connect(address).ok()?;
-    stream.write_all(format!("GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n").as_bytes()).ok()?;
-    let mut answer = String::new();
-    stream.read_to_string(&mut answer).ok()?;
-    let (head, body) = answer.split_once("\r\n\r\n")?;
-    Some((head.split(' ').nth(1)?.parse().ok()?, body.to_owned()))
-}
-
-/// A worker that ends with its test, however that ends.
-struct Running(Child);
-
-impl Drop for Running {
-    fn drop(&mut self) {
-        // It may have ended by itself.
-        _ = self.0.kill();
-        _ = self.0.wait();
-    }
-}
 
 /// What the worker says of the dataset once it is as fresh or stale as this.
 #[expect(clippy::disallowed_methods, reason = "the worker lives in real time")]
@@ -60,9 +38,7 @@ fn until(address: &str, is_stale: bool) -> Value {
 fn what_does_not_come_is_told_by_a_worker_that_is_well() {
     let site = Site::new(&[LINES]);
     site.land("lines_1.csv", "id\n1\n");
-    // A port that nobody has; who takes it in between makes the test fail, and not pass.
-    let address = TcpListener::bind("127.0.0.1:0").and_then(|listener| listener.local_addr()).expect("a port");
-    let address = address.to_string();
+    let address = free_address();
     site.settings(&format!("[http]\nlisten = \"{address}\"\n"));
     let worker = Running(site.start(&["run"]));
     let fresh = until(&address, false);

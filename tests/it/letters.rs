@@ -85,10 +85,24 @@ fn what_cannot_be_selected_is_said() {
         assert_eq!(output.status.code(), Some(2), "{arguments:?}: {}", text(&output));
         assert!(text(&output).contains(said), "{arguments:?}: {}", text(&output));
     }
-    for arguments in
-        [&["run", "--dry-run"] as &[&str], &["run", "--reason", "gone"], &["run", "--redrive-all", "--dry-run"]]
-    {
-        assert_eq!(site.run(arguments).status.code(), Some(2), "{arguments:?}");
+    let which: [&[&str]; 6] = [
+        &["--dataset", "offers"],
+        &["--since", "1h"],
+        &["--until", "1h"],
+        &["--reason", "gone"],
+        &["--limit", "3"],
+        &["--dry-run"],
+    ];
+    for flag in which {
+        let output = site.run(&[&["run"], flag].concat());
+        assert_eq!(output.status.code(), Some(2), "{flag:?}: {}", text(&output));
+        assert!(text(&output).contains("--replay-dead-letters"), "{flag:?}: {}", text(&output));
+        // Alone each of these changes everything there is: that a flag which narrows it goes unheard must not be.
+        for other in ["--drain", "--redrive-all"] {
+            let output = site.run(&[&["run", other], flag].concat());
+            assert_eq!(output.status.code(), Some(2), "{other} {flag:?}: {}", text(&output));
+            assert!(text(&output).contains("cannot be used with"), "{other} {flag:?}: {}", text(&output));
+        }
     }
     let output = site.run(&["run", "--redrive-all"]);
     assert_eq!(output.status.code(), Some(2), "{}", text(&output));

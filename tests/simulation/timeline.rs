@@ -29,6 +29,7 @@ struct Inner {
     events: BTreeMap<(Timestamp, u64), Event>,
     random: Random,
     trace: Option<Vec<String>>,
+    is_over: bool,
 }
 
 impl fmt::Debug for Timeline {
@@ -40,7 +41,8 @@ impl fmt::Debug for Timeline {
 impl Timeline {
     pub(crate) fn new(start: Timestamp, random: Random, traced: bool) -> Self {
         let trace = traced.then(Vec::new);
-        Self { inner: Mutex::new(Inner { now: start, made: 0, events: BTreeMap::new(), random, trace }) }
+        let inner = Inner { now: start, made: 0, events: BTreeMap::new(), random, trace, is_over: false };
+        Self { inner: Mutex::new(inner) }
     }
 
     fn inner(&self) -> MutexGuard<'_, Inner> {
@@ -59,6 +61,9 @@ impl Timeline {
     /// Lets something happen at `at`, or now where that is over.
     pub(crate) fn at(&self, at: Timestamp, event: impl FnOnce() + Send + 'static) {
         let mut inner = self.inner();
+        if inner.is_over {
+            return;
+        }
         inner.made += 1;
         let key = (at.max(inner.now), inner.made);
         inner.events.insert(key, Box::new(event));
@@ -74,6 +79,15 @@ impl Timeline {
         let ((at, _), event) = inner.events.pop_first()?;
         inner.now = at;
         Some(event)
+    }
+
+    /// Nothing happens any more: what was to happen holds the world, which holds this.
+    pub(crate) fn end(&self) {
+        let mut inner = self.inner();
+        inner.is_over = true;
+        let events = std::mem::take(&mut inner.events);
+        drop(inner);
+        drop(events);
     }
 
     /// Writes a line of the trace, where there is one.

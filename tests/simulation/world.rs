@@ -211,6 +211,7 @@ impl World {
         }
         let names =
             self.network.names.as_ref().map(|names| names.lock().map(|names| names.clone()).unwrap_or_default());
+        self.timeline.end();
         Ending {
             failure: self.judge.failure(),
             trace: self.timeline.take_trace(),
@@ -383,6 +384,8 @@ fn settings(plan: &Plan) -> DaemonSettings {
             max_deletions: 20,
             staging_grace: seconds(60),
         },
+        // It changes nothing, and would only make every world longer.
+        backlog: None,
         drain_deadline: seconds(5),
         drain_patience: seconds(60),
         ..DaemonSettings::default()

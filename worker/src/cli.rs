@@ -148,27 +148,30 @@ impl RunArgs {
     }
 }
 
+/// A flag that is required is not asked for where another excludes it: that other one has to exclude this one too.
+const NOT_WITH_LETTERS: [&str; 2] = ["drain", "redrive_all"];
+
 /// Which dead letters `run --replay-dead-letters` replays.
 #[derive(Debug, Args)]
 #[command(next_help_heading = "With --replay-dead-letters")]
 pub(crate) struct LetterArgs {
     /// Only files of this dataset.
-    #[arg(long, short, value_name = "NAME", requires = "replay_dead_letters")]
+    #[arg(long, short, value_name = "NAME", requires = "replay_dead_letters", conflicts_with_all = NOT_WITH_LETTERS)]
     pub(crate) dataset: Option<String>,
     /// Only what was set aside since: a duration such as 24h, or an instant such as 2026-11-21T08:00:00Z.
-    #[arg(long, value_name = "WHEN", requires = "replay_dead_letters")]
+    #[arg(long, value_name = "WHEN", requires = "replay_dead_letters", conflicts_with_all = NOT_WITH_LETTERS)]
     pub(crate) since: Option<String>,
     /// Only what was set aside before.
-    #[arg(long, value_name = "WHEN", requires = "replay_dead_letters")]
+    #[arg(long, value_name = "WHEN", requires = "replay_dead_letters", conflicts_with_all = NOT_WITH_LETTERS)]
     pub(crate) until: Option<String>,
     /// Only what was set aside for this reason, such as too_many_rejects; raw: what the queue itself gave up.
-    #[arg(long, value_name = "KIND", requires = "replay_dead_letters")]
+    #[arg(long, value_name = "KIND", requires = "replay_dead_letters", conflicts_with_all = NOT_WITH_LETTERS)]
     pub(crate) reason: Option<String>,
     /// At most this many letters.
-    #[arg(long, short = 'n', value_name = "N", default_value_t = 10_000, requires = "replay_dead_letters", value_parser = clap::value_parser!(u32).range(1..=100_000))]
+    #[arg(long, short = 'n', value_name = "N", default_value_t = 10_000, requires = "replay_dead_letters", conflicts_with_all = NOT_WITH_LETTERS, value_parser = clap::value_parser!(u32).range(1..=100_000))]
     pub(crate) limit: u32,
     /// Show what would be replayed and change nothing.
-    #[arg(long, requires = "replay_dead_letters")]
+    #[arg(long, requires = "replay_dead_letters", conflicts_with_all = NOT_WITH_LETTERS)]
     pub(crate) dry_run: bool,
 }
 

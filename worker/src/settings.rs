@@ -170,6 +170,7 @@ fn daemon(reader: &mut Reader, spool: PathBuf, landing_scheme: &str) -> DaemonSe
         loading: loading(reader),
         pause: reader.windows("loading.pause"),
         landing: listing(reader, landing_scheme),
+        backlog: usual.backlog,
         sweeper: sweeper(reader),
         drain_deadline: reader.duration("shutdown.deadline", SECOND..=DAY, usual.drain_deadline),
         drain_patience: reader.duration("shutdown.drain_patience", SECOND..=DAY, usual.drain_patience),

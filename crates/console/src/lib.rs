@@ -6,5 +6,5 @@
 mod metrics;
 mod server;
 
-pub use metrics::{Kind, Metric, Sample};
+pub use metrics::{Distribution, Kind, Metric, Sample};
 pub use server::{Source, Status, serve};

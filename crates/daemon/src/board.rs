@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use lakehand_domain::clock::Clock;
 use lakehand_domain::entry::{Entry, LoadSummary, SetAsideKind};
@@ -9,13 +10,15 @@ use lakehand_domain::id::{DatasetId, FamilyId, MessageId};
 use lakehand_domain::message::Message;
 use lakehand_domain::port::queue::QueueDepth;
 use lakehand_domain::timestamp::Timestamp;
+use lakehand_pipeline::error::Stage;
 use lakehand_pipeline::loading::{LoadObserver, LoadedEntry};
-use lakehand_pipeline::observe::{FileInWork, Observer};
+use lakehand_pipeline::observe::{FileInWork, LeaseKind, Observer};
 use lakehand_pipeline::settle::Fate;
 use tokio::sync::{Notify, Semaphore, watch};
 
 use crate::in_flight::FileNow;
 use crate::landing::{ListingObserver, SweepReport};
+use crate::measures::Measures;
 use crate::report::Tally;
 use crate::snapshot::{FamilyHealth, FamilyState, IntakeHealth, ListingHealth, Phase, Snapshot, WorkingFile};
 
@@ -86,7 +89,7 @@ impl Board {
         self.snapshot.send_if_modified(|state| state.queue.replace(depth) != Some(depth));
     }
 
-    pub(crate) fn working(&self, files: Vec<FileNow>) {
+    pub(crate) fn working(&self, files: Vec<FileNow>, oldest_message: Option<Timestamp>) {
         let working: Vec<WorkingFile> = files
             .into_iter()
             .map(|file| WorkingFile {
@@ -98,8 +101,9 @@ impl Board {
             })
             .collect();
         self.snapshot.send_if_modified(|state| {
-            let changed = state.working != working;
+            let changed = state.working != working || state.measures.oldest_message != oldest_message;
             state.working = working;
+            state.measures.oldest_message = oldest_message;
             changed
         });
     }
@@ -112,6 +116,10 @@ impl Board {
                 state.tally.last_progress = now;
             }
         });
+    }
+
+    pub(crate) fn measure(&self, change: impl FnOnce(&mut Measures)) {
+        self.snapshot.send_modify(|state| change(&mut state.measures));
     }
 
     fn set_aside(&self, kind: SetAsideKind, summary: Option<&LoadSummary>) {
@@ -130,13 +138,29 @@ fn count(tally: &mut Tally, summary: Option<&LoadSummary>) {
 }
 
 impl Observer for Board {
-    fn message_received(&self, _: &Message) {
+    fn message_received(&self, message: &Message) {
         self.tally(false, |tally| tally.messages += 1);
+        self.measure(|measures| measures.received(message.received_at.since(message.sent_at)));
     }
 
-    fn record_ended(&self, _: &MessageId, _: Option<FileInWork<'_>>, fate: &Fate) {
+    fn file_left(&self, stage: Stage, took: Duration) {
+        self.measure(|measures| measures.stage(stage, took));
+    }
+
+    fn lease_lost(&self, lease: LeaseKind) {
+        self.measure(|measures| measures.lost(lease));
+    }
+
+    fn record_ended(&self, _: &MessageId, file: Option<FileInWork<'_>>, fate: &Fate) {
         if matches!(fate, Fate::Written { .. } | Fate::SetAside { .. } | Fate::Done { .. }) {
             self.snapshot.send_if_modified(|state| std::mem::take(&mut state.intake) != IntakeHealth::default());
+        }
+        if let Fate::Written { summary, .. } = fate {
+            self.measure(|measures| measures.bytes_written += summary.bytes);
+        }
+        if matches!(fate, Fate::Written { .. } | Fate::SetAside { .. }) {
+            let bytes = file.and_then(|file| file.bytes).unwrap_or(0);
+            self.measure(|measures| measures.bytes_read += bytes);
         }
         match fate {
             Fate::Ignored { what } => self.tally(true, |tally| tally.ignore(what)),
@@ -209,5 +233,13 @@ impl LoadObserver for Board {
 
     fn sent_back(&self, _: &Entry, _: &str) {
         self.tally(true, |tally| tally.sent_back += 1);
+    }
+
+    fn stage_left(&self, stage: Stage, took: Duration) {
+        self.measure(|measures| measures.stage(stage, took));
+    }
+
+    fn batch_loaded(&self, files: u64, took: Duration) {
+        self.measure(|measures| measures.batch(files, took));
     }
 }

@@ -14,6 +14,7 @@ use lakehand_pipeline::ports::Ports;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::backlog;
 use crate::board::Board;
 use crate::deadline::{Deadlines, with_deadlines};
 use crate::drain;
@@ -47,6 +48,8 @@ pub struct DaemonSettings {
     pub loading: LoadingSettings,
     /// When nothing is loaded, by the clock.
     pub pause: PauseWindows,
+    /// How often the ledger is asked since when the oldest file waits to be loaded; `None`, and in a run that drains: never.
+    pub backlog: Option<Duration>,
     /// Finding what was abandoned, and deleting what is dead.
     pub sweeper: SweeperSettings,
     /// How long calls may take.
@@ -64,6 +67,7 @@ impl Default for DaemonSettings {
             landing: LandingSettings::default(),
             loading: LoadingSettings::default(),
             pause: PauseWindows::default(),
+            backlog: Some(Duration::from_secs(30)),
             sweeper: SweeperSettings::default(),
             deadlines: Deadlines::default(),
             drain_deadline: Duration::from_secs(30),
@@ -201,6 +205,13 @@ impl Run {
             // The drain lists the landing and sends the letters itself, so as to know that both are done.
             return drained;
         }
+        if let Some(every) = self.settings.backlog {
+            let (run, stop) = (self.clone(), signals.stop.clone());
+            self.keep_alive(tasks, TaskKind::Backlog, signals, move || {
+                let (run, stop) = (run.clone(), stop.clone());
+                async move { backlog::run(&run.ports, &run.board, every, &stop).await }
+            });
+        }
         let (run, stop) = (self.clone(), signals.stop.clone());
         self.keep_alive(tasks, TaskKind::Letters, signals, move || {
             let (run, stop) = (run.clone(), stop.clone());
@@ -275,7 +286,7 @@ async fn take_in(run: Run, signals: Signals, mode: Mode, empty: watch::Sender<u6
 pub(crate) async fn publish(run: Run, over: CancellationToken) {
     let mut looks = 0_u32;
     loop {
-        run.board.working(run.in_flight.files());
+        run.board.working(run.in_flight.files(), run.in_flight.oldest_message());
         if looks.is_multiple_of(DEPTH_EVERY)
             && let Ok(depth) = run.ports.queue.depth().await
         {

@@ -62,7 +62,7 @@ pub async fn run(
 ) -> IntakeReport {
     let loop_ = IntakeLoop {
         permits: Arc::new(Permits::new(&settings)),
-        keeper: Arc::new(Keeper::new(ports.clone(), settings.clone())),
+        keeper: Arc::new(Keeper::new(ports.clone(), settings.clone(), Arc::clone(&observer))),
         tasks: TaskTracker::new(),
         panicked: Arc::default(),
         ports: Arc::new(ports),

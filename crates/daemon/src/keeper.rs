@@ -17,6 +17,7 @@ use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::change::{Changed, change};
 use lakehand_pipeline::intake::IntakeSettings;
 use lakehand_pipeline::keep::{Guard, Keep, KeptLease};
+use lakehand_pipeline::observe::{LeaseKind, Observer};
 use lakehand_pipeline::ports::Ports;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -34,6 +35,7 @@ const RETRY: Duration = Duration::from_secs(1);
 pub struct Keeper {
     ports: Ports,
     settings: IntakeSettings,
+    observer: Arc<dyn Observer>,
     registered: Mutex<Registered>,
     /// Something was registered: there may be an earlier due time.
     news: Notify,
@@ -77,8 +79,8 @@ enum Outcome {
 
 impl Keeper {
     /// Nothing is kept yet.
-    pub fn new(ports: Ports, settings: IntakeSettings) -> Self {
-        Self { ports, settings, registered: Mutex::default(), news: Notify::new(), calm: Notify::new() }
+    pub fn new(ports: Ports, settings: IntakeSettings, observer: Arc<dyn Observer>) -> Self {
+        Self { ports, settings, observer, registered: Mutex::default(), news: Notify::new(), calm: Notify::new() }
     }
 
     /// Keeps a message from its receipt on. `work` is cancelled when its receipt is lost.
@@ -262,11 +264,13 @@ impl Keeper {
                 tracing::warn!(kept = %kept.what, why, "lost, the work on it stops");
                 kept.lost.cancel();
                 registered.kept.remove(&id);
+                self.observer.lease_lost(kept.what.kind());
             }
             Outcome::Failed(why) if now.plus(RETRY) >= kept.ends.minus(self.margin(&kept.what)) => {
                 tracing::warn!(kept = %kept.what, why, "not prolonged in time, the work on it stops");
                 kept.lost.cancel();
                 registered.kept.remove(&id);
+                self.observer.lease_lost(kept.what.kind());
             }
             Outcome::Failed(why) => {
                 tracing::info!(kept = %kept.what, why, "not prolonged, to be tried again");
@@ -277,6 +281,15 @@ impl Keeper {
 
     fn release(&self, id: u64) {
         self.registered().kept.remove(&id);
+    }
+}
+
+impl What {
+    fn kind(&self) -> LeaseKind {
+        match self {
+            Self::Message { .. } => LeaseKind::Message,
+            Self::Lease { .. } => LeaseKind::Entry,
+        }
     }
 }
 

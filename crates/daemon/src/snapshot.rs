@@ -8,6 +8,7 @@ use lakehand_domain::port::queue::QueueDepth;
 use lakehand_domain::timestamp::Timestamp;
 
 use crate::landing::SweepReport;
+use crate::measures::Measures;
 use crate::report::Tally;
 
 /// The state of the daemon at one moment.
@@ -31,6 +32,8 @@ pub struct Snapshot {
     pub families: BTreeMap<DatasetId, FamilyHealth>,
     /// What has come of files since the daemon began.
     pub tally: Tally,
+    /// How long it took, and how large it was.
+    pub measures: Measures,
 }
 
 impl Snapshot {

@@ -32,6 +32,8 @@ pub(crate) enum TaskKind {
     Sweeper,
     /// Whether anything comes.
     Freshness,
+    /// How long files wait.
+    Backlog,
     /// The published state. Its end ends the daemon: health would lie.
     Publisher,
 }
@@ -52,6 +54,7 @@ impl fmt::Display for TaskKind {
             Self::Letters => f.write_str("letters"),
             Self::Sweeper => f.write_str("sweeper"),
             Self::Freshness => f.write_str("freshness"),
+            Self::Backlog => f.write_str("backlog"),
             Self::Publisher => f.write_str("publisher"),
         }
     }

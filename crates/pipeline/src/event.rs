@@ -108,7 +108,7 @@ pub fn event(intake: &Intake<'_>, message: Message) -> Received {
     let decoded = decode(&message.body);
     for record in &decoded.records {
         if let Record::Ignored { what, advice: Some(advice) } = record {
-            tracing::warn!(message.id = %message.id, what, "{advice}");
+            tracing::warn!(what, "{advice}");
         }
     }
     Received { message, decoded }

@@ -26,13 +26,50 @@ pub use outcome::{LoadObserver, LoadOutcome, LoadedEntry, Standing};
 pub use crate::gather::{EntryOfLoad, entry_of_load};
 pub(crate) use send_back::{ask, send_back};
 
+use lakehand_domain::timestamp::Timestamp;
+
+use crate::error::Stage;
 use crate::{commit, finish, gather, stage};
 
 /// Loads one batch of a dataset. With nothing to load it still makes sure, once, that the warehouse is ours, is no
 /// older than the ledger remembers, and has the definition in force.
 pub async fn load(loader: &Loader<'_>, memory: &mut Memory) -> Result<LoadOutcome, LoadError> {
+    let mut watch = Stopwatch::start(loader);
     let gathered = gather::gather(loader, memory).await?;
+    watch.has_loads = !gathered.loads.is_empty();
+    watch.left(Stage::Gather);
     let staged = stage::stage(loader, memory, gathered).await?;
+    watch.left(Stage::Stage);
     let committed = commit::commit(loader, memory, staged).await?;
-    finish::finish(loader, memory, committed).await
+    watch.left(Stage::Commit);
+    let outcome = finish::finish(loader, memory, committed).await?;
+    watch.left(Stage::Finish);
+    if outcome.loaded > 0 {
+        loader.observer.batch_loaded(outcome.loaded, watch.entered.since(watch.began));
+    }
+    Ok(outcome)
+}
+
+/// Tells how long a pass is in each stage.
+struct Stopwatch<'a> {
+    loader: &'a Loader<'a>,
+    began: Timestamp,
+    entered: Timestamp,
+    /// Passes that found nothing would hide how long the others take.
+    has_loads: bool,
+}
+
+impl<'a> Stopwatch<'a> {
+    fn start(loader: &'a Loader<'a>) -> Self {
+        let now = loader.ports.clock.now();
+        Self { loader, began: now, entered: now, has_loads: false }
+    }
+
+    fn left(&mut self, stage: Stage) {
+        let now = self.loader.ports.clock.now();
+        if self.has_loads {
+            self.loader.observer.stage_left(stage, now.since(self.entered));
+        }
+        self.entered = now;
+    }
 }

@@ -1,6 +1,7 @@
 //! Who looks on while files are worked on: progress, status and counts are made from these calls.
 
 use std::fmt::Debug;
+use std::time::Duration;
 
 use lakehand_domain::id::{DatasetId, MessageId};
 use lakehand_domain::message::Message;
@@ -21,6 +22,16 @@ pub trait Observer: Debug + Send + Sync {
         let _ = (file, stage);
     }
 
+    /// A file left a stage of intake, after so long.
+    fn file_left(&self, stage: Stage, took: Duration) {
+        let _ = (stage, took);
+    }
+
+    /// A lease is another's, or could not be prolonged in time: the work under it stops.
+    fn lease_lost(&self, lease: LeaseKind) {
+        let _ = lease;
+    }
+
     /// What became of one record of a message. `file` is `None` for records that name no object.
     fn record_ended(&self, message: &MessageId, file: Option<FileInWork<'_>>, fate: &Fate) {
         let _ = (message, file, fate);
@@ -39,6 +50,28 @@ pub trait Observer: Debug + Send + Sync {
     /// The queue was asked for messages: `None`, it answered; else why it did not.
     fn queue_answered(&self, error: Option<&str>) {
         let _ = error;
+    }
+}
+
+/// What is leased for as long as there is work on it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub enum LeaseKind {
+    /// A message, by its visibility.
+    Message,
+    /// An entry of the ledger.
+    Entry,
+}
+
+impl LeaseKind {
+    /// All kinds.
+    pub const ALL: [Self; 2] = [Self::Message, Self::Entry];
+
+    /// As people read it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Message => "message",
+            Self::Entry => "entry",
+        }
     }
 }
 

@@ -2,6 +2,7 @@
 
 use lakehand_domain::message::Message;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 
 use crate::claim::Claim;
 use crate::error::StageError;
@@ -24,13 +25,18 @@ pub async fn process(
     cancel: &CancellationToken,
 ) -> Settled {
     let intake = Intake { ports, settings, keep, observer, cancel };
-    let received = event::event(&intake, message);
-    let mut ended = Vec::with_capacity(received.records().len());
-    for record in received.records() {
-        let end = take(&intake, &received, record).await;
-        ended.push(settle::record(&intake, &received, record, end).await);
-    }
-    settle::settle(&intake, received, ended).await
+    // Also what libraries log meanwhile names the message. An error's span, so that no level leaves it out.
+    let span = tracing::error_span!("message", message.id = %message.id);
+    let work = async {
+        let received = event::event(&intake, message);
+        let mut ended = Vec::with_capacity(received.records().len());
+        for record in received.records() {
+            let end = take(&intake, &received, record).await;
+            ended.push(settle::record(&intake, &received, record, end).await);
+        }
+        settle::settle(&intake, received, ended).await
+    };
+    work.instrument(span).await
 }
 
 async fn take(intake: &Intake<'_>, received: &Received, record: &Record) -> Result<Ended, StageError> {

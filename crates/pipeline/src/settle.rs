@@ -6,7 +6,6 @@ use std::time::Duration;
 use lakehand_domain::entry::{Entry, EntryState, LoadSummary, SetAsideKind, SetAsideReason, StateName};
 use lakehand_domain::fault::{Retry, chain};
 use lakehand_domain::id::{DatasetId, EntryId, MessageId};
-use lakehand_domain::message::Message;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::queue::QueueError;
 use lakehand_domain::timestamp::Timestamp;
@@ -141,7 +140,7 @@ pub(crate) async fn record(
         let delay = retry_delay(intake, &error, message.delivery_count.max(1), message.id.as_str());
         Ended::of(Fate::Later { at: intake.now().plus(delay), error: Some(said(&error)) })
     });
-    log(message, object, &ended.fate);
+    log(object, &ended.fate);
     let route = object.and_then(|uri| intake.ports.catalog.route(uri));
     let dataset = route.as_ref().map(|route| &route.dataset.id);
     let file = object.map(|object| FileInWork { message: &message.id, object, dataset, bytes: None });
@@ -265,7 +264,7 @@ pub(crate) async fn settle(intake: &Intake<'_>, received: Received, records: Vec
     intake.keep.let_go().await;
     let message = received.message();
     let settlement = end(intake, &received, &records).await.unwrap_or_else(|error| {
-        tracing::warn!(message.id = %message.id, error = chain(&error), "settle the message, which comes again");
+        tracing::warn!(error = chain(&error), "settle the message, which comes again");
         Settlement::Untold
     });
     intake.observer.message_settled(&message.id, &settlement);
@@ -301,32 +300,30 @@ fn said(error: &StageError) -> String {
     chain(error)
 }
 
-fn log(message: &Message, object: Option<&ObjectUri>, fate: &Fate) {
-    let message = &message.id;
+fn log(object: Option<&ObjectUri>, fate: &Fate) {
     let object = object.map_or("", ObjectUri::as_str);
     match fate {
-        Fate::Ignored { what } => tracing::debug!(message.id = %message, what, "nothing asked for"),
+        Fate::Ignored { what } => tracing::debug!(what, "nothing asked for"),
         Fate::Written { dataset, entry, summary } => tracing::info!(
-            message.id = %message, dataset.id = %dataset, entry.id = %entry, object.uri = object,
+            dataset.id = %dataset, entry.id = %entry, object.uri = object,
             records = summary.records, rejects = summary.rejects.total(), parts = summary.parts, "written"
         ),
         Fate::SetAside { dataset, entry, reason, .. } => tracing::warn!(
-            message.id = %message, dataset.id = %dataset, entry.id = %entry, object.uri = object,
+            dataset.id = %dataset, entry.id = %entry, object.uri = object,
             kind = reason.kind.as_str(), "set aside: {}", reason.message
         ),
         Fate::Done { state } => {
-            tracing::debug!(message.id = %message, object.uri = object, state = state.as_str(), "done before");
+            tracing::debug!(object.uri = object, state = state.as_str(), "done before");
         }
-        Fate::Letter { reason, .. } => tracing::warn!(
-            message.id = %message, object.uri = object, kind = reason.kind.as_str(), reason = reason.message,
-            "dead-lettered"
-        ),
+        Fate::Letter { reason, .. } => {
+            tracing::warn!(object.uri = object, kind = reason.kind.as_str(), reason = reason.message, "dead-lettered");
+        }
         Fate::Later { at, error: Some(error) } => {
-            tracing::warn!(message.id = %message, object.uri = object, retry.at = %at, error, "failed, to be retried");
+            tracing::warn!(object.uri = object, retry.at = %at, error, "failed, to be retried");
         }
         Fate::Later { at, error: None } => {
-            tracing::debug!(message.id = %message, object.uri = object, retry.at = %at, "held elsewhere");
+            tracing::debug!(object.uri = object, retry.at = %at, "held elsewhere");
         }
-        Fate::Released => tracing::info!(message.id = %message, object.uri = object, "given back"),
+        Fate::Released => tracing::info!(object.uri = object, "given back"),
     }
 }

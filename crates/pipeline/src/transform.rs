@@ -7,6 +7,7 @@ use lakehand_dataset::transformer::{Content, TransformError, TransformInput, Tra
 use lakehand_domain::port::object_store::StoreError;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
+use tracing::Span;
 
 use crate::claim::Claimed;
 use crate::error::{Blame, Stage, StageError};
@@ -62,7 +63,9 @@ pub async fn transform<'a>(intake: &Intake<'_>, fetched: Fetched<'a>) -> Result<
     let into = sink.clone();
     // What is still to come is waited for.
     let is_instant = transformer.is_instant() && arrival.is_none();
+    let span = Span::current();
     let run = move || {
+        let _within = span.entered();
         // Room and turn are given back when the bytes are really let go, not when somebody stops waiting for them.
         let _lent = (room, turn);
         transformer.transform(&input, &into, &|| stop.is_cancelled())

@@ -85,7 +85,8 @@ async fn work(context: &Context, mode: Mode, tells: bool) -> Result<Drained, Fai
     let shutdown = CancellationToken::new();
     let progress = Progress::spinner(mode == Mode::Drain);
     let showing = show(daemon.snapshot(), &progress, clock.as_ref());
-    let told = tell_over_http(&settings, status::Newest { worker, snapshot: daemon.snapshot() }).await?;
+    let newest = status::Newest { worker, snapshot: daemon.snapshot(), clock: Arc::clone(&clock) };
+    let told = tell_over_http(&settings, newest).await?;
     tokio::pin!(told);
     let running = Box::pin(daemon.run(mode, shutdown.clone()));
     let report = tokio::select! {

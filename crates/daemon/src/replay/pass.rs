@@ -13,7 +13,7 @@ use lakehand_domain::message::{Attributes, Message};
 use lakehand_domain::port::queue::{Queue, QueueDepth, QueueError, ReceiptOutcome};
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::error::Stage;
-use lakehand_pipeline::observe::{FileInWork, Observer};
+use lakehand_pipeline::observe::{FileInWork, LeaseKind, Observer};
 use lakehand_pipeline::ports::Ports;
 use lakehand_pipeline::settle::{Fate, Settlement};
 
@@ -314,6 +314,14 @@ impl Observer for LetterPass {
 
     fn file_enters(&self, file: FileInWork<'_>, stage: Stage) {
         self.next.file_enters(file, stage);
+    }
+
+    fn file_left(&self, stage: Stage, took: Duration) {
+        self.next.file_left(stage, took);
+    }
+
+    fn lease_lost(&self, lease: LeaseKind) {
+        self.next.lease_lost(lease);
     }
 
     fn record_ended(&self, message: &MessageId, file: Option<FileInWork<'_>>, fate: &Fate) {

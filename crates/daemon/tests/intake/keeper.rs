@@ -1,7 +1,7 @@
 //! What is held is kept as long as work goes on, and work goes on only as long as it is kept.
 
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,6 +13,7 @@ use lakehand_domain::id::{FencingToken, MessageId, ReceiptHandle, WorkerId};
 use lakehand_domain::message::{Attributes, Message};
 use lakehand_domain::port::ledger::{Ledger, PutEntry};
 use lakehand_domain::port::queue::{Queue, QueueDepth, QueueError, ReceiptOutcome};
+use lakehand_pipeline::observe::{LeaseKind, Observer};
 use lakehand_pipeline::settle::{Fate, Settled, Settlement};
 use lakehand_testkit::faulty::plan::{Fate as CallFate, FaultPlan};
 use tokio::task::JoinSet;
@@ -31,6 +32,17 @@ struct Held {
     cancel: CancellationToken,
     working: JoinSet<Settled>,
     _keeping: JoinSet<()>,
+    lost: Arc<Lost>,
+}
+
+/// The leases that were lost.
+#[derive(Debug, Default)]
+struct Lost(Mutex<Vec<LeaseKind>>);
+
+impl Observer for Lost {
+    fn lease_lost(&self, lease: LeaseKind) {
+        self.0.lock().unwrap().push(lease);
+    }
 }
 
 async fn held(mut world: World, change: impl FnOnce(&mut World)) -> Held {
@@ -41,7 +53,9 @@ async fn held(mut world: World, change: impl FnOnce(&mut World)) -> Held {
     let mut gate = Gate::shut(&world.tiny);
     let message = world.receive().await.unwrap();
     let cancel = CancellationToken::new();
-    let keeper = Arc::new(Keeper::new(world.ports.clone(), world.settings.clone()));
+    let lost = Arc::new(Lost::default());
+    let observer = Arc::clone(&lost) as Arc<dyn Observer>;
+    let keeper = Arc::new(Keeper::new(world.ports.clone(), world.settings.clone(), observer));
     let keep: MessageKeep = keeper.message(&message, &Arc::new(Permits::new(&world.settings)), cancel.clone());
     let mut keeping = JoinSet::new();
     keeping.spawn(async move { keeper.run().await });
@@ -49,12 +63,16 @@ async fn held(mut world: World, change: impl FnOnce(&mut World)) -> Held {
     let (job, taken, token) = (Arc::clone(&world), message.clone(), cancel.clone());
     working.spawn(async move { job.process_with(&job.ports, taken, &keep, &token).await });
     gate.reached().await;
-    Held { world, gate, message, cancel, working, _keeping: keeping }
+    Held { world, gate, message, cancel, working, _keeping: keeping, lost }
 }
 
 impl Held {
     async fn entry(&self) -> Entry {
         self.world.entry().await
+    }
+
+    fn lost(&self) -> Vec<LeaseKind> {
+        self.lost.0.lock().unwrap().clone()
     }
 
     async fn settled(&mut self) -> Settled {
@@ -99,6 +117,7 @@ async fn a_lost_receipt_stops_the_work_and_frees_the_entry() {
     let settled = held.settled().await;
     assert_eq!(settled.records[0].fate, Fate::Released);
     assert!(held.cancel.is_cancelled());
+    assert_eq!(held.lost(), [LeaseKind::Message]);
     assert_eq!(held.entry().await.lease(), None);
     held.gate.open();
     // Its new delivery is not touched by the old one's end, and goes on.
@@ -121,6 +140,7 @@ async fn a_lease_in_other_hands_stops_the_work_and_leaves_the_entry_alone() {
     let settled = held.settled().await;
     assert!(matches!(settled.records[0].fate, Fate::Later { error: Some(_), .. }), "{settled:?}");
     assert!(!held.cancel.is_cancelled(), "only the work under that lease stops");
+    assert_eq!(held.lost(), [LeaseKind::Entry]);
     assert_eq!(held.entry().await, stolen);
     held.gate.open();
 }

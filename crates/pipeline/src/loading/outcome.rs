@@ -2,10 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::fmt::Debug;
+use std::time::Duration;
 
 use lakehand_domain::entry::Entry;
 use lakehand_domain::id::{DatasetId, EntryId, LoadId};
 use lakehand_domain::object::ObjectUri;
+
+use crate::error::Stage;
 
 /// What one call of [`load`](crate::loading::load) came to.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
@@ -73,6 +76,10 @@ pub trait LoadObserver: Debug + Send + Sync {
     fn refused(&self, entry: &Entry, message: &str);
     /// An entry was sent back to transform.
     fn sent_back(&self, entry: &Entry, why: &str);
+    /// A pass that had something to load was in a stage for so long.
+    fn stage_left(&self, stage: Stage, took: Duration);
+    /// So many entries of a batch are loaded, so long after it was begun to be gathered.
+    fn batch_loaded(&self, files: u64, took: Duration);
 }
 
 /// Nobody is told.
@@ -80,4 +87,6 @@ impl LoadObserver for () {
     fn loaded(&self, _: &DatasetId, _: &LoadedEntry) {}
     fn refused(&self, _: &Entry, _: &str) {}
     fn sent_back(&self, _: &Entry, _: &str) {}
+    fn stage_left(&self, _: Stage, _: Duration) {}
+    fn batch_loaded(&self, _: u64, _: Duration) {}
 }

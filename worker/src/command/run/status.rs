@@ -1,17 +1,24 @@
 //! What a running worker says of itself over HTTP, as its snapshot has it.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
-use lakehand_console::{Kind, Metric, Source, Status};
-use lakehand_daemon::{Freshness, IntakeHealth, Snapshot, Tally};
+use lakehand_console::{Source, Status};
+use lakehand_daemon::{IntakeHealth, Snapshot};
+use lakehand_domain::clock::Clock;
 use serde_json::{Value, json};
 use tokio::sync::watch;
+
+use self::metrics::metrics;
+
+mod metrics;
 
 /// The newest snapshot.
 #[derive(Debug)]
 pub(super) struct Newest {
     pub(super) worker: String,
     pub(super) snapshot: watch::Receiver<Snapshot>,
+    pub(super) clock: Arc<dyn Clock>,
 }
 
 impl Source for Newest {
@@ -20,7 +27,7 @@ impl Source for Newest {
         Status {
             troubles: troubles(&snapshot),
             notices: notices(&snapshot),
-            metrics: metrics(&snapshot),
+            metrics: metrics(&snapshot, self.clock.now()),
             document: document(&self.worker, &snapshot),
         }
     }
@@ -47,93 +54,6 @@ fn notices(snapshot: &Snapshot) -> Vec<String> {
         Some(format!("{id} is stale: {}", freshness.words()))
     });
     stale.collect()
-}
-
-/// How datasets stand that are expected to be loaded so and so often.
-fn freshness(snapshot: &Snapshot) -> [Metric; 2] {
-    let known = || snapshot.families.iter().filter_map(|(id, family)| Some((id.to_string(), family.freshness?)));
-    let since = |freshness: Freshness| u64::try_from(freshness.since.micros() / 1_000_000).unwrap_or(0);
-    [
-        Metric::by(
-            "lakehand_dataset_stale",
-            "Whether nothing of the dataset was loaded for longer than its definition expects.",
-            Kind::Gauge,
-            known().map(|(id, freshness)| (vec![("dataset", id)], u64::from(freshness.is_stale))),
-        ),
-        Metric::by(
-            "lakehand_dataset_last_loaded_timestamp_seconds",
-            "When something of the dataset was last loaded by any worker; where nothing was, since when it is watched.",
-            Kind::Gauge,
-            known().map(|(id, freshness)| (vec![("dataset", id)], since(freshness))),
-        ),
-    ]
-}
-
-fn metrics(snapshot: &Snapshot) -> Vec<Metric> {
-    let tally = &snapshot.tally;
-    let counter = |name, help, value| Metric::of(name, help, Kind::Counter, value);
-    let gauge = |name, help, value| Metric::of(name, help, Kind::Gauge, value);
-    let mut metrics = vec![
-        counter("lakehand_messages_received_total", "Messages received from the queue.", tally.messages),
-        counter("lakehand_files_written_total", "Files whose Parquet was written to the lake.", tally.written),
-        counter("lakehand_files_loaded_total", "Files whose rows were loaded into the warehouse.", tally.loaded),
-        counter("lakehand_files_known_before_total", "Deliveries of files that were done before.", tally.done_before),
-        Metric::by(
-            "lakehand_events_ignored_total",
-            "Events that asked for nothing, by what they were.",
-            Kind::Counter,
-            tally.ignored.iter().map(|(what, count)| (vec![("what", what.clone())], *count)),
-        ),
-        counter("lakehand_retries_total", "Times a file had to wait for a later try.", tally.retried),
-        counter("lakehand_files_sent_back_total", "Files that loading sent back to transform.", tally.sent_back),
-        counter("lakehand_records_read_total", "Records read.", tally.records),
-        by_reason(tally),
-        Metric::by(
-            "lakehand_records_rejected_total",
-            "Rejected records, by rule.",
-            Kind::Counter,
-            tally.rejects.iter().map(|(rule, count)| (vec![("rule", rule.to_owned())], count)),
-        ),
-        Metric::by(
-            "lakehand_rows_loaded_total",
-            "Rows loaded, whatever their standing.",
-            Kind::Counter,
-            tally.rows.iter().flat_map(|(dataset, tables)| {
-                let labels = move |table: &String| vec![("dataset", dataset.to_string()), ("table", table.clone())];
-                tables.iter().map(move |(table, rows)| (labels(table), *rows))
-            }),
-        ),
-        gauge("lakehand_files_in_work", "Files being worked on.", snapshot.working.len() as u64),
-        gauge(
-            "lakehand_queue_answers",
-            "Whether the queue answered when last asked.",
-            u64::from(snapshot.queue_error.is_none()),
-        ),
-        Metric::by(
-            "lakehand_loading_healthy",
-            "Whether the last pass of loading went well.",
-            Kind::Gauge,
-            snapshot.families.iter().map(|(dataset, family)| {
-                (vec![("dataset", dataset.to_string())], u64::from(family.unhealthy_since.is_none()))
-            }),
-        ),
-    ];
-    metrics.extend(freshness(snapshot));
-    if let Some(depth) = &snapshot.queue {
-        let states = [("visible", depth.visible), ("in_flight", depth.in_flight), ("delayed", depth.delayed)];
-        let samples = states.map(|(state, count)| (vec![("state", state.to_owned())], count));
-        metrics.push(Metric::by("lakehand_queue_messages", "Messages in the queue, about.", Kind::Gauge, samples));
-    }
-    metrics
-}
-
-fn by_reason(tally: &Tally) -> Metric {
-    Metric::by(
-        "lakehand_files_set_aside_total",
-        "Files set aside, by reason.",
-        Kind::Counter,
-        tally.set_aside.iter().map(|(kind, count)| (vec![("reason", kind.as_str().to_owned())], *count)),
-    )
 }
 
 fn document(worker: &str, snapshot: &Snapshot) -> Value {
