@@ -9,6 +9,7 @@ mod letters;
 mod outage;
 mod planted;
 mod refusals;
+mod sweep;
 mod torture;
 mod world;
 mod zombie;

@@ -7,11 +7,12 @@ use lakehand_domain::entry::StateName;
 use lakehand_domain::fault::chain;
 use lakehand_domain::port::ledger::{EntryQuery, LedgerError};
 use lakehand_domain::port::queue::QueueError;
+use lakehand_pipeline::dead_letters::LettersError;
 use tokio::sync::watch;
 
 use crate::daemon::Run;
 use crate::landing;
-use crate::letters::{self, LettersError};
+use crate::letters;
 use crate::report::Unfinished;
 use crate::snapshot::{FamilyHealth, FamilyState};
 use crate::sweeper::{Asked, SweepError, ask_for_lapsed};

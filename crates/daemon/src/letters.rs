@@ -1,14 +1,11 @@
-//! The sender of dead letters: one for each entry that was set aside and not told of yet.
+//! The sender of dead letters: one for each entry that was set aside and not told of yet. Intake tells at once of what it
+//! sets aside; what is left is loading's, and what a worker or the queue failed to tell.
 
 use std::time::Duration;
 
-use lakehand_domain::dead_letter::DeadLetter;
-use lakehand_domain::entry::{Entry, EntryState};
 use lakehand_domain::fault::chain;
-use lakehand_domain::port::ledger::{EntryQuery, LedgerError};
-use lakehand_domain::port::queue::QueueError;
-use lakehand_pipeline::change::{Changed, change};
-use lakehand_pipeline::dead_letters;
+use lakehand_domain::port::ledger::EntryQuery;
+use lakehand_pipeline::dead_letters::{self, LettersError};
 use lakehand_pipeline::ports::Ports;
 use tokio_util::sync::CancellationToken;
 
@@ -17,17 +14,6 @@ pub const INTERVAL: Duration = Duration::from_secs(5);
 
 /// How many entries to read at once.
 const PAGE: usize = 100;
-
-/// Why letters could not be sent. Those that were sent are told; the others follow at the next look.
-#[derive(Debug, thiserror::Error)]
-pub enum LettersError {
-    /// The ledger does not answer.
-    #[error("find what no dead letter was sent for")]
-    Ledger(#[from] LedgerError),
-    /// The dead-letter queue does not answer.
-    #[error("send a dead letter")]
-    Queue(#[from] QueueError),
-}
 
 /// Sends letters every few seconds until it is stopped.
 pub async fn run(ports: &Ports, stop: &CancellationToken) {
@@ -43,8 +29,7 @@ pub async fn run(ports: &Ports, stop: &CancellationToken) {
     }
 }
 
-/// Sends a letter for every entry that waits for one, and gives how many. Dying after a letter and before the ledger
-/// knows sends it twice, which is harmless; the other way round would lose it.
+/// Sends a letter for every entry that waits for one, and gives how many.
 pub async fn tell_all_once(ports: &Ports) -> Result<u64, LettersError> {
     let mut told = 0;
     let mut query = EntryQuery { untold: true, limit: PAGE, ..EntryQuery::default() };
@@ -52,38 +37,11 @@ pub async fn tell_all_once(ports: &Ports) -> Result<u64, LettersError> {
         let page = ports.ledger.list(&query).await?;
         for listed in &page.entries {
             // What an index shows may lag.
-            let Some(entry) = ports.ledger.get(&listed.id).await? else { continue };
-            let Some(letter) = letter(&entry) else { continue };
-            dead_letters::send(ports.dead_letters.as_ref(), &letter).await?;
-            let now = ports.clock.now();
-            let generation = entry.generation;
-            // If it was begun anew since, the letter speaks of a generation that is over, and a replay ignores it.
-            let changed = change(ports.ledger.as_ref(), &entry.id, |entry| {
-                if entry.generation == generation { entry.told(now).map(Some) } else { Ok(None) }
-            });
-            if let Changed::Stored(entry) = changed.await? {
-                tracing::info!(entry.id = %entry.id, object.uri = %entry.object.uri, "dead letter sent");
-            }
-            told += 1;
+            told += u64::from(dead_letters::tell(ports, &listed.id).await?);
         }
         match page.next {
             Some(next) => query.after = Some(next),
             None => return Ok(told),
         }
     }
-}
-
-fn letter(entry: &Entry) -> Option<DeadLetter> {
-    let EntryState::SetAside { at, reason, told: false, .. } = &entry.state else { return None };
-    Some(DeadLetter {
-        lakehand_dead_letter: 1,
-        kind: reason.kind,
-        reason: reason.message.clone(),
-        at: *at,
-        object: Some(entry.object.uri.clone()),
-        dataset: Some(entry.dataset.clone()),
-        entry: Some(entry.id.clone()),
-        generation: Some(entry.generation),
-        original: None,
-    })
 }

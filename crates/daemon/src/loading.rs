@@ -1,5 +1,6 @@
 //! The loading task of one dataset: pass after pass, with backoff after failures and its health for all to see.
 
+use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -62,7 +63,12 @@ impl LoadingTask {
                 memory.look_anew(looked.minus(self.settings.look_anew));
                 looked = self.ports.clock.now();
             }
-            let pause = match self.pass(started, &mut memory).await {
+            let pass = tokio::select! {
+                biased;
+                () = self.abort.cancelled() => Pass::Aborted,
+                pass = self.pass(started, &mut memory) => pass,
+            };
+            let pause = match pass {
                 Pass::Aborted => break,
                 Pass::Paused(why) => {
                     self.paused(why);
@@ -132,7 +138,6 @@ impl LoadingTask {
         let turn = self.board.turn(&self.dataset.family());
         let _turn = tokio::select! {
             biased;
-            () = self.abort.cancelled() => return Pass::Aborted,
             () = self.stop.cancelled() => return Pass::Aborted,
             turn = turn.acquire_owned() => turn,
         };
@@ -151,15 +156,18 @@ impl LoadingTask {
             observer: self.board.as_ref(),
             stop: &self.stop,
         };
-        let pass = load(&loader, memory);
-        tokio::pin!(pass);
+        tokio::select! {
+            biased;
+            ended = load(&loader, memory) => Pass::Done(ended),
+            never = self.keep_hold() => match never {},
+        }
+    }
+
+    /// Prolongs the lease for ever, beside the pass: one prolongation that hangs holds up nothing but the next.
+    async fn keep_hold(&self) -> Infallible {
         loop {
-            tokio::select! {
-                biased;
-                () = self.abort.cancelled() => return Pass::Aborted,
-                ended = &mut pass => return Pass::Done(ended),
-                () = self.ports.clock.sleep(self.settings.lease / 3) => { self.hold().await; }
-            }
+            self.ports.clock.sleep(self.settings.lease / 3).await;
+            self.hold().await;
         }
     }
 

@@ -2,9 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::entry::{SetAsideKind, SetAsideReason};
+use crate::entry::{Entry, EntryState, SetAsideKind, SetAsideReason};
 use crate::id::{DatasetId, EntryId, Generation, MessageId};
-use crate::message::Attributes;
+use crate::message::{Attributes, beginning};
 use crate::object::ObjectUri;
 use crate::timestamp::Timestamp;
 
@@ -35,7 +35,8 @@ pub struct DeadLetter {
     /// The generation that was set aside.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub generation: Option<Generation>,
-    /// The message that no entry answers for, as it came; of a message of several records, this record alone.
+    /// The message that no entry answers for, as it came; of a message of several records, this record alone. Where an
+    /// entry answers: what it remembers of the message that it was begun for, which is never its body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub original: Option<OriginalMessage>,
 }
@@ -46,7 +47,8 @@ pub struct DeadLetter {
 pub struct OriginalMessage {
     /// Its id in the queue it came from.
     pub id: MessageId,
-    /// What was sent.
+    /// What was sent; empty where an entry answers for it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
     pub body: String,
     /// When.
     pub sent_at: Timestamp,
@@ -77,6 +79,29 @@ impl DeadLetter {
             generation: None,
             original: Some(original),
         }
+    }
+
+    /// The letter about an entry that is set aside and was not told of; `None`: none is owed.
+    pub fn of_entry(entry: &Entry) -> Option<Self> {
+        let EntryState::SetAside { at, reason, told: false, .. } = &entry.state else { return None };
+        let original = entry.asked_by.clone().map(|message| OriginalMessage {
+            id: message.id,
+            body: String::new(),
+            sent_at: message.sent_at,
+            attributes: message.attributes,
+            full_bytes: None,
+        });
+        Some(Self {
+            lakehand_dead_letter: 1,
+            kind: reason.kind,
+            reason: reason.message.clone(),
+            at: *at,
+            object: Some(entry.object.uri.clone()),
+            dataset: Some(entry.dataset.clone()),
+            entry: Some(entry.id.clone()),
+            generation: Some(entry.generation),
+            original,
+        })
     }
 
     /// The letter that takes the place of this one, whose replay ended in `reason`. It is about the same thing.
@@ -114,8 +139,13 @@ impl DeadLetter {
     /// body is the text, as it came: the reason stands in the attributes alone. `None` where even that is too long.
     pub fn body_within(&self, most: usize) -> Option<String> {
         let short = [EXCERPT * 16, EXCERPT, EXCERPT / 8, 0].into_iter().map(|kept| self.shortened(kept).body());
-        let as_it_came = self.original.iter().map(|original| original.body.clone());
+        let as_it_came = self.as_it_came().map(str::to_owned);
         std::iter::once(self.body()).chain(short).chain(as_it_came).find(|text| text.len() <= most)
+    }
+
+    /// The body of the message that it is about, where it has it.
+    pub fn as_it_came(&self) -> Option<&str> {
+        self.original.as_ref().map(|original| original.body.as_str()).filter(|body| !body.is_empty())
     }
 
     fn shortened(&self, kept: usize) -> Self {
@@ -133,14 +163,6 @@ impl DeadLetter {
 
 /// So many bytes of a text are enough for a person to see what it is.
 const EXCERPT: usize = 1024;
-
-/// The text, or its beginning and a mark where it is longer than `most` bytes.
-fn beginning(text: &str, most: usize) -> String {
-    if text.len() <= most {
-        return text.to_owned();
-    }
-    format!("{}…", &text[..text.floor_char_boundary(most)])
-}
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::id::{DatasetId, EntryId, FencingToken, Fingerprint, Generation, LoadId, WorkerId};
 use crate::manifest::Manifest;
+use crate::message::MessageRef;
 use crate::object::{ObjectStat, ObjectUri};
 use crate::reject::RejectCounts;
 use crate::timestamp::Timestamp;
@@ -64,6 +65,9 @@ pub struct Entry {
     /// The load whose rows are in the warehouse, of this or an earlier generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<LiveLoad>,
+    /// The message that this generation was begun for; `None` where a version of lakehand wrote it that did not remember.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub asked_by: Option<MessageRef>,
     /// When it was first claimed.
     pub first_seen: Timestamp,
     /// When it last changed.
@@ -234,6 +238,8 @@ pub enum SetAsideKind {
     Replaced,
     /// The bytes are not what they should be.
     Unreadable,
+    /// The object is archived: nobody can read it before somebody has restored it.
+    Archived,
     /// More rejects than the dataset allows.
     TooManyRejects,
     /// It failed too often in ways that were its own.
@@ -244,12 +250,13 @@ pub enum SetAsideKind {
 
 impl SetAsideKind {
     /// All of them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Undecodable,
         Self::NoDataset,
         Self::Gone,
         Self::Replaced,
         Self::Unreadable,
+        Self::Archived,
         Self::TooManyRejects,
         Self::AttemptsExhausted,
         Self::RefusedByWarehouse,
@@ -263,6 +270,7 @@ impl SetAsideKind {
             Self::Gone => "gone",
             Self::Replaced => "replaced",
             Self::Unreadable => "unreadable",
+            Self::Archived => "archived",
             Self::TooManyRejects => "too_many_rejects",
             Self::AttemptsExhausted => "attempts_exhausted",
             Self::RefusedByWarehouse => "refused_by_warehouse",

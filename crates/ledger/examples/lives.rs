@@ -13,7 +13,8 @@ use std::time::{Duration, Instant};
 use lakehand_aws::provision::Mode;
 use lakehand_aws::{AwsOptions, connect};
 use lakehand_domain::entry::{ClaimDecision, ClaimRequest, LoadSummary, StateName, claim};
-use lakehand_domain::id::{DatasetId, EntryId, Fingerprint, LedgerId, WorkerId, digest};
+use lakehand_domain::id::{DatasetId, EntryId, Fingerprint, LedgerId, MessageId, WorkerId, digest};
+use lakehand_domain::message::{Attributes, MessageRef};
 use lakehand_domain::object::{ObjectStat, ObjectUri, ObjectVersion};
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::port::ledger::{EntryQuery, Ledger, PutEntry};
@@ -93,7 +94,7 @@ async fn live(ledger: &DynamoLedger, number: u64) -> Result<(), Failure> {
         lease_for: Duration::from_mins(5),
         skew: Duration::from_secs(5),
         cause: Cause::Arrived,
-        asked_at: at(number),
+        asked_by: MessageRef::new(&MessageId::new("m"), at(number), &Attributes::default()),
         marked: None,
         now: at(number),
     };

@@ -189,7 +189,7 @@ async fn take(
             lease_for: intake.settings.lease,
             skew: intake.settings.skew,
             cause: event.cause,
-            asked_at: received.message().sent_at,
+            asked_by: received.asked_by(),
             // What the warehouse marked already is dropped from the plan of a load; intake does not wait for it.
             marked: None,
             now: intake.now(),

@@ -62,6 +62,8 @@ pub enum Blame {
     File,
     /// The object was replaced or deleted while it was read: look at it again.
     ObjectChanged,
+    /// The object is archived: nobody can read it before a person has restored it.
+    ObjectArchived,
     /// The lease is another's: whoever has it answers for the entry.
     LeaseLost,
     /// Nobody: the work was stopped on purpose.

@@ -1,7 +1,7 @@
 //! **event**: the body of a message → object events, all of its records, each of which is settled by itself.
 
 use lakehand_domain::dead_letter::DeadLetter;
-use lakehand_domain::message::Message;
+use lakehand_domain::message::{Attributes, Message, MessageRef};
 use lakehand_domain::object_event::{ObjectEvent, OwnMessage};
 use serde_json::Value;
 
@@ -72,6 +72,17 @@ impl Received {
     /// Its records, at least one.
     pub fn records(&self) -> &[Record] {
         &self.decoded.records
+    }
+
+    /// The message as an entry remembers it. Of a dead letter: the one that it is about.
+    pub(crate) fn asked_by(&self) -> MessageRef {
+        let Message { id, sent_at, attributes, .. } = &self.message;
+        match self.letter().map(|letter| &letter.original) {
+            Some(Some(original)) => MessageRef::new(&original.id, original.sent_at.min(*sent_at), &original.attributes),
+            // What stands beside a letter is said of the letter.
+            Some(None) => MessageRef::new(id, *sent_at, &Attributes::new()),
+            None => MessageRef::new(id, *sent_at, attributes),
+        }
     }
 
     /// The dead letter that it is, where it is one of ours.

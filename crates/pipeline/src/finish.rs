@@ -4,6 +4,7 @@
 use futures::stream::{self, StreamExt};
 use lakehand_dataset::dataset::AfterLoad;
 use lakehand_domain::entry::{Entry, LiveLoad};
+use lakehand_domain::fault::chain;
 use lakehand_domain::id::digest;
 use lakehand_domain::object::ObjectStat;
 use lakehand_domain::port::object_store::{DeleteOutcome, StoreError};
@@ -152,6 +153,11 @@ async fn after_load(loader: &Loader<'_>, entry: &Entry) -> Result<(), StoreError
             match loader.ports.landing.copy(object, &to).await {
                 Ok(()) => {}
                 Err(StoreError::NotFound { .. } | StoreError::Changed { .. }) => return Ok(()),
+                // Its load is in the warehouse, and must not wait for somebody to restore it.
+                Err(error @ StoreError::Archived { .. }) => {
+                    tracing::warn!(object.uri = %object.uri, error = chain(&error), "it is loaded, and left where it is");
+                    return Ok(());
+                }
                 Err(error) => return Err(error),
             }
         }

@@ -32,7 +32,7 @@ pub async fn process(
         let mut ended = Vec::with_capacity(received.records().len());
         for record in received.records() {
             let end = take(&intake, &received, record).await;
-            ended.push(settle::record(&intake, &received, record, end));
+            ended.push(settle::record(&intake, &received, record, end).await);
         }
         settle::settle(&intake, received, ended).await
     };

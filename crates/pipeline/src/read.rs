@@ -77,7 +77,14 @@ fn differs(object: &ObjectStat, got: u64) -> StageError {
 }
 
 fn of_store(error: StoreError) -> StageError {
-    let changed = matches!(error, StoreError::Changed { .. } | StoreError::NotFound { .. });
+    let blame = match error {
+        StoreError::Changed { .. } | StoreError::NotFound { .. } => Some(Blame::ObjectChanged),
+        StoreError::Archived { .. } => Some(Blame::ObjectArchived),
+        _ => None,
+    };
     let error = StageError::of(Stage::Read, error);
-    if changed { error.blamed_on(Blame::ObjectChanged) } else { error }
+    match blame {
+        Some(blame) => error.blamed_on(blame),
+        None => error,
+    }
 }

@@ -22,6 +22,9 @@ mod tell;
 
 use tell::tell;
 
+/// The letter of an entry may take this long; then the ledger goes on owing it.
+const LETTER: Duration = Duration::from_secs(10);
+
 /// A message that waits is hidden for at least this long, so that clocks that differ a little cause no spinning.
 const SHORTEST_WAIT: Duration = Duration::from_secs(1);
 
@@ -42,7 +45,7 @@ pub enum Fate {
         /// What was written.
         summary: Box<LoadSummary>,
     },
-    /// It cannot succeed; the ledger says why, and a dead letter follows from there.
+    /// It cannot succeed; the ledger says why, and owes a dead letter, which is sent at once.
     SetAside {
         /// The dataset.
         dataset: DatasetId,
@@ -119,8 +122,9 @@ pub struct Settled {
     pub records: Vec<Ended>,
 }
 
-/// The end of a record, logged and observed. A claim that failed left no entry behind that would have to be given back.
-pub(crate) fn record(
+/// The end of a record, logged, observed, and told of where it is set aside. A claim that failed left no entry behind that
+/// would have to be given back.
+pub(crate) async fn record(
     intake: &Intake<'_>,
     received: &Received,
     record: &Record,
@@ -141,6 +145,9 @@ pub(crate) fn record(
     let dataset = route.as_ref().map(|route| &route.dataset.id);
     let file = object.map(|object| FileInWork { message: &message.id, object, dataset, bytes: None });
     intake.observer.record_ended(&message.id, file, &ended.fate);
+    if let Fate::SetAside { entry, .. } = &ended.fate {
+        tell::entry(intake, entry).await;
+    }
     ended
 }
 
@@ -188,10 +195,13 @@ async fn interrupted(intake: &Intake<'_>, claimed: &Claimed, error: StageError) 
             return Fate::Later { at: now.plus(intake.settings.lease), error: Some(text) };
         }
         Blame::File if attempts >= intake.settings.max_attempts => {
-            return match write::set_aside(intake, claimed, used_up(attempts, &text), None).await {
-                Ok(entry) => fate_of(&entry),
-                Err(error) => Fate::Later { at: now.plus(intake.settings.lease), error: Some(said(&error)) },
-            };
+            return given_up(intake, claimed, used_up(attempts, &text)).await;
+        }
+        Blame::ObjectArchived => {
+            let uri = &entry.object.uri;
+            let message = format!("{}; restore it, then `lakehand replay {uri}`", error.source);
+            let reason = SetAsideReason { kind: SetAsideKind::Archived, message };
+            return given_up(intake, claimed, reason).await;
         }
         Blame::File => (Some(intake.settings.retry.delay(attempts, entry.id.as_str())), true),
         Blame::Infrastructure => {
@@ -218,6 +228,14 @@ async fn interrupted(intake: &Intake<'_>, claimed: &Claimed, error: StageError) 
         return Fate::Released;
     }
     Fate::Later { at: retry_at.unwrap_or_else(|| now.plus(SHORTEST_WAIT)), error: Some(failure) }
+}
+
+/// Sets aside what failed. Where that fails too, whoever has the lease after us does it.
+async fn given_up(intake: &Intake<'_>, claimed: &Claimed, reason: SetAsideReason) -> Fate {
+    match write::set_aside(intake, claimed, reason, None).await {
+        Ok(entry) => fate_of(&entry),
+        Err(error) => Fate::Later { at: intake.now().plus(intake.settings.lease), error: Some(said(&error)) },
+    }
 }
 
 fn fate_of(entry: &Entry) -> Fate {

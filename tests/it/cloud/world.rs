@@ -62,7 +62,7 @@ pub(super) struct Places {
 
 impl Places {
     /// Those that all tests share.
-    fn of_all() -> Self {
+    pub(super) fn of_all() -> Self {
         Self { emulator: services::emulator("ROTO"), postgres: services::postgres() }
     }
 }

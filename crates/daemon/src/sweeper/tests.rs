@@ -12,9 +12,10 @@ use lakehand_dataset::problem::DefinitionFile;
 use lakehand_dataset::transformer::{PartSink, TransformError, TransformInput, Transformed, Transformer};
 use lakehand_domain::entry::{ClaimDecision, ClaimRequest, Entry, LoadSummary, SetAsideKind, SetAsideReason, claim};
 use lakehand_domain::id::{
-    DatasetId, EntryId, FamilyId, Fingerprint, Generation, LedgerId, LoadId, Nonce, WorkerId, digest,
+    DatasetId, EntryId, FamilyId, Fingerprint, Generation, LedgerId, LoadId, MessageId, Nonce, WorkerId, digest,
 };
 use lakehand_domain::manifest::Manifest;
+use lakehand_domain::message::{Attributes, MessageRef};
 use lakehand_domain::object::{ObjectStat, ObjectUri, ObjectVersion};
 use lakehand_domain::object_event::{Cause, OwnMessage};
 use lakehand_domain::port::ledger::PutEntry;
@@ -86,6 +87,8 @@ impl World {
         let version = ObjectVersion::of(Some("v"), None, 1, Timestamp::default());
         let object =
             ObjectStat { uri, version, version_id: None, etag: None, size: 1, last_modified: Timestamp::default() };
+        // Nobody asks twice at the same instant.
+        let asked_at = self.ports.clock.now().plus(Duration::from_micros(before.map_or(0, |before| before.revision)));
         let request = ClaimRequest {
             dataset: DatasetId::new("d"),
             object,
@@ -94,7 +97,7 @@ impl World {
             lease_for: Duration::from_mins(1),
             skew: Duration::ZERO,
             cause,
-            asked_at: self.ports.clock.now(),
+            asked_by: MessageRef::new(&MessageId::new("m"), asked_at, &Attributes::default()),
             marked: None,
             now: self.ports.clock.now(),
         };

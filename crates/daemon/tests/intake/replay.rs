@@ -29,7 +29,7 @@ async fn told(mended: bool, plan: FaultPlan) -> World {
         let aside = Entry { state, revision: entry.revision + 1, ..entry };
         assert_eq!(world.ledger.put(&aside).await.unwrap(), PutEntry::Stored);
     }
-    assert_eq!(tell_all_once(&world.ports).await.unwrap(), 1);
+    assert_eq!(tell_all_once(&world.ports).await.unwrap(), u64::from(mended));
     world
 }
 

@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use lakehand_daemon::{Mode, Phase};
 use lakehand_domain::entry::{SetAsideKind, StateName};
-use lakehand_domain::id::DatasetId;
+use lakehand_domain::id::{DatasetId, MessageId};
+use lakehand_domain::message::{Attributes, MessageRef};
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::port::ledger::{Ledger, PutEntry};
 use tokio_util::sync::CancellationToken;
@@ -97,7 +98,7 @@ async fn a_file_whose_worker_and_message_are_lost_is_asked_for() {
         lease_for: Duration::from_millis(500),
         skew: Duration::ZERO,
         cause: Cause::Replay,
-        asked_at: entry.updated,
+        asked_by: MessageRef::new(&MessageId::new("m"), entry.updated, &Attributes::default()),
         marked: None,
         now: entry.updated,
     };

@@ -10,7 +10,8 @@ use lakehand_daemon::{LetterOutcome, LetterReason, LetterSelection, ReplayReport
 use lakehand_domain::clock::Clock;
 use lakehand_domain::dead_letter::DeadLetter;
 use lakehand_domain::entry::{ClaimDecision, ClaimRequest, SetAsideKind, StateName, claim};
-use lakehand_domain::id::{DatasetId, WorkerId};
+use lakehand_domain::id::{DatasetId, MessageId, WorkerId};
+use lakehand_domain::message::{Attributes, MessageRef};
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::port::ledger::{Ledger, PutEntry};
 use lakehand_domain::port::queue::{Queue, QueueDepth};
@@ -149,7 +150,7 @@ async fn claimed_elsewhere(world: &World, lease_for: Duration) {
         lease_for,
         skew: Duration::ZERO,
         cause: Cause::Letter(entry.generation),
-        asked_at: now,
+        asked_by: MessageRef::new(&MessageId::new("m"), now, &Attributes::default()),
         marked: None,
         now,
     };

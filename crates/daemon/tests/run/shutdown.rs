@@ -1,21 +1,26 @@
 //! A daemon that is told to stop finishes what it can and gives back the rest.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lakehand_daemon::{Mode, Phase};
-use lakehand_domain::entry::StateName;
-use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
+use lakehand_daemon::{Mode, Phase, SystemClock};
+use lakehand_domain::clock::Clock;
+use lakehand_domain::entry::{Entry, StateName};
+use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce, WorkerId};
 use lakehand_domain::manifest::Manifest;
+use lakehand_domain::port::ledger::{EntryPage, EntryQuery, Ledger, LedgerError, PutEntry, StateCount};
 use lakehand_domain::port::queue::Queue;
 use lakehand_domain::port::warehouse::{
     CommitOutcome, MigrateOutcome, MigrationPlan, TakeOutcome, Warehouse, WarehouseError,
 };
 use lakehand_domain::shape::FamilyShape;
+use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
+use lakehand_ledger::sqlite::SqliteLedger;
 use lakehand_warehouse::sqlite::SqliteWarehouse;
+use tokio::sync::Notify;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -86,17 +91,105 @@ async fn a_pass_that_does_not_end_by_the_deadline_is_dropped() {
     assert_eq!(world.rows().await, ["/in_1.txt 1 1 visible"]);
 }
 
-/// A warehouse in which a copy never ends.
+/// A pass is not held up by its lease, whose prolongations hang one after the other.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_ledger_that_hangs_over_the_lease_delays_neither_a_pass_nor_its_end() {
+    let mut world = World::new();
+    world.settings.drain_deadline = Duration::from_millis(300);
+    for (copying, ends) in [(Some(Duration::from_secs(1)), "loaded"), (None, "dropped")] {
+        let name = format!("in_{ends}.txt");
+        world.land(&name, "1");
+        let mut ports = world.ports(ends);
+        ports.warehouse = Arc::new(Hanging::copying(world.warehouse(), copying));
+        let ledger = Arc::new(HangingLease { inner: world.ledger(), left: AtomicU32::new(1), hung: Notify::new() });
+        ports.ledger = Arc::<HangingLease>::clone(&ledger);
+        let daemon = lakehand_daemon::Daemon::new(ports, world.settings.clone(), None);
+        let mut snapshot = daemon.snapshot();
+        let shutdown = CancellationToken::new();
+        let run = JoinSet::from_iter([daemon.run(Mode::Forever, shutdown.clone())]);
+        ledger.hung.notified().await;
+        if copying.is_some() {
+            snapshot.wait_for(|state| state.tally.loaded == 1).await.unwrap();
+        }
+        shutdown.cancel();
+        let report = run.join_all().await.remove(0).unwrap();
+        // A call to the ledger may take half a minute, and what does not end by itself is dropped after ten seconds.
+        assert!(report.ended.since(report.started) < Duration::from_secs(8), "{ends}: {report:#?}");
+        let expected = if copying.is_some() { StateName::Loaded } else { StateName::Written };
+        assert_eq!(world.states().await[&name], expected);
+    }
+}
+
+/// A ledger that gives the lease of loading as often as is left, and then does not answer when it is asked for it.
+#[derive(Debug)]
+struct HangingLease {
+    inner: Arc<SqliteLedger>,
+    left: AtomicU32,
+    hung: Notify,
+}
+
+#[async_trait]
+impl Ledger for HangingLease {
+    async fn identity(&self) -> Result<LedgerId, LedgerError> {
+        self.inner.identity().await
+    }
+    async fn get(&self, id: &EntryId) -> Result<Option<Entry>, LedgerError> {
+        self.inner.get(id).await
+    }
+    async fn put(&self, entry: &Entry) -> Result<PutEntry, LedgerError> {
+        self.inner.put(entry).await
+    }
+    async fn list(&self, query: &EntryQuery) -> Result<EntryPage, LedgerError> {
+        self.inner.list(query).await
+    }
+    async fn counts(&self) -> Result<Vec<StateCount>, LedgerError> {
+        self.inner.counts().await
+    }
+    async fn hold(&self, name: &str, owner: &WorkerId, now: Timestamp, until: Timestamp) -> Result<bool, LedgerError> {
+        let is_ours = name.starts_with("loading/") && self.inner.list(&written()).await?.entries.len() == 1;
+        let left = |left: u32| left.checked_sub(1);
+        if is_ours && self.left.fetch_update(Ordering::SeqCst, Ordering::SeqCst, left).is_err() {
+            self.hung.notify_one();
+            std::future::pending::<()>().await;
+        }
+        self.inner.hold(name, owner, now, until).await
+    }
+    async fn let_go(&self, name: &str, owner: &WorkerId) -> Result<(), LedgerError> {
+        self.inner.let_go(name, owner).await
+    }
+    async fn number(&self, name: &str) -> Result<Option<i64>, LedgerError> {
+        self.inner.number(name).await
+    }
+    async fn raise(&self, name: &str, value: i64) -> Result<(), LedgerError> {
+        self.inner.raise(name, value).await
+    }
+    async fn reset(&self, name: &str, value: i64) -> Result<(), LedgerError> {
+        self.inner.reset(name, value).await
+    }
+}
+
+/// What waits to be loaded.
+fn written() -> EntryQuery {
+    EntryQuery { state: Some(StateName::Written), limit: 10, ..EntryQuery::default() }
+}
+
+/// A warehouse in which a copy takes this long, or never ends.
 #[derive(Debug)]
 pub(crate) struct Hanging {
     inner: Arc<SqliteWarehouse>,
+    /// For how long; `None`: for ever.
+    copying: Option<Duration>,
     is_copying: AtomicBool,
     has_rested: AtomicBool,
 }
 
 impl Hanging {
     pub(crate) fn on(inner: Arc<SqliteWarehouse>) -> Self {
-        Self { inner, is_copying: AtomicBool::new(false), has_rested: AtomicBool::new(false) }
+        Self::copying(inner, None)
+    }
+
+    fn copying(inner: Arc<SqliteWarehouse>, copying: Option<Duration>) -> Self {
+        Self { inner, copying, is_copying: AtomicBool::new(false), has_rested: AtomicBool::new(false) }
     }
 }
 
@@ -122,12 +215,21 @@ impl Warehouse for Hanging {
     async fn plan(&self, shape: &FamilyShape) -> Result<MigrationPlan, WarehouseError> {
         self.inner.plan(shape).await
     }
-    async fn stage(&self, _: &FamilyShape, _: &Nonce, _: &[Arc<Manifest>]) -> Result<Staging, WarehouseError> {
+    async fn stage(
+        &self,
+        shape: &FamilyShape,
+        name: &Nonce,
+        loads: &[Arc<Manifest>],
+    ) -> Result<Staging, WarehouseError> {
         self.is_copying.store(true, Ordering::SeqCst);
-        std::future::pending().await
+        match self.copying {
+            Some(copying) => SystemClock.sleep(copying).await,
+            None => std::future::pending().await,
+        }
+        self.inner.stage(shape, name, loads).await
     }
-    async fn commit(&self, _: &FamilyShape, _: &CommitRequest) -> Result<CommitOutcome, WarehouseError> {
-        unreachable!("nothing was staged")
+    async fn commit(&self, shape: &FamilyShape, request: &CommitRequest) -> Result<CommitOutcome, WarehouseError> {
+        self.inner.commit(shape, request).await
     }
     async fn drop_staging(&self, name: &Nonce) -> Result<(), WarehouseError> {
         self.inner.drop_staging(name).await

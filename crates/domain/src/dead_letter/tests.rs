@@ -1,4 +1,11 @@
+use std::time::Duration;
+
 use super::*;
+use crate::entry::{ClaimDecision, ClaimRequest, claim};
+use crate::id::{Fingerprint, WorkerId};
+use crate::message::MessageRef;
+use crate::object::{ObjectStat, ObjectVersion};
+use crate::object_event::Cause;
 
 fn original(body: String) -> OriginalMessage {
     OriginalMessage {
@@ -38,6 +45,45 @@ fn attributes_name_what_an_operator_looks_for() {
     assert_eq!(attributes["original_attributes"], r#"{"origin":"a topic"}"#);
     assert!(attributes["reason"].starts_with("éé") && attributes["reason"].ends_with('…'));
     assert!(attributes["reason"].len() < 1100, "a queue counts attributes too");
+}
+
+#[test]
+fn the_letter_of_an_entry_names_the_message_that_the_file_came_by() {
+    let stat = ObjectStat {
+        uri: ObjectUri::parse("s3://landing/a.zip").unwrap(),
+        version: ObjectVersion::of(Some("v"), None, 1, Timestamp::default()),
+        version_id: None,
+        etag: None,
+        size: 1,
+        last_modified: Timestamp::default(),
+    };
+    let brought = Attributes::from([("origin".to_owned(), "a topic".to_owned())]);
+    let request = ClaimRequest {
+        dataset: DatasetId::new("flats"),
+        object: stat,
+        fingerprint: Fingerprint::new("f"),
+        worker: WorkerId::new("w"),
+        lease_for: Duration::from_mins(1),
+        skew: Duration::ZERO,
+        cause: Cause::Arrived,
+        asked_by: MessageRef::new(&MessageId::new("m-1"), Timestamp::from_micros(1), &brought),
+        marked: None,
+        now: Timestamp::from_micros(2),
+    };
+    let ClaimDecision::Take(claimed) = claim(None, &request) else { panic!("nobody has it") };
+    assert_eq!(DeadLetter::of_entry(&claimed), None);
+    let reason = SetAsideReason { kind: SetAsideKind::Unreadable, message: "torn".to_owned() };
+    let aside = claimed.set_aside(claimed.lease().unwrap(), reason, None, Timestamp::from_micros(3)).unwrap();
+    let letter = DeadLetter::of_entry(&aside).unwrap();
+    let attributes = letter.attributes();
+    assert_eq!(attributes["original_id"], "m-1");
+    assert_eq!(attributes["original_attributes"], r#"{"origin":"a topic"}"#);
+    assert_eq!(read(&letter.body()), letter);
+    assert!(!letter.body().contains("\"body\""), "an entry does not keep it: {}", letter.body());
+    assert_eq!((letter.as_it_came(), letter.body_within(10)), (None, None), "a letter is never sent empty");
+    assert_eq!(DeadLetter::of_entry(&aside.told(Timestamp::from_micros(4)).unwrap()), None);
+    let old = DeadLetter::of_entry(&Entry { asked_by: None, ..aside }).unwrap();
+    assert_eq!(old.original, None);
 }
 
 #[test]

@@ -2,8 +2,9 @@
 
 use std::time::Duration;
 
-use crate::entry::{Entry, EntryState, Lease};
+use crate::entry::{Entry, EntryState, Lease, StateName};
 use crate::id::{DatasetId, EntryId, FencingToken, Fingerprint, Generation, LoadId, WorkerId};
+use crate::message::MessageRef;
 use crate::object::ObjectStat;
 use crate::object_event::Cause;
 use crate::timestamp::Timestamp;
@@ -25,9 +26,9 @@ pub struct ClaimRequest {
     pub skew: Duration,
     /// Why.
     pub cause: Cause,
-    /// When the message was sent that asks for it. A replay that is delivered again, or after it was done, does nothing:
-    /// it was asked for before the entry became what it is.
-    pub asked_at: Timestamp,
+    /// The message that asks for it. A replay that is delivered again, or that was sent before the message that this
+    /// generation was begun for, does nothing: whoever sent it has what they asked for.
+    pub asked_by: MessageRef,
     /// The generation of the warehouse's marker, where the ledger has lost the entry and the warehouse has not.
     pub marked: Option<Generation>,
     /// Now.
@@ -69,23 +70,39 @@ pub fn claim(existing: Option<&Entry>, request: &ClaimRequest) -> ClaimDecision 
             Cause::DefinitionChanged if other_definition => take(entry, request, true),
             // A replay waits until what is written is loaded. What a worker with a newer definition asks for waits for one
             // of its kind: taken for done by one that still has the old, it would be asked for again much later.
-            Cause::DefinitionChanged | Cause::Replay if entry.updated <= request.asked_at => {
-                ClaimDecision::Held { until: request.now.plus(request.lease_for) }
-            }
+            Cause::DefinitionChanged if entry.updated <= request.asked_by.sent_at => held(request),
+            Cause::Replay if !has_replayed(entry, request) => held(request),
             _ => ClaimDecision::Done(Box::new(entry.clone())),
         },
         EntryState::Loaded { .. } => match request.cause {
-            Cause::Replay if entry.updated <= request.asked_at => take(entry, request, true),
+            Cause::Replay if !has_replayed(entry, request) => take(entry, request, true),
             _ => ClaimDecision::Done(Box::new(entry.clone())),
         },
         EntryState::SetAside { .. } => match request.cause {
-            Cause::Replay if entry.updated <= request.asked_at => take(entry, request, true),
+            Cause::Replay if !has_replayed(entry, request) => take(entry, request, true),
             Cause::Letter(generation) if generation == entry.generation => take(entry, request, true),
             // Whoever claims has just seen this very version: it is neither gone nor replaced.
             Cause::Arrived if entry.is_set_aside_unseen() => take(entry, request, true),
             _ => ClaimDecision::Done(Box::new(entry.clone())),
         },
     }
+}
+
+/// Whether the generation is this replay's, or was begun for a message that was sent after it: its file was read since.
+/// Both were stamped by the queue, so that no worker's clock has a say, and each replay that begins a generation leaves it
+/// with a later stamp, so that none goes round for ever. Where the file was read between the two stamps, it is read once
+/// more than it had to be. What does not remember its message is judged by when it changed, in doubt for the replay; it
+/// remembers it from then on.
+fn has_replayed(entry: &Entry, request: &ClaimRequest) -> bool {
+    let sent_at = request.asked_by.sent_at;
+    match &entry.asked_by {
+        Some(message) => sent_at <= message.sent_at,
+        None => sent_at.plus(request.skew) < entry.updated,
+    }
+}
+
+fn held(request: &ClaimRequest) -> ClaimDecision {
+    ClaimDecision::Held { until: request.now.plus(request.lease_for) }
 }
 
 fn discover(request: &ClaimRequest) -> Entry {
@@ -106,6 +123,7 @@ fn discover(request: &ClaimRequest) -> Entry {
         lapses: 0,
         last_error: None,
         live: None,
+        asked_by: Some(request.asked_by.clone()),
         first_seen: request.now,
         updated: request.now,
         revision: 1,
@@ -121,6 +139,9 @@ fn take(entry: &Entry, request: &ClaimRequest, raise: bool) -> ClaimDecision {
         taken.attempts = 0;
         taken.last_error = None;
     }
+    if takes_over(entry, request) {
+        taken.asked_by = Some(request.asked_by.clone());
+    }
     // A lease that was neither kept nor given back: its worker died, or froze, with the file in its hands.
     taken.lapses = if raise { 0 } else { entry.lapses + u32::from(entry.lease().is_some()) };
     taken.token = FencingToken(entry.token.0 + 1);
@@ -128,6 +149,17 @@ fn take(entry: &Entry, request: &ClaimRequest, raise: bool) -> ClaimDecision {
     taken.updated = request.now;
     taken.revision = entry.revision + 1;
     ClaimDecision::Take(Box::new(taken))
+}
+
+/// Whether the generation is this message's from now on. What lakehand asks by itself, or again, does not take the place
+/// of the message that brought the file.
+fn takes_over(entry: &Entry, request: &ClaimRequest) -> bool {
+    let Some(message) = &entry.asked_by else { return true };
+    match request.cause {
+        Cause::Replay => message.sent_at < request.asked_by.sent_at,
+        Cause::Arrived => entry.state_name() == StateName::SetAside,
+        Cause::DefinitionChanged | Cause::Letter(_) => false,
+    }
 }
 
 fn leased(request: &ClaimRequest, token: FencingToken) -> EntryState {

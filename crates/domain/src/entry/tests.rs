@@ -1,6 +1,8 @@
 use std::time::Duration;
 
 use super::*;
+use crate::id::MessageId;
+use crate::message::Attributes;
 use crate::object::ObjectVersion;
 use crate::object_event::Cause;
 
@@ -22,7 +24,7 @@ fn request(worker: &str, fingerprint: &str, cause: Cause, second: i64) -> ClaimR
         lease_for: LEASE,
         skew: SKEW,
         cause,
-        asked_at: at(second),
+        asked_by: MessageRef::new(&MessageId::new("m"), at(second), &Attributes::default()),
         marked: None,
         now: at(second),
     }
@@ -112,19 +114,109 @@ fn only_the_listed_causes_raise_a_generation() {
     }
 }
 
+/// What a request is that asks by a message that was sent at this second.
+fn asked_at(sent_at: i64, request: ClaimRequest) -> ClaimRequest {
+    ClaimRequest { asked_by: MessageRef { sent_at: at(sent_at), ..request.asked_by.clone() }, ..request }
+}
+
+fn is_done(decision: &ClaimDecision) -> bool {
+    matches!(decision, ClaimDecision::Done(_))
+}
+
+/// The entry as it is once it has come through the warehouse again, by a worker whose clock is ahead by an hour.
+fn loaded_again(entry: &Entry) -> Entry {
+    let lease = entry.lease().unwrap().clone();
+    let written = entry.written(&lease, summary(), at(4_600)).unwrap();
+    written.loaded(&written.load_id, "b2", at(4_601)).unwrap().unwrap()
+}
+
 #[test]
-fn a_replay_that_is_delivered_again_does_nothing() {
-    let mut late = request("b", "f1", Cause::Replay, 1_000);
-    late.asked_at = at(1);
-    assert!(matches!(claim(Some(&loaded()), &late), ClaimDecision::Done(_)), "it was loaded after it was asked for");
+fn a_replay_that_is_delivered_again_or_late_does_nothing() {
+    let replay = |sent_at| asked_at(sent_at, request("b", "f1", Cause::Replay, 1_000));
+    for entry in [loaded(), aside()] {
+        let again = loaded_again(&taken(claim(Some(&entry), &replay(100))));
+        assert_eq!((again.generation, again.asked_by.as_ref()), (Generation(2), Some(&replay(100).asked_by)));
+        assert!(is_done(&claim(Some(&again), &replay(100))), "its own message comes again");
+        assert!(is_done(&claim(Some(&again), &replay(50))), "an earlier replay comes late: the file was read since");
+        // However many replays come in whatever order and however often: each begins one generation at most.
+        let mut entry = again;
+        for sent_at in [200, 150, 100, 200, 300, 200, 300] {
+            if let ClaimDecision::Take(taken) = claim(Some(&entry), &replay(sent_at)) {
+                entry = loaded_again(&taken);
+            }
+        }
+        assert_eq!(entry.generation, Generation(4));
+    }
+}
+
+/// The ledger's stamps are of workers' clocks, a message's is of the queue's.
+#[test]
+fn a_replay_is_done_whatever_the_clock_of_the_worker_that_loaded_before() {
+    let replay = |sent_at| asked_at(sent_at, request("b", "f1", Cause::Replay, 1_000));
+    let ahead = loaded_again(&claimed());
+    assert!(ahead.updated > at(1_000), "by the ledger it was loaded after it was asked for again");
+    assert_eq!(taken(claim(Some(&ahead), &replay(20))).generation, Generation(2));
+    // What waits to be loaded is loaded first, and then it is the replay's turn, asked for before the load as it was.
+    let lease = claimed().lease().unwrap().clone();
+    let written = claimed().written(&lease, summary(), at(30)).unwrap();
+    assert!(matches!(claim(Some(&written), &replay(20)), ClaimDecision::Held { .. }));
+    let loaded = written.loaded(&written.load_id, "b1", at(90)).unwrap().unwrap();
+    assert_eq!(taken(claim(Some(&loaded), &replay(20))).generation, Generation(2));
+    // The letter of what was set aside may be sent long after it was asked for again.
+    let told = aside().told(at(900)).unwrap();
+    assert_eq!(taken(claim(Some(&told), &replay(20))).generation, Generation(2));
+}
+
+#[test]
+fn what_does_not_remember_its_message_is_replayed_in_doubt_and_remembers_then() {
+    let old = Entry { asked_by: None, ..loaded() };
+    assert!(!serde_json::to_string(&old).unwrap().contains("asked_by"), "as versions wrote it that did not know of it");
+    let replay = |micros| {
+        let replay = request("b", "f1", Cause::Replay, 1_000);
+        ClaimRequest {
+            asked_by: MessageRef { sent_at: Timestamp::from_micros(micros), ..replay.asked_by.clone() },
+            ..replay
+        }
+    };
+    let skew = i64::try_from(SKEW.as_micros()).unwrap();
+    let edge = old.updated.micros() - skew;
+    assert!(is_done(&claim(Some(&old), &replay(edge - 1))), "no two clocks differ by so much");
+    let again = loaded_again(&taken(claim(Some(&old), &replay(edge))));
+    assert!(is_done(&claim(Some(&again), &replay(edge))));
+}
+
+#[test]
+fn an_entry_remembers_the_message_that_brought_its_file_until_a_person_asks_anew() {
+    let by = |id: &str, cause, second| {
+        let request = request("b", "f1", cause, second);
+        let asked_by = MessageRef::new(&MessageId::new(id), at(second), &Attributes::new());
+        ClaimRequest { asked_by, ..request }
+    };
+    let name = |entry: &Entry| entry.asked_by.as_ref().unwrap().id.as_str().to_owned();
+    let first = taken(claim(None, &by("event", Cause::Arrived, 0)));
+    // Its worker died; lakehand asks for it by itself.
+    let again = taken(claim(Some(&first), &by("sweeper", Cause::Arrived, 100)));
+    assert_eq!(name(&again), "event");
+    let replayed = taken(claim(Some(&first), &by("person", Cause::Replay, 100)));
+    assert_eq!((name(&replayed), replayed.generation), ("person".to_owned(), Generation(1)));
+    assert_eq!(
+        name(&taken(claim(Some(&replayed), &ClaimRequest { now: at(300), ..by("older", Cause::Replay, 50) }))),
+        "person"
+    );
+    let lease = again.lease().unwrap().clone();
+    let reason = |kind| SetAsideReason { kind, message: String::new() };
+    let torn = again.set_aside(&lease, reason(SetAsideKind::Unreadable), None, at(101)).unwrap();
+    let letter = taken(claim(Some(&torn), &by("letter", Cause::Letter(Generation(1)), 200)));
+    assert_eq!(name(&letter), "event");
+    let gone = again.set_aside(&lease, reason(SetAsideKind::Gone), None, at(101)).unwrap();
+    assert_eq!(name(&taken(claim(Some(&gone), &by("second event", Cause::Arrived, 200)))), "second event");
 }
 
 #[test]
 fn what_a_newer_definition_asks_for_is_left_to_those_who_have_it() {
-    let mut asked = request("old", "f1", Cause::DefinitionChanged, 1_000);
-    asked.asked_at = at(100);
+    let asked = asked_at(100, request("old", "f1", Cause::DefinitionChanged, 1_000));
     assert!(matches!(claim(Some(&written()), &asked), ClaimDecision::Held { .. }), "it is asked of another");
-    let done = ClaimRequest { asked_at: at(0), ..asked };
+    let done = asked_at(0, asked);
     assert!(matches!(claim(Some(&written()), &done), ClaimDecision::Done(_)), "it was written after it was asked for");
 }
 

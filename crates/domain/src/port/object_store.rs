@@ -157,6 +157,21 @@ pub enum StoreError {
         #[source]
         source: Cause,
     },
+    /// The object is there and its bytes are not: it lies in an archive, and a person has to restore it before anybody can
+    /// read or copy it. It is this object's own: others of the same store can be read.
+    #[error(
+        "{uri} is archived{}, and cannot be read before it is restored",
+        .class.as_deref().map(|class| format!(" (storage class {class})")).unwrap_or_default()
+    )]
+    Archived {
+        /// The object.
+        uri: ObjectUri,
+        /// The store's word for where it lies, where it says so.
+        class: Option<String>,
+        /// What the store said.
+        #[source]
+        source: Cause,
+    },
     /// There is no room.
     #[error("{operation} {uri}: no space is left; free some, nothing is lost meanwhile")]
     Full {
@@ -194,7 +209,7 @@ pub enum StoreError {
 impl Fault for StoreError {
     fn retry(&self) -> Retry {
         match self {
-            Self::NotFound { .. } | Self::Foreign { .. } => Retry::Never,
+            Self::NotFound { .. } | Self::Archived { .. } | Self::Foreign { .. } => Retry::Never,
             Self::Changed { .. } | Self::Denied { .. } | Self::Full { .. } | Self::Unavailable { .. } => Retry::Backoff,
         }
     }

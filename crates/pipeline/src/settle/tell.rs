@@ -1,7 +1,10 @@
-//! Dead letters of what no entry answers for: one for each such record, before its message is deleted.
+//! Dead letters, before the message is deleted: one for each record that no entry answers for, and that of an entry that was
+//! set aside.
 
 use lakehand_domain::dead_letter::{DeadLetter, OriginalMessage};
 use lakehand_domain::entry::SetAsideReason;
+use lakehand_domain::fault::chain;
+use lakehand_domain::id::EntryId;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::queue::QueueError;
 use lakehand_domain::timestamp::Timestamp;
@@ -9,7 +12,7 @@ use lakehand_domain::timestamp::Timestamp;
 use crate::dead_letters;
 use crate::event::{Received, Record};
 use crate::intake::Intake;
-use crate::settle::{Ended, Fate};
+use crate::settle::{Ended, Fate, LETTER};
 
 /// Sends the letters of a message. Dying after one of them sends it twice, which is harmless.
 pub(super) async fn tell(
@@ -24,6 +27,20 @@ pub(super) async fn tell(
         dead_letters::send(intake.ports.dead_letters.as_ref(), &letter).await?;
     }
     Ok(())
+}
+
+/// Sends the letter of an entry that was set aside. The ledger owes it until it is sent: where that fails, takes too long,
+/// or the work is stopped, the message need not wait, and the sender of letters tells of it.
+pub(super) async fn entry(intake: &Intake<'_>, id: &EntryId) {
+    let told = tokio::select! {
+        biased;
+        () = intake.cancel.cancelled() => return,
+        told = dead_letters::tell(intake.ports, id) => told.map_err(|error| chain(&error)),
+        () = intake.ports.clock.sleep(LETTER) => Err(format!("it took longer than {} s", LETTER.as_secs())),
+    };
+    if let Err(error) = told {
+        tracing::warn!(entry.id = %id, error, "a dead letter waits for the sender of letters");
+    }
 }
 
 fn letter(

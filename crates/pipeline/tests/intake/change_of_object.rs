@@ -4,7 +4,9 @@ use std::fs;
 use std::time::Duration;
 
 use lakehand_domain::entry::{Entry, EntryState, SetAsideKind, StateName};
-use lakehand_domain::object_event::Cause;
+use lakehand_domain::object_event::{Cause, ObjectEvent, OwnMessage};
+use lakehand_domain::port::queue::Queue;
+use lakehand_pipeline::dead_letters::tell;
 use lakehand_pipeline::settle::{Fate, Settlement};
 
 use crate::world::World;
@@ -100,14 +102,19 @@ async fn an_object_that_went_while_its_worker_died_is_set_aside() {
     assert!(matches!(world.once().await.settlement, Settlement::Waits { .. }));
     world.to_the_end().await;
     assert_eq!(kind(&world.entry().await), Some(SetAsideKind::Gone));
-    assert!(world.letters().await.is_empty(), "the sender of letters tells of it");
+    let letters = world.letters().await;
+    assert_eq!((letters.len(), letters[0].kind), (1, SetAsideKind::Gone));
+}
+
+fn asking(world: &World, name: &str) -> String {
+    OwnMessage::new(vec![ObjectEvent { uri: world.object(name), cause: Cause::Arrived }]).body()
 }
 
 #[tokio::test]
 async fn a_version_whose_worker_died_is_set_aside_when_a_newer_one_is_there() {
     let world = World::new();
     world.land("in_1.txt", "old");
-    world.send(&["in_1.txt"]).await;
+    let first = world.queue.send(&asking(&world, "in_1.txt"), Duration::ZERO).await.unwrap();
     world.die_in_transform().await;
     world.land("in_1.txt", "newer");
     world.send(&["in_1.txt"]).await;
@@ -116,4 +123,11 @@ async fn a_version_whose_worker_died_is_set_aside_when_a_newer_one_is_there() {
     world.to_the_end().await;
     let kinds: Vec<_> = world.entries().await.iter().map(kind).collect();
     assert!(kinds.contains(&Some(SetAsideKind::Replaced)) && kinds.contains(&None), "{kinds:?}");
+    // Its letter is owed, and names the message that it came by, not the one that found it replaced.
+    assert!(world.letters().await.is_empty());
+    let entries = world.entries().await;
+    let old = entries.iter().find(|entry| kind(entry).is_some()).unwrap();
+    assert!(tell(&world.ports, &old.id).await.unwrap());
+    assert!(!tell(&world.ports, &old.id).await.unwrap(), "nothing is owed any more");
+    assert_eq!(world.letters().await[0].original.as_ref().unwrap().id, first);
 }

@@ -1,8 +1,11 @@
 //! One file, however often and by however many it is delivered.
 
+use std::time::Duration;
+
 use lakehand_domain::entry::StateName;
 use lakehand_domain::id::Generation;
 use lakehand_domain::object_event::Cause;
+use lakehand_domain::port::ledger::Ledger;
 use lakehand_pipeline::settle::{Fate, Settlement};
 use tokio_util::sync::CancellationToken;
 
@@ -99,7 +102,9 @@ async fn a_letter_waits_for_the_other_records_and_is_sent_once() {
     assert!(matches!(world.once().await.settlement, Settlement::Waits { .. }));
     assert!(world.letters().await.is_empty());
     world.to_the_end().await;
-    assert_eq!(world.letters().await.len(), 1);
+    let mut kinds: Vec<_> = world.letters().await.iter().map(|letter| letter.kind.as_str()).collect();
+    kinds.sort_unstable();
+    assert_eq!(kinds, ["attempts_exhausted", "undecodable"]);
     assert_eq!(world.entry().await.state_name(), StateName::SetAside);
 }
 
@@ -119,6 +124,29 @@ async fn a_replay_begins_a_generation_and_leaves_the_old_parts() {
     let second = world.entry().await;
     assert_eq!((second.generation, second.state_name()), (Generation(2), StateName::SetAside));
     assert_ne!(first.load_id, second.load_id);
+}
+
+/// Whatever the worker's clock says of when the file was loaded, a replay that was asked for after its message was sent is
+/// done, and once.
+#[tokio::test]
+async fn a_replay_that_was_asked_for_before_the_load_by_the_ledgers_clock_is_done_and_once() {
+    let world = World::new();
+    world.land("in_1.txt", "a");
+    world.send(&["in_1.txt"]).await;
+    world.clock.advance(Duration::from_millis(1));
+    world.ask(&["in_1.txt"], Cause::Replay).await;
+    world.clock.advance(Duration::from_mins(10));
+    world.once().await;
+    let entry = world.entry().await;
+    let loaded = entry.loaded(&entry.load_id, "b", entry.updated).unwrap().unwrap();
+    world.ledger.put(&loaded).await.unwrap();
+    let replay = world.receive().await.unwrap();
+    assert!(replay.sent_at < loaded.updated);
+    // The answer to its deletion is lost: it comes again, and again.
+    for _ in 0..3 {
+        world.process(&world.ports, replay.clone()).await;
+    }
+    assert_eq!(world.entry().await.generation, Generation(2));
 }
 
 #[tokio::test]

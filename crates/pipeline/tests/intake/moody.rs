@@ -19,6 +19,8 @@ pub(crate) struct Mood {
     pub(crate) full: Option<&'static str>,
     /// The operation that is not permitted.
     pub(crate) denied: Option<&'static str>,
+    /// What is in the store is archived: it is there, and cannot be read.
+    pub(crate) archived: bool,
     /// Bodies are streams of small chunks.
     pub(crate) streams: bool,
     /// A stream has this many bytes more than the object.
@@ -52,6 +54,10 @@ impl ObjectStore for Moody {
 
     async fn open(&self, stat: &ObjectStat, range: Option<Range<u64>>) -> Result<ObjectBody, StoreError> {
         refuse(&self.mood, "open", &stat.uri)?;
+        if self.mood.lock().unwrap().archived {
+            let class = Some("GLACIER".to_owned());
+            return Err(StoreError::Archived { uri: stat.uri.clone(), class, source: "InvalidObjectState".into() });
+        }
         let body = self.inner.open(stat, range).await?;
         let (streams, off_by) = {
             let mood = self.mood.lock().unwrap();

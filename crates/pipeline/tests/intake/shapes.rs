@@ -143,6 +143,7 @@ async fn a_letter_whose_object_is_gone_still_names_its_entry() {
     world.send(&["in_1.txt"]).await;
     world.once().await;
     let entry = world.entry().await;
+    assert_eq!(world.letters().await.len(), 1, "intake's own");
     let letter = json!({
         "lakehand_dead_letter": 1, "kind": "unreadable", "reason": "r", "at": "2100-01-01T00:00:00Z",
         "object": entry.object.uri, "dataset": "d", "entry": entry.id, "generation": 1

@@ -4,7 +4,8 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use lakehand_domain::entry::{ClaimDecision, ClaimRequest, EntryState, SetAsideKind, StateName, claim};
-use lakehand_domain::id::WorkerId;
+use lakehand_domain::id::{MessageId, WorkerId};
+use lakehand_domain::message::{Attributes, MessageRef};
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::port::ledger::{Ledger, PutEntry};
 use lakehand_pipeline::settle::{Fate, Settlement};
@@ -47,6 +48,32 @@ async fn a_full_disk_or_a_missing_permission_uses_up_no_attempt() {
         assert_eq!(world.lake().await.len(), 3);
         assert!(world.letters().await.is_empty());
     }
+}
+
+/// Nobody can read it, and others can be read: it is no failure of the store.
+#[tokio::test]
+async fn an_archived_object_is_set_aside_at_once_and_replayed_once_it_is_restored() {
+    let mut world = World::new();
+    let mood = moody(&mut world);
+    mood.lock().unwrap().archived = true;
+    world.land("in_1.txt", "a\nb\nc");
+    world.send(&["in_1.txt"]).await;
+    let settled = world.once().await;
+    assert_eq!(settled.settlement, Settlement::Deleted);
+    let Fate::SetAside { reason, .. } = &settled.records[0].fate else { panic!("{settled:?}") };
+    assert_eq!(reason.kind, SetAsideKind::Archived);
+    let uri = world.object("in_1.txt");
+    let said = format!(
+        "{uri} is archived (storage class GLACIER), and cannot be read before it is restored; restore it, then \
+         `lakehand replay {uri}`"
+    );
+    assert_eq!(reason.message, said);
+    assert_eq!(world.entry().await.attempts, 0);
+    assert_eq!(world.letters().await[0].kind, SetAsideKind::Archived);
+    mood.lock().unwrap().archived = false;
+    world.clock.advance(Duration::from_hours(12));
+    world.ask(&["in_1.txt"], Cause::Replay).await;
+    assert!(matches!(world.fate().await, Fate::Written { .. }));
 }
 
 #[tokio::test]
@@ -98,7 +125,11 @@ async fn a_lease_taken_by_another_stops_the_first_before_it_tells_anything() {
                 lease_for: Duration::from_secs(30),
                 skew: Duration::from_secs(5),
                 cause: Cause::Arrived,
-                asked_at: lakehand_domain::clock::Clock::now(clock.as_ref()),
+                asked_by: MessageRef::new(
+                    &MessageId::new("m"),
+                    lakehand_domain::clock::Clock::now(clock.as_ref()),
+                    &Attributes::default(),
+                ),
                 marked: None,
                 now: lakehand_domain::clock::Clock::now(clock.as_ref()),
             };

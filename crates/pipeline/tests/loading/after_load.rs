@@ -22,7 +22,7 @@ fn tagging() -> World {
 #[tokio::test]
 async fn the_version_that_was_read_is_tagged_and_stays() {
     let mut world = tagging();
-    let store = Arc::new(Tagged { inner: Arc::clone(&world.files), tags: Mutex::default() });
+    let store = Arc::new(Tagged { inner: Arc::clone(&world.files), tags: Mutex::default(), is_archived: false });
     world.ports.landing = Arc::<Tagged>::clone(&store);
     for (name, value) in [("in_1.txt", 1), ("in_2.txt", 2), ("in_3.txt", 3)] {
         world.write(name, &[value]).await;
@@ -66,6 +66,18 @@ fn archived(world: &World) -> Vec<String> {
     let mut texts: Vec<String> = files.map(|path| std::fs::read_to_string(path).unwrap()).collect();
     texts.sort();
     texts
+}
+
+/// It was moved to Glacier by a rule of the bucket while its load waited: it must not keep it from being called loaded.
+#[tokio::test]
+async fn what_cannot_be_copied_because_it_is_archived_stays_where_it_is() {
+    let mut world = World::with(FaultPlan::new(), "archive:ARCHIVE");
+    let inner = Arc::clone(&world.files);
+    world.ports.landing = Arc::new(Tagged { inner, tags: Mutex::default(), is_archived: true });
+    world.write("in_1.txt", &[1]).await;
+    assert_eq!(world.load_all(&world.ports, &mut Memory::default()).await.unwrap().loaded, 1);
+    assert_eq!(world.state("in_1.txt").await, StateName::Loaded);
+    assert!(world.landed("in_1.txt").try_exists().unwrap());
 }
 
 #[tokio::test]

@@ -9,7 +9,8 @@ use lakehand_domain::clock::Clock;
 use lakehand_domain::entry::{
     ClaimDecision, ClaimRequest, Entry, EntryState, SetAsideKind, SetAsideReason, StateName, claim,
 };
-use lakehand_domain::id::{Generation, WorkerId};
+use lakehand_domain::id::{Generation, MessageId, WorkerId};
+use lakehand_domain::message::{Attributes, MessageRef};
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::port::ledger::{Ledger, PutEntry};
 use lakehand_domain::shape::DefinitionInForce;
@@ -145,7 +146,7 @@ async fn begun_anew_and_gone(world: &World, written: Entry) -> Entry {
         lease_for: Duration::from_secs(8),
         skew: Duration::ZERO,
         cause: Cause::DefinitionChanged,
-        asked_at: world.clock.now(),
+        asked_by: MessageRef::new(&MessageId::new("m"), world.clock.now(), &Attributes::default()),
         marked: None,
         now: world.clock.now(),
     };

@@ -2,6 +2,7 @@
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
+use lakehand_domain::dead_letter::DeadLetter;
 use lakehand_domain::entry::{EntryState, SetAsideKind, StateName};
 use lakehand_domain::object_event::Cause;
 use lakehand_pipeline::loading::{LoadError, Memory};
@@ -29,6 +30,8 @@ async fn the_file_that_is_refused_stands_alone_in_the_end() {
     let EntryState::SetAside { reason, told, summary, .. } = &entry.state else { unreachable!() };
     assert_eq!((reason.kind, *told), (SetAsideKind::RefusedByWarehouse, false));
     assert!(reason.message.contains("a value does not fit"), "{}", reason.message);
+    let letter = DeadLetter::of_entry(&entry).unwrap();
+    assert_eq!(letter.original.unwrap().id.as_str(), "m", "intake's message, which is gone long since");
     assert_eq!(summary.as_ref().unwrap().records, 1, "what was read of it is still known");
     assert_eq!(world.rows().await.len(), 8);
     let staged = world.meddled.staged();

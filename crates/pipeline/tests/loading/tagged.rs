@@ -16,6 +16,8 @@ use lakehand_domain::timestamp::Timestamp;
 pub(crate) struct Tagged {
     pub(crate) inner: Arc<dyn ObjectStore>,
     pub(crate) tags: Mutex<Vec<(String, String, String)>>,
+    /// Whether what is in the store is archived, so that it cannot be copied.
+    pub(crate) is_archived: bool,
 }
 
 #[async_trait]
@@ -54,6 +56,9 @@ impl ObjectStore for Tagged {
     }
 
     async fn copy(&self, from: &ObjectStat, to: &ObjectUri) -> Result<(), StoreError> {
+        if self.is_archived {
+            return Err(StoreError::Archived { uri: from.uri.clone(), class: None, source: "GLACIER".into() });
+        }
         self.inner.copy(from, to).await
     }
 

@@ -16,8 +16,9 @@ use lakehand_domain::clock::Clock;
 use lakehand_domain::entry::{
     ClaimDecision, ClaimRequest, Entry, EntryState, LoadSummary, SetAsideKind, SetAsideReason, StateName, claim,
 };
-use lakehand_domain::id::{LedgerId, WorkerId};
+use lakehand_domain::id::{LedgerId, MessageId, WorkerId};
 use lakehand_domain::manifest::{Manifest, Part, TableManifest};
+use lakehand_domain::message::{Attributes, MessageRef};
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::object_event::{Cause, OwnMessage};
 use lakehand_domain::port::ledger::{EntryQuery, Ledger, PutEntry};
@@ -182,7 +183,7 @@ impl World {
             lease_for: Duration::from_mins(1),
             skew: Duration::ZERO,
             cause,
-            asked_at: self.clock.now(),
+            asked_by: MessageRef::new(&MessageId::new("m"), self.clock.now(), &Attributes::default()),
             marked: None,
             now: self.clock.now(),
         };

@@ -31,9 +31,9 @@ pub(super) fn failed(operation: &'static str, uri: &ObjectUri, failure: Failure)
         }
         // 416: the range that was asked for lies beyond what is there now.
         (412 | 416, _) => return StoreError::Changed { uri },
-        (_, "InvalidObjectState") => {
-            let hint = "it is archived (Glacier or Deep Archive): restore it, then replay".to_owned();
-            return denied(operation, uri, hint, cause);
+        // Glacier and Deep Archive, and the archive tiers of Intelligent-Tiering.
+        (_, "InvalidObjectState" | "ObjectNotInActiveTierError") => {
+            return StoreError::Archived { uri, class: None, source: cause };
         }
         (301 | 307, _) | (400, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
             let hint = format!("bucket {:?} is in another region: set aws.region to it", uri.bucket());
@@ -56,6 +56,14 @@ pub(super) fn failed(operation: &'static str, uri: &ObjectUri, failure: Failure)
         Kind::Condition | Kind::Throttled | Kind::Unavailable => {
             StoreError::Unavailable { operation, uri, effect, source: cause }
         }
+    }
+}
+
+/// The same, where the answer says in which class an archived object lies.
+pub(super) fn of_class(error: StoreError, said: Option<String>) -> StoreError {
+    match error {
+        StoreError::Archived { uri, source, class } => StoreError::Archived { uri, source, class: said.or(class) },
+        error => error,
     }
 }
 
@@ -107,7 +115,6 @@ mod tests {
             (Kind::NotFound, 404, "NoSuchBucket", "there is no bucket \"bucket\""),
             (Kind::NotFound, 400, "KMS.NotFoundException", "said 400"),
             (Kind::Denied, 403, "AccessDenied", "s3:ListBucket"),
-            (Kind::Denied, 403, "InvalidObjectState", "restore it"),
             (Kind::Invalid, 301, "PermanentRedirect", "set aws.region"),
             (Kind::Invalid, 400, "AuthorizationHeaderMalformed", "set aws.region"),
             (Kind::Invalid, 400, "KeyTooLongError", "said 400"),
@@ -119,6 +126,18 @@ mod tests {
         }
         let put = chain(&meaning("put", Kind::Denied, 403, "AccessDenied"));
         assert!(!put.contains("ListBucket"), "{put}");
+    }
+
+    /// Of others in the same bucket this says nothing.
+    #[test]
+    fn what_is_archived_is_told_from_what_is_refused() {
+        for (operation, code) in [("open", "InvalidObjectState"), ("copy", "ObjectNotInActiveTierError")] {
+            let error = meaning(operation, Kind::Denied, 403, code);
+            assert!(matches!(error, StoreError::Archived { class: None, .. }), "{error:?}");
+            let told = chain(&of_class(error, Some("DEEP_ARCHIVE".to_owned())));
+            assert!(told.starts_with("s3://bucket/key is archived (storage class DEEP_ARCHIVE)"), "{told}");
+            assert!(told.ends_with("said 403"), "{told}");
+        }
     }
 
     #[test]

@@ -4,8 +4,11 @@ use std::collections::BTreeMap;
 use std::ops::Range;
 use std::sync::Arc;
 
-use aws_sdk_s3::operation::get_object::GetObjectOutput;
+use aws_sdk_s3::error::SdkError;
+use aws_sdk_s3::operation::get_object::{GetObjectError, GetObjectOutput};
 use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{IntelligentTieringAccessTier, StorageClass};
+use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use bytes::{Buf as _, Bytes, BytesMut};
 use futures::stream::{self, StreamExt};
 use lakehand_aws::classify;
@@ -16,7 +19,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::JoinSet;
 use tokio::time::timeout;
 
-use super::classify::{failed, senseless};
+use super::classify::{failed, of_class, senseless};
 use super::stat::{bare, quoted};
 use super::{Shared, address};
 
@@ -154,7 +157,10 @@ impl Pinned {
         if !whole {
             call = call.range(format!("bytes={}-{}", range.start, range.end - 1));
         }
-        let answer = call.send().await.map_err(|error| failed("open", &stat.uri, classify(error)))?;
+        let answer = call.send().await.map_err(|error| {
+            let class = class_of(&error);
+            of_class(failed("open", &stat.uri, classify(error)), class)
+        })?;
         let skip = self.check(range, &answer)?;
         Ok(Answer { body: answer.body, skip })
     }
@@ -247,6 +253,17 @@ impl Pinned {
 struct Answer {
     body: ByteStream,
     skip: u64,
+}
+
+/// In which class an archived object lies.
+fn class_of(error: &SdkError<GetObjectError, HttpResponse>) -> Option<String> {
+    match error.as_service_error()? {
+        GetObjectError::InvalidObjectState(state) => {
+            let tier = state.access_tier().map(IntelligentTieringAccessTier::as_str);
+            state.storage_class().map(StorageClass::as_str).or(tier).map(str::to_owned)
+        }
+        _ => None,
+    }
 }
 
 /// Reads `bytes 5-14/100`: the range, and of how many.

@@ -8,7 +8,8 @@ use std::time::Duration;
 use lakehand_domain::entry::{
     ClaimDecision, ClaimRequest, Entry, Lease, LoadSummary, SetAsideKind, SetAsideReason, StateName, claim,
 };
-use lakehand_domain::id::{DatasetId, EntryId, Fingerprint, WorkerId};
+use lakehand_domain::id::{DatasetId, EntryId, Fingerprint, MessageId, WorkerId};
+use lakehand_domain::message::{Attributes, MessageRef};
 use lakehand_domain::object::{ObjectStat, ObjectUri, ObjectVersion};
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::port::ledger::{EntryQuery, Ledger, PutEntry, StateCount};
@@ -74,7 +75,7 @@ fn request(dataset: &str, object: &str, worker: &str, second: i64) -> ClaimReque
         lease_for: Duration::from_mins(1),
         skew: Duration::from_secs(5),
         cause: Cause::Arrived,
-        asked_at: at(second),
+        asked_by: MessageRef::new(&MessageId::new("m"), at(second), &Attributes::default()),
         marked: None,
         now: at(second),
     }

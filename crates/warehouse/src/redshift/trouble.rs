@@ -230,7 +230,7 @@ impl Trouble {
             Self::Mended(_) => WarehouseError::Conflict { operation, source: Box::new(self) },
             Self::Unsent { .. } => unavailable(Effect::NotApplied, Box::new(self)),
             Self::Doubt { .. } => unavailable(Effect::Unknown, Box::new(self)),
-            Self::Store(StoreError::Denied { .. } | StoreError::Foreign { .. }) => {
+            Self::Store(StoreError::Denied { .. } | StoreError::Archived { .. } | StoreError::Foreign { .. }) => {
                 WarehouseError::Denied { operation, source: Box::new(self) }
             }
             Self::Store(ref error) => unavailable(error.effect(), Box::new(self)),

@@ -6,7 +6,8 @@ use std::time::Duration;
 use lakehand_domain::entry::{
     ClaimDecision, ClaimRequest, Entry, EntryState, LoadSummary, SetAsideKind, SetAsideReason, claim,
 };
-use lakehand_domain::id::{DatasetId, Fingerprint, WorkerId};
+use lakehand_domain::id::{DatasetId, Fingerprint, MessageId, WorkerId};
+use lakehand_domain::message::{Attributes, MessageRef};
 use lakehand_domain::object::{ObjectStat, ObjectUri, ObjectVersion};
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::reject::{RejectCounts, Rule};
@@ -54,7 +55,7 @@ pub(super) fn request(dataset: &str, object: &str, version: u64, cause: Cause, n
         lease_for: LEASE,
         skew: SKEW,
         cause,
-        asked_at: Timestamp::from_micros(i64::MAX),
+        asked_by: MessageRef::new(&MessageId::new("8f3d1c70-5b7e-4a56-9c0d-2e9f6b1a7d43"), now, &Attributes::default()),
         marked: None,
         now,
     }

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use aws_sdk_dynamodb::types::AttributeValue;
 use lakehand_domain::entry::{Entry, LoadSummary};
-use lakehand_domain::id::{EntryId, digest};
+use lakehand_domain::id::{EntryId, MessageId, digest};
+use lakehand_domain::message::MessageRef;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::reject::{RejectCounts, Rule};
@@ -79,6 +80,8 @@ fn largest() -> Entry {
     let mut first = request(&"d".repeat(60), long(&key("\u{1}")).as_str(), 1, Cause::Arrived, at(1));
     first.object.etag = Some(key("\""));
     first.object.version_id = Some(key("\""));
+    let attributes = (0..20).map(|n| (format!("{n}"), "\u{1}".repeat(100_000))).collect();
+    first.asked_by = MessageRef::new(&MessageId::new(key("\u{1}")), at(1), &attributes);
     let claimed = taken(None, &first);
     let lease = claimed.lease().unwrap().clone();
     let written = claimed.written(&lease, full.clone(), at(2)).unwrap();

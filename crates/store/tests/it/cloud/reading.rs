@@ -247,9 +247,14 @@ async fn what_is_refused_says_what_may_be_wrong() {
         assert_eq!(proxy.unmet(), 0, "what a HEAD cannot say is asked by a GET");
     };
     told(403, "AccessDenied", "without which S3 does not say so").await;
-    told(403, "InvalidObjectState", "restore it").await;
     told(301, "PermanentRedirect", "is in another region").await;
     told(404, "NoSuchBucket", "there is no bucket").await;
+    // One object's own: its stat works, and others can be read.
+    proxy.meddle("GET", "/a", 1, Fault::Refused(403, "InvalidObjectState"));
+    let error = store.open(&stat, None).await.unwrap_err();
+    let text = chain(&error);
+    assert!(matches!(error, StoreError::Archived { .. }), "{text}");
+    assert!(text.contains("is archived") && text.contains("restored") && text.contains("meddled"), "{text}");
     // It came between the two calls.
     proxy.meddle("HEAD", "/a", 1, Fault::Refused(404, "NotFound"));
     let error = store.stat(&stat.uri).await.unwrap_err();
