@@ -138,7 +138,7 @@ fn record(id: u64, dice: &mut Dice) -> Record {
 /// Bends a record in one way that its format can have; the rule that it then breaks.
 fn bend(record: &mut Record, format: &str, dice: &mut Dice) -> &'static str {
     // What has types of its own has no fraction among its whole numbers, and no syntax.
-    let way = if is_binary(format) { 1 + dice.below(6) } else { dice.below(8) };
+    let way = if is_binary(format) { 1 + dice.below(7) } else { dice.below(9) };
     let (at, value, rule) = match way {
         0 => (1, "1.5", "type"),
         1 => (1, "2147483648", "range"),
@@ -147,6 +147,7 @@ fn bend(record: &mut Record, format: &str, dice: &mut Dice) -> &'static str {
         4 => (5, "much longer than twenty-four bytes", "length"),
         5 => (6, "2026-02-29", "time"),
         6 => (7, "2026-11-21T08:00:00", "time"),
+        7 => (5, "a\0b", "nul"),
         _ if format == "csv" => (10, "RAGGED", "ragged"),
         _ => (10, "TWICE", "duplicate_key"),
     };

@@ -44,10 +44,17 @@ impl Literal {
             ColumnType::Integer => whole(text, i64::from(i32::MIN), i64::from(i32::MAX)).ok_or_else(wrong),
             ColumnType::Bigint => whole(text, i64::MIN, i64::MAX).ok_or_else(wrong),
             ColumnType::Real | ColumnType::Double => {
-                let number = text.parse().ok().filter(|number: &f64| number.is_finite());
-                number.map(Self::Double).ok_or_else(wrong)
+                let number = if column_type == ColumnType::Real {
+                    text.parse::<f32>().ok().map(f64::from)
+                } else {
+                    text.parse::<f64>().ok()
+                };
+                number.filter(|number| is_held(*number, text, column_type)).map(Self::Double).ok_or_else(wrong)
             }
             ColumnType::Decimal { precision, scale } => decimal(text, precision, scale).ok_or_else(wrong),
+            ColumnType::Varchar { .. } if text.contains('\0') => {
+                Err(format!("{text:?} has a NUL character, which no varchar holds"))
+            }
             ColumnType::Varchar { bytes } => {
                 if text.len() > usize::try_from(bytes).unwrap_or(usize::MAX) {
                     return Err(format!("{text:?} has {} bytes and does not fit {column_type}", text.len()));
@@ -73,6 +80,24 @@ impl Literal {
     /// Whether this comes after another value of the same type.
     pub fn is_after(&self, other: &Self) -> bool {
         self.partial_cmp(other) == Some(Ordering::Greater)
+    }
+}
+
+/// Whether a double or single may stand for the number as it is written, by the rules of values in files: one that is whole
+/// is held exactly, or written as it is, and none becomes zero.
+#[expect(clippy::cast_possible_truncation, reason = "the values of a real are singles")]
+fn is_held(number: f64, text: &str, column_type: ColumnType) -> bool {
+    let single = column_type == ColumnType::Real;
+    let shortest = || if single { (number.abs() as f32).to_string() } else { number.abs().to_string() };
+    let digits = text.trim_start_matches(['-', '+']);
+    let is_whole = !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
+    let is_zero = !digits.split(['e', 'E']).next().unwrap_or("").bytes().any(|byte| (b'1'..=b'9').contains(&byte));
+    match digits.trim_start_matches('0') {
+        _ if !number.is_finite() || (number == 0.0 && !is_zero) => false,
+        significant if is_whole && !is_zero => {
+            shortest() == significant || format!("{:.0}", number.abs()) == significant
+        }
+        _ => true,
     }
 }
 
@@ -120,9 +145,14 @@ mod tests {
             ("smallint", vec!["-32768", "32767"], vec!["32768", "1.0", ""]),
             ("integer", vec!["2147483647"], vec!["2147483648"]),
             ("bigint", vec!["-9223372036854775808"], vec!["9223372036854775808", "1e3"]),
-            ("double", vec!["1e3", "-0.5"], vec!["nan", "inf", "1,5", "1e400"]),
+            (
+                "double",
+                vec!["1e3", "-0.5", "1152921504606847000"],
+                vec!["nan", "inf", "1,5", "1e400", "1e-400", "9007199254740993"],
+            ),
+            ("real", vec!["16777216", "0.1", "0", "-0.0", "1e10"], vec!["16777217", "1e39", "1e-60"]),
             ("decimal(4,2)", vec!["12.34", "-0.5", "1.500", "007"], vec!["123.4", "1.234", ".5", "1.", "--1", "1e1"]),
-            ("varchar(3)", vec!["", "abc", "é"], vec!["abcd", "éé"]),
+            ("varchar(3)", vec!["", "abc", "é"], vec!["abcd", "éé", "a\0"]),
             ("json", vec!["{}", "null", "[1]"], vec!["{", ""]),
             ("date", vec!["2024-02-29"], vec!["2023-02-29", "29.02.2024", "2024-02-29T00:00:00"]),
             (

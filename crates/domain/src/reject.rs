@@ -26,6 +26,8 @@ pub enum Rule {
     Precision,
     /// The text has more bytes than varchar(n), or more or fewer characters than allowed.
     Length,
+    /// The text has a NUL character, which warehouses do not hold.
+    Nul,
     /// The date or time does not exist, or has no zone where one is needed.
     Time,
     /// A required value is absent.
@@ -61,6 +63,7 @@ impl Rule {
             Self::Range => "range",
             Self::Precision => "precision",
             Self::Length => "length",
+            Self::Nul => "nul",
             Self::Time => "time",
             Self::Required => "required",
             Self::Bounds => "bounds",

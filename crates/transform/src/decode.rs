@@ -35,7 +35,10 @@ use lakehand_domain::reject::{Reject, Rule};
 use memchr::{memchr, memchr_iter};
 
 use self::block::Block;
+pub(crate) use self::coerce::NUL;
 use self::csv::Mapping;
+pub(crate) use self::csv::list_names;
+pub(crate) use self::number::stands_for;
 pub(crate) use self::plan::{Plan, WITHHELD};
 use self::record::{RowMaker, TableBuilders};
 use self::reject::Refusal;
@@ -72,6 +75,8 @@ struct Progress<'a> {
     records: u64,
     /// Whether the dataset masks columns, so that what is not read is not shown.
     withhold: bool,
+    /// Whether a NUL character stands somewhere in the chunk.
+    has_nul: bool,
 }
 
 impl Decoder {
@@ -111,6 +116,7 @@ impl Decoder {
             lines: memchr_iter(b'\n', preamble).count() as u64,
             records: 0,
             withhold: !plan.masked.is_empty(),
+            has_nul: plan.csv.is_some() && memchr(0, &chunk.bytes).is_some(),
         };
         if let Some(refused) = &chunk.refused {
             progress.lines += 1;
@@ -265,7 +271,10 @@ impl Decoder {
         let mut waiting = std::mem::take(&mut self.waiting);
         let texts = Texts { chunk: text, scratch: &self.records.scratch, plan: self.plan.texts.as_str(), masked: "" };
         let count = waiting.len();
+        // JSON writes NUL as an escape, and delimited text as it is.
+        let has_nul = progress.has_nul || memchr(0, self.records.scratch.as_bytes()).is_some();
         if let Some(block) = &mut self.block
+            && !has_nul
             && block.make(&self.plan, &self.records, count, &texts)
         {
             block.push(&mut progress.builders, &texts);

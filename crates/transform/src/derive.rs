@@ -14,7 +14,7 @@ use std::sync::Arc;
 
 use lakehand_dataset::dataset::{Dataset, Origin, Table};
 use lakehand_dataset::transformer::TransformError;
-use lakehand_domain::reject::{Reject, Rule};
+use lakehand_domain::reject::Reject;
 use lakehand_domain::shape::ColumnType;
 use polars::prelude::{Column, DataFrame, PolarsError, PolarsResult, Series};
 use polars_arrow::array::{Array, BooleanArray};
@@ -261,7 +261,7 @@ impl TableProgram {
             let mut builder = Builder::new(column_type, rows);
             for row in 0..rows {
                 let outcome = match failed.next_if(|(at, _)| *at as usize == row) {
-                    Some((_, message)) => Err(Misfit { rule: Rule::Expression, message, value: None }),
+                    Some((_, misfit)) => Err(misfit),
                     None => results.fit(row, column_type).and_then(|scalar| computed.judge.judge(scalar)),
                 };
                 match outcome {
@@ -281,8 +281,7 @@ impl TableProgram {
         if let Some(filter) = &self.filter {
             let frame = self.frame(&filter.inputs, &columns, rows)?;
             let (series, failed) = filter.evaluate(&frame)?;
-            for (row, message) in failed {
-                let misfit = Misfit { rule: Rule::Expression, message, value: None };
+            for (row, misfit) in failed {
                 strike(row as usize, &self.filter_name, misfit);
             }
             let truth = series.chunks().first().and_then(|array| array.as_any().downcast_ref::<BooleanArray>());

@@ -6,7 +6,7 @@ mod functions;
 
 use std::fmt;
 
-use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectNamePart};
+use sqlparser::ast::{Expr, Function, FunctionArg, FunctionArgExpr, FunctionArguments, Ident, ObjectNamePart, Value};
 use sqlparser::dialect::GenericDialect;
 use sqlparser::parser::{Parser, ParserError, ParserOptions};
 use sqlparser::tokenizer::Token;
@@ -232,7 +232,8 @@ impl<'w> Walk<'w> {
         match expression {
             Expr::Identifier(name) => self.column(std::slice::from_ref(name)),
             Expr::CompoundIdentifier(parts) => self.column(parts),
-            Expr::Value(_) | Expr::TypedString(_) | Expr::Interval(_) => {}
+            Expr::Value(value) => self.literal(&value.value),
+            Expr::TypedString(_) | Expr::Interval(_) => {}
             Expr::IsNull(inner) | Expr::IsNotNull(inner) if self.place == Place::Value => {
                 self.within(Place::Presence, inner);
             }
@@ -283,6 +284,22 @@ impl<'w> Walk<'w> {
                 let sight = self.names.sight();
                 self.say(format!("{other} is not allowed: {sight}"));
             }
+        }
+    }
+
+    /// A number with a point is read as a double, and taken for the decimal of its shortest digits.
+    fn literal(&mut self, value: &Value) {
+        let Value::Number(text, _) = value else { return };
+        let Some((whole, fraction)) = text.split_once('.') else { return };
+        let written = format!("{}.{}", whole.trim_start_matches('0'), fraction.trim_end_matches('0'));
+        let read = text.parse::<f64>().map(|value| value.to_string()).unwrap_or_default();
+        let (whole, fraction) = read.split_once('.').unwrap_or((&read, ""));
+        if !text.contains(['e', 'E']) && format!("{}.{fraction}", whole.trim_start_matches('0')) != written {
+            let digits = text.trim_start_matches(['0', '.']).bytes().filter(u8::is_ascii_digit).count();
+            self.refuse(Objection::advise(
+                format!("{text} has {digits} digits, more than are kept of a number with a point"),
+                format!("write CAST('{text}' AS DECIMAL(38,{}))", fraction_of(text)),
+            ));
         }
     }
 
@@ -343,6 +360,11 @@ impl<'w> Walk<'w> {
             }
         }
     }
+}
+
+/// How many digits a number has behind its point.
+fn fraction_of(number: &str) -> usize {
+    number.split_once('.').map_or(0, |(_, fraction)| fraction.len())
 }
 
 /// The name of a function, in small letters.

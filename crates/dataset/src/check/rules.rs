@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use chrono::format::{Item, StrftimeItems};
+use chrono::format::{Fixed, Item, Numeric, StrftimeItems};
 use chrono::{DateTime, NaiveDate, NaiveDateTime, TimeZone, Utc};
 use chrono_tz::{TZ_VARIANTS, Tz};
 use lakehand_domain::shape::ColumnType;
@@ -54,7 +54,30 @@ pub(super) fn check(
     {
         check.problem(given.at, "min_length", format!("{least} is above max_length, {most}: no text could pass"));
     }
+    // Of a text that is masked, the column holds what the mask leaves.
+    if let (Some(least), Some(length), ColumnType::Varchar { bytes }, None) =
+        (rules.min_length, &given.min_length, column_type, &given.mask)
+        && least > bytes
+    {
+        let message = format!("{least} characters have more bytes than {column_type} holds: no text could pass");
+        check.problem(length.at, "min_length", message);
+    }
     check.fine.then_some(rules)
+}
+
+/// Parts of a notation by which times would become others: what they are, and what to write instead.
+fn bent(item: &Item<'_>) -> Option<(&'static str, &'static str)> {
+    match item {
+        Item::Numeric(Numeric::Nanosecond, _) => Some((
+            "%f, which counts nanoseconds, so that .5 would be five of them",
+            "write %.f for a point and any digits, %3f or %6f for so many digits",
+        )),
+        Item::Fixed(Fixed::TimezoneName) => Some((
+            "%Z, the name of a zone, which says no offset that can be relied on",
+            "write %z for offsets such as +0100, or the name as it stands and zone = \"Europe/Berlin\"",
+        )),
+        _ => None,
+    }
 }
 
 struct RulesCheck<'c, 'f> {
@@ -249,11 +272,20 @@ impl RulesCheck<'_, '_> {
             self.advise(format.at, "format", message, "for example %d.%m.%Y or %Y-%m-%dT%H:%M:%S%.f%:z");
             return None;
         }
+        if let Some((what, hint)) = StrftimeItems::new(text).find_map(|item| bent(&item)) {
+            self.advise(format.at, "format", format!("{text:?} has {what}"), hint);
+            return None;
+        }
         let sample = Utc.with_ymd_and_hms(2026, 11, 21, 14, 9, 7).single()?;
         let written = sample.format(text).to_string();
         let date = NaiveDate::parse_from_str(&written, text).is_ok();
         let time = NaiveDateTime::parse_from_str(&written, text).is_ok();
         let zoned = DateTime::parse_from_str(&written, text).is_ok();
+        if self.column_type == ColumnType::Date && zoned {
+            let message = format!("{text:?} gives a time with its zone, of which a date would lose both");
+            self.advise(format.at, "format", message, "declare the column as timestamptz");
+            return None;
+        }
         let lacking = match self.column_type {
             ColumnType::Date if !date => "a whole date: year, month and day",
             ColumnType::Timestamp if !time => "a whole date and time: year, month, day, hour and minute",

@@ -3,12 +3,17 @@
 use chrono_tz::Tz;
 use lakehand_domain::reject::Rule;
 use lakehand_domain::shape::ColumnType;
+use memchr::memchr;
 
 use super::complaint::Complaint;
 use super::number::{self, Number};
 use super::texts::{TextAt, Texts};
 use super::time::{self, Notation};
 use crate::physical::Scalar;
+
+/// What is wrong with a text that has one. `COPY` of Redshift fails at it ("Preparing your input data"), as PostgreSQL does.
+pub(crate) const NUL: &str =
+    "has a NUL character (U+0000), which a varchar of a warehouse does not hold; deliver the text without it";
 
 /// A typed value; texts by their place.
 #[derive(Debug, Clone, Copy, PartialEq)]
@@ -82,6 +87,11 @@ impl Typing {
         }
     }
 
+    /// Whether values are whole numbers.
+    pub(crate) fn is_whole(&self) -> bool {
+        matches!(self.column_type, ColumnType::Smallint | ColumnType::Integer | ColumnType::Bigint)
+    }
+
     /// From a number; `text` is how it is written and `at` where.
     #[inline]
     pub(crate) fn number(&self, number: Number, text: &str, at: TextAt) -> Result<Value, Complaint> {
@@ -91,7 +101,7 @@ impl Typing {
                 number.integer(least, greatest).map(Value::Integer)
             }
             ColumnType::Double => number.double(text).map(Value::Float),
-            ColumnType::Real => Number::real(text).map(Value::Float),
+            ColumnType::Real => number.real(text).map(Value::Float),
             ColumnType::Decimal { precision, scale } => number.decimal(text, precision, scale).map(Value::Decimal),
             ColumnType::Varchar { bytes } => varchar(text, at, bytes),
             ColumnType::Json => Ok(Value::Text(at)),
@@ -151,6 +161,9 @@ fn varchar(text: &str, at: TextAt, most: u32) -> Result<Value, Complaint> {
     if text.len() > most as usize {
         let message = format!("has {} bytes and varchar({most}) holds {most}", text.len());
         return Err(Complaint::owned(Rule::Length, message));
+    }
+    if memchr(0, text.as_bytes()).is_some() {
+        return Err(Complaint::new(Rule::Nul, NUL));
     }
     Ok(Value::Text(at))
 }

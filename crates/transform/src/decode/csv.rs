@@ -19,7 +19,7 @@ use crate::source::quotes::is_escaped;
 const SHOWN_NAMES: usize = 200;
 
 /// Names in quotes, as many as a message should have.
-fn list_names(names: &mut dyn Iterator<Item = &String>) -> String {
+pub(crate) fn list_names(names: &mut dyn Iterator<Item = &String>) -> String {
     let mut shown: Vec<String> = Vec::new();
     while shown.len() < SHOWN_NAMES
         && let Some(name) = names.next()

@@ -186,24 +186,49 @@ impl Number {
         Some(if self.negative { -unscaled } else { unscaled })
     }
 
-    /// As a double, correctly rounded. `text` is the number as written.
+    /// As a double: correctly rounded where it is written with a point or an exponent, exactly where it is a whole number.
+    /// `text` is the number as written.
     #[inline]
     pub(crate) fn double(self, text: &str) -> Result<f64, Complaint> {
-        if let Some(value) = self.ordinary_double() {
-            return Ok(value);
-        }
-        match text.parse::<f64>() {
-            Ok(value) if value.is_finite() => Ok(value),
-            _ => Err(Complaint::new(Rule::Range, "is beyond what a double can hold")),
+        match self.ordinary_double() {
+            Some(value) => Ok(value),
+            None => self.held(text.parse().ok(), text, false),
         }
     }
 
-    /// As a single, correctly rounded, in a double that holds it exactly.
-    pub(crate) fn real(text: &str) -> Result<f64, Complaint> {
-        match text.parse::<f32>() {
-            Ok(value) if value.is_finite() => Ok(f64::from(value)),
-            _ => Err(Complaint::new(Rule::Range, "is beyond what a real can hold")),
+    /// As a single by the same rules, in a double that holds it exactly.
+    pub(crate) fn real(self, text: &str) -> Result<f64, Complaint> {
+        self.held(text.parse::<f32>().ok().map(f64::from), text, true)
+    }
+
+    /// The value next to the number, where it may stand for it.
+    fn held(self, value: Option<f64>, text: &str, is_single: bool) -> Result<f64, Complaint> {
+        let what = if is_single { "a real" } else { "a double" };
+        let Some(value) = value.filter(|value| value.is_finite()) else {
+            return Err(Complaint::owned(Rule::Range, format!("is beyond what {what} can hold")));
+        };
+        if value == 0.0 && (self.mantissa != 0 || self.wide) {
+            return Err(Complaint::owned(Rule::Range, format!("is not zero, and nearer to it than {what} can be")));
         }
+        // Below this every whole number is a single.
+        if !self.fractional && (self.wide || self.mantissa > 1 << 24) {
+            let digits = text.trim_start_matches(['-', '+']).trim_start_matches('0');
+            if !stands_for(value, is_single, digits) {
+                let message = format!(
+                    "is a whole number that {what} does not hold exactly, {value:.0} being the nearest; declare the \
+                     column as bigint or decimal, or deliver it with a point or an exponent if it is approximate"
+                );
+                return Err(Complaint::owned(Rule::Precision, message));
+            }
+        }
+        Ok(value)
+    }
+
+    /// The same number without zeros at the end of what stands behind its point. `text` is the number as written.
+    pub(crate) fn without_zeros(self, text: &str) -> Self {
+        let Some((whole, fraction)) = text.split_once('.') else { return self };
+        let is_whole = fraction.bytes().all(|byte| byte == b'0');
+        scan(whole.as_bytes(), 0).ok().filter(|_| is_whole).map_or(self, |(_, number)| number)
     }
 
     /// As the unscaled integer of a decimal, exactly. `text` is the number as written.
@@ -236,6 +261,15 @@ impl Number {
         let unscaled = i128::try_from(unscaled).map_err(|_| too_many())?;
         Ok(if self.negative { -unscaled } else { unscaled })
     }
+}
+
+/// Whether a double, or a single, is the whole number of these digits, or is written as it: programs that have nothing but
+/// doubles write the shortest digits that read back, and zeros behind them.
+#[expect(clippy::cast_possible_truncation, reason = "a single in a double is a single")]
+pub(crate) fn stands_for(value: f64, is_single: bool, digits: &str) -> bool {
+    let value = value.abs();
+    let shortest = if is_single { (value as f32).to_string() } else { value.to_string() };
+    shortest == digits || format!("{value:.0}") == digits
 }
 
 /// Ten to this power, where 128 bits hold it.

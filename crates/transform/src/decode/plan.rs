@@ -21,6 +21,8 @@ pub(crate) struct Plan {
     pub(super) tables: Vec<TablePlan>,
     pub(super) trie: Trie,
     pub(super) csv: Option<CsvPlan>,
+    /// Whether the format has types of its own.
+    typed: bool,
     pub(super) texts: PlanTexts,
     /// A longer line is rejected.
     pub(super) max_line: usize,
@@ -109,6 +111,7 @@ impl Plan {
             tables: Vec::with_capacity(dataset.tables.len()),
             trie: Trie::new(dataset.source.records.as_ref(), strict),
             csv,
+            typed: matches!(dataset.source.format, Format::Parquet(_) | Format::Avro(_)),
             texts: PlanTexts::default(),
             max_line: usize::try_from(dataset.source.max_line_bytes).unwrap_or(usize::MAX),
             early: Vec::new(),
@@ -159,6 +162,7 @@ impl Plan {
                 &mut self.texts,
             )
             .map_err(|message| defect(format!("{full_name}: {message}")))?;
+            let rules = if self.typed { rules.of_typed_source() } else { rules };
             let origin = self.origin(column, &rules, &full_name, list, captures)?;
             if matches!(origin, ColumnOrigin::Hash(_))
                 && !matches!(shape.column_type, ColumnType::Bigint | ColumnType::Varchar { bytes: 32.. })

@@ -24,6 +24,8 @@ pub(crate) struct ColumnRules {
     typing: Typing,
     /// Whether fields are plain texts, that may hold JSON, rather than values of JSON.
     plain_text: bool,
+    /// Whether `12.000` is how a whole number is written: by formats whose decimals have so many digits always.
+    fixed_scale: bool,
     text: Option<Box<TextRules>>,
     default: Option<Value>,
     required: bool,
@@ -97,7 +99,12 @@ impl ColumnRules {
             map: rules.map.as_ref().map(|map| map.iter().map(|(from, to)| (from.clone(), texts.keep(to))).collect()),
         };
         let text = text_rules.is_any().then(|| Box::new(text_rules));
-        Ok(Self { typing, plain_text, text, default, required, judge })
+        Ok(Self { typing, plain_text, fixed_scale: false, text, default, required, judge })
+    }
+
+    /// For a format with types of its own.
+    pub(crate) fn of_typed_source(self) -> Self {
+        Self { fixed_scale: true, ..self }
     }
 
     /// The value of a field, typed and judged by everything but `required`.
@@ -142,6 +149,10 @@ impl ColumnRules {
         let at = text_at(slot);
         match slot.kind {
             Kind::Absent | Kind::Null => Ok(Value::Null),
+            Kind::Number if self.fixed_scale && slot.number.fractional && self.typing.is_whole() => {
+                let text = texts.get(at);
+                self.typing.number(slot.number.without_zeros(text), text, at)
+            }
             Kind::Number => self.typing.number(slot.number, texts.get(at), at),
             Kind::Broken => Err(broken()),
             Kind::Object | Kind::Array if self.is_json_as_it_is() => {
@@ -187,7 +198,12 @@ impl ColumnRules {
     #[cold]
     fn nested(&self, kind: Kind) -> Complaint {
         let what = if kind == Kind::Object { "an object" } else { "a list" };
-        Complaint::owned(Rule::Type, format!("is {what}, not {}", self.typing.column_type.one()))
+        let expected = match self.typing.column_type {
+            // Of a text that is hashed, the column holds the hash, and it may have any length.
+            ColumnType::Varchar { bytes: u32::MAX } => "a text".to_owned(),
+            other => other.one(),
+        };
+        Complaint::owned(Rule::Type, format!("is {what}, not {expected}"))
     }
 
     #[inline]

@@ -1,6 +1,6 @@
 //! Dates and times: ISO 8601 by hand, other notations by chrono, and nothing rounded.
 
-use chrono::format::{Item, Parsed, StrftimeItems};
+use chrono::format::{Fixed, Item, Numeric, Pad, Parsed, StrftimeItems};
 use chrono::offset::LocalResult;
 use chrono::{Datelike, NaiveDate, NaiveTime, TimeZone, Timelike};
 use chrono_tz::Tz;
@@ -31,12 +31,21 @@ impl Notation {
 
     fn parse(&self, text: &str) -> Result<Parsed, Complaint> {
         let mut parsed = Parsed::new();
-        chrono::format::parse(&mut parsed, text, self.items.iter()).map_err(|error| match error.kind() {
-            chrono::format::ParseErrorKind::OutOfRange | chrono::format::ParseErrorKind::Impossible => {
-                Complaint::owned(Rule::Time, format!("does not exist, read by the format {:?}", self.text))
-            }
-            _ => Complaint::owned(Rule::Type, format!("is not written by the format {:?}", self.text)),
-        })?;
+        let mut rest = text;
+        for item in &self.items {
+            let behind = chrono::format::parse_and_remainder(&mut parsed, rest, std::iter::once(item));
+            let behind = behind.map_err(|error| match error.kind() {
+                chrono::format::ParseErrorKind::OutOfRange | chrono::format::ParseErrorKind::Impossible => {
+                    Complaint::owned(Rule::Time, format!("does not exist, read by the format {:?}", self.text))
+                }
+                _ => self.misread(),
+            })?;
+            self.judge(item, &rest[..rest.len() - behind.len()])?;
+            rest = behind;
+        }
+        if !rest.is_empty() {
+            return Err(self.misread());
+        }
         // chrono drops digits beyond nanoseconds without a word.
         let digits_after_point = text.rsplit(['.', ',']).next().map_or(0, |rest| {
             if rest.len() == text.len() { 0 } else { rest.bytes().take_while(u8::is_ascii_digit).count() }
@@ -45,6 +54,27 @@ impl Notation {
             return Err(too_fine());
         }
         Ok(parsed)
+    }
+
+    /// chrono takes blanks before every number, and years of any length: `01.01.24` would be in the year 24.
+    fn judge(&self, item: &Item<'_>, written: &str) -> Result<(), Complaint> {
+        let year = match item {
+            Item::Numeric(Numeric::Year | Numeric::IsoYear, _) => written,
+            Item::Fixed(Fixed::RFC3339) => written.split('-').next().unwrap_or(""),
+            Item::Numeric(_, Pad::Space) => return Ok(()),
+            Item::Numeric(..) if written.starts_with(char::is_whitespace) => return Err(self.misread()),
+            _ => return Ok(()),
+        };
+        if year.len() == 4 && year.bytes().all(|byte| byte.is_ascii_digit()) {
+            return Ok(());
+        }
+        let message = format!("has a year of other than four digits, read by the format {:?}", self.text);
+        Err(Complaint::owned(Rule::Type, message))
+    }
+
+    #[cold]
+    fn misread(&self) -> Complaint {
+        Complaint::owned(Rule::Type, format!("is not written by the format {:?}", self.text))
     }
 }
 
@@ -66,7 +96,18 @@ pub(crate) fn date(text: &str, notation: Option<&Notation>) -> Result<i32, Compl
         }
         return days.map(|days| i32::try_from(days).unwrap_or(i32::MAX));
     };
-    let date = notation.parse(text)?.to_naive_date().map_err(|_| unreal())?;
+    let parsed = notation.parse(text)?;
+    let is_zero = |field: Option<u32>| field.is_none_or(|value| value == 0);
+    // Twelve o'clock is midnight or noon.
+    let is_midnight = parsed.hour_div_12().is_some() || parsed.hour_mod_12().is_none();
+    let clock = [parsed.hour_div_12(), parsed.hour_mod_12(), parsed.minute(), parsed.second(), parsed.nanosecond()];
+    if !is_midnight || !clock.into_iter().all(is_zero) || parsed.offset().is_some() || parsed.timestamp().is_some() {
+        return Err(Complaint::new(
+            Rule::Time,
+            "has a time of day other than midnight, which a date column would lose; declare the column as timestamp",
+        ));
+    }
+    let date = parsed.to_naive_date().map_err(|_| unreal())?;
     let days = i64::from(date.num_days_from_ce()) - 719_163;
     in_years(days * SECONDS_PER_DAY * MICROS_PER_SECOND)?;
     Ok(i32::try_from(days).unwrap_or(i32::MAX))

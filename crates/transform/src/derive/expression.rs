@@ -1,10 +1,12 @@
 //! SQL of a definition into an expression that looks at one row at a time.
 
+use lakehand_domain::reject::Rule;
 use lakehand_domain::shape::ColumnType;
 use polars::prelude::{Column, DataFrame, DataType, Expr, IntoLazy, PolarsError, PolarsResult, Series};
 use polars_arrow::array::new_empty_array;
 use polars_plan::plans::{IR, is_elementwise_rec};
 
+use super::Misfit;
 use super::exact::exact;
 use crate::physical::arrow_type;
 
@@ -38,19 +40,19 @@ impl Expression {
     }
 
     /// Its values over these rows. A row for which it fails is null here, and in the list with the reason.
-    pub(crate) fn evaluate(&self, frame: &DataFrame) -> PolarsResult<(Series, Vec<(u32, String)>)> {
+    pub(crate) fn evaluate(&self, frame: &DataFrame) -> PolarsResult<(Series, Vec<(u32, Misfit)>)> {
         let mut failed = Vec::new();
         let series = self.bisect(frame, 0, &mut failed)?;
         Ok((series.rechunk(), failed))
     }
 
     /// polars fails as a whole where one row fails, so halves are tried until the row stands alone.
-    fn bisect(&self, frame: &DataFrame, first: u32, failed: &mut Vec<(u32, String)>) -> PolarsResult<Series> {
+    fn bisect(&self, frame: &DataFrame, first: u32, failed: &mut Vec<(u32, Misfit)>) -> PolarsResult<Series> {
         let rows = frame.height();
         match self.values(frame) {
             Ok(series) => Ok(series),
             Err(error) if rows <= 1 => {
-                failed.push((first, words(&error)));
+                failed.push((first, failure(&error)));
                 Ok(Series::full_null("value".into(), rows, &self.data_type))
             }
             Err(_) => {
@@ -106,6 +108,42 @@ pub(super) fn resolve(sql: &str, empty: &DataFrame) -> Result<(Expr, DataType), 
     Ok((expr, data_type))
 }
 
+/// Why an expression fails for a row.
+fn failure(error: &PolarsError) -> Misfit {
+    let words = words(error);
+    let (message, value) = match cast(&words) {
+        Some((value, column_type)) => {
+            let message = format!(
+                "{value} cannot be CAST to {column_type}; deliver what can, or handle it in the expression (CASE WHEN …)"
+            );
+            (message, Some(value.trim_matches('"').to_owned()))
+        }
+        None => (format!("the expression fails for this record: {words}"), None),
+    };
+    Misfit { rule: Rule::Expression, message, value }
+}
+
+/// The value and the type in ``conversion from `str` to `i32` failed in column 't' for 1 out of 1 values: ["x"]``.
+fn cast(words: &str) -> Option<(&str, String)> {
+    let (_, rest) = words.split_once("conversion from `")?.1.split_once("` to `")?;
+    let (data_type, rest) = rest.split_once("` failed")?;
+    let value = rest.split_once(" values: [")?.1.strip_suffix(']')?;
+    let name = data_type.split('[').next().unwrap_or(data_type);
+    let column_type = match name {
+        "i8" | "i16" => "smallint",
+        "i32" => "integer",
+        "i64" => "bigint",
+        "f32" => "real",
+        "f64" => "double",
+        "bool" => "boolean",
+        "date" => "date",
+        "datetime" => "timestamp",
+        "decimal" => return Some((value, data_type.replace('[', "(").replace(']', ")"))),
+        other => other,
+    };
+    Some((value, column_type.to_owned()))
+}
+
 /// The first line of what polars says, which is the one that helps.
 pub(super) fn words(error: &PolarsError) -> String {
     let text = match error {
@@ -135,7 +173,7 @@ mod tests {
         let (series, failed) = expression.evaluate(frame).unwrap();
         assert_eq!(series.len(), frame.height());
         match failed.first() {
-            Some((_, message)) => Err(message.clone()),
+            Some((_, misfit)) => Err(misfit.message.clone()),
             None => Ok(match series.get(0).unwrap() {
                 polars::prelude::AnyValue::Float64(value) => value.to_string(),
                 other => other.to_string(),
@@ -183,9 +221,48 @@ mod tests {
             ("b - 1", "9223372036854775806"),
             ("LENGTH(t)", "3"),
             ("1 + 1", "2"),
+            // A double would give 1972.4684999999997.
+            ("rent * 1.15", "1972.4685"),
+            ("1.15 * rent", "1972.4685"),
+            ("rent * (1 + 0.15)", "1972.4685"),
+            ("rent * -0.15", "-257.2785"),
+            ("rent * CASE WHEN n > 0 THEN 0.15 ELSE 0.07 END", "257.2785"),
+            ("rent + 0.001", "1715.191"),
+            ("CAST(rent AS DOUBLE) + 0.5", "1715.69"),
+            ("0.1 + 0.2", "0.3"),
+            ("b * 1.0", "9223372036854775807"),
+            ("ROUND(b * 1.0)", "9223372036854775807"),
+            ("CASE WHEN n > 0 THEN b ELSE 0.5 END", "9223372036854775807.0"),
+            ("COALESCE(b, 0.5)", "9223372036854775807.0"),
+            ("GREATEST(b, 0.5)", "9223372036854775807.0"),
+            ("CAST(0.15 AS DECIMAL(4,2))", "0.15"),
+            ("CAST('0.12345678901234567891' AS DECIMAL(38,20))", "0.12345678901234567891"),
+            // Halves away from zero.
+            ("ROUND(0.125 * rent / rent, 2)", "0.13"),
+            ("ROUND(space * 0.0005, 2)", "0.050000"),
+            ("ROUND(space * 0.0007, 3)", "0.067000"),
+            ("ROUND(space * -0.0007, 3)", "-0.067000"),
+            ("ROUND(1.005, 2)", "1.010"),
+            ("TRUNCATE(rent, 1)", "1715.10"),
+            ("SQRT(space * 0.01) > 0.97", "true"),
+            ("LN(space * 0.01) < 0", "true"),
+            ("rent = 1715.19", "true"),
+            ("rent > 1715.1899", "true"),
+            ("rent BETWEEN 1715.1899 AND 1715.1901", "true"),
+            ("rent IN (1.5, 1715.19)", "true"),
+            ("rent IN (1715.194)", "false"),
+            ("rent NOT IN (1715.194, NULL)", "null"),
+            ("NULLIF(rent, 1715.19)", "null"),
+            ("FLOOR(rent * 1.0)", "1715.00"),
+            ("ABS(rent * -1.0)", "1715.19"),
         ] {
             assert_eq!(values(sql, &frame).as_deref(), Ok(value), "{sql}");
         }
+        let product =
+            Expression::compile("rent * rent * rent * rent * rent * rent * rent * rent * rent * rent", &columns());
+        assert!(product.is_ok(), "20 digits behind the point");
+        let message = Expression::compile("CAST(rent AS DECIMAL(38,20)) * CAST(rent AS DECIMAL(38,20))", &columns());
+        assert!(message.unwrap_err().contains("CAST one of them to a decimal of fewer"));
         for sql in ["b + 1", "b * b", "b + n", "0 - b - 2", "CAST(b AS INTEGER)", "CAST(t AS INTEGER)"] {
             assert!(values(sql, &frame).is_err(), "{sql}");
         }
@@ -200,7 +277,9 @@ mod tests {
         let expression = Expression::compile("CAST(t AS INTEGER) + 1", &columns()).unwrap();
         let (series, failed) = expression.evaluate(&frame(&["1", "x", "3", "4", "5", "y", "7"])).unwrap();
         assert_eq!(failed.iter().map(|(row, _)| *row).collect::<Vec<_>>(), [1, 5]);
-        assert!(failed[1].1.contains('y') && !failed[1].1.contains('\n'), "{}", failed[1].1);
+        let misfit = &failed[1].1;
+        assert!(misfit.message.starts_with("\"y\" cannot be CAST to integer; "), "{}", misfit.message);
+        assert_eq!(misfit.value.as_deref(), Some("y"));
         assert_eq!((series.len(), series.null_count()), (7, 2));
         assert_eq!(series.get(6).unwrap().to_string(), "8");
     }

@@ -3,14 +3,18 @@
 use lakehand_domain::reject::Rule;
 use lakehand_domain::shape::ColumnType;
 use lakehand_domain::value::decimal_text;
+use memchr::memchr;
 use polars::prelude::{DataType, PolarsError, PolarsResult, Series, TimeUnit};
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, StaticArray, Utf8ViewArray};
 use serde::de::IgnoredAny;
 
+use crate::decode::{NUL, stands_for};
 use crate::physical::Scalar;
 
 /// Microseconds of a day.
 const DAY_MICROS: i64 = 86_400_000_000;
+/// A double of this and more may be another number than the one that was meant.
+const COARSE: f64 = 9_007_199_254_740_992.0;
 
 /// A value that does not fit, and why.
 #[derive(Debug, Clone, PartialEq)]
@@ -146,15 +150,15 @@ fn fit(cell: Cell<'_>, column_type: ColumnType) -> Result<Scalar<'_>, Misfit> {
         (ColumnType::Smallint, _) => whole(cell, column_type, i16::MIN.into(), i16::MAX.into()),
         (ColumnType::Integer, _) => whole(cell, column_type, i32::MIN.into(), i32::MAX.into()),
         (ColumnType::Bigint, _) => whole(cell, column_type, i64::MIN, i64::MAX),
-        (ColumnType::Double, _) => double(cell).map(Scalar::Float).ok_or_else(|| strange_cell(cell, column_type)),
-        (ColumnType::Real, _) => match double(cell) {
-            Some(value) => single(value).map(Scalar::Float).ok_or_else(|| beyond(cell, column_type)),
-            None => Err(strange_cell(cell, column_type)),
-        },
+        (ColumnType::Double, _) => double(cell, column_type).map(Scalar::Float),
+        (ColumnType::Real, _) => single(double(cell, column_type)?, cell).map(Scalar::Float),
         (ColumnType::Decimal { precision, scale }, _) => decimal(cell, precision, scale),
         (ColumnType::Varchar { bytes }, Cell::Text(text)) if text.len() > bytes as usize => {
             let message = format!("the result has {} bytes, more than {column_type} holds", text.len());
             Err(misfit(Rule::Length, message, cell))
+        }
+        (ColumnType::Varchar { .. }, Cell::Text(text)) if memchr(0, text.as_bytes()).is_some() => {
+            Err(misfit(Rule::Nul, format!("the result {NUL}"), cell))
         }
         (ColumnType::Varchar { .. }, Cell::Text(text)) => Ok(Scalar::Text(text)),
         (ColumnType::Json, Cell::Text(text)) => match serde_json::from_str::<IgnoredAny>(text) {
@@ -172,8 +176,12 @@ fn whole(cell: Cell<'_>, column_type: ColumnType, least: i64, most: i64) -> Resu
     let value = match cell {
         Cell::Integer(value) => Some(value),
         #[expect(clippy::cast_possible_truncation, reason = "the float is whole and smaller than i128 by far")]
-        Cell::Float(value) if value.fract() == 0.0 && value.abs() < 1e30 => Some(value as i128),
-        Cell::Float(value) if value.fract() == 0.0 => return Err(beyond(Cell::Float(value), column_type)),
+        Cell::Float(value) if value.fract() == 0.0 && value.abs() < COARSE => Some(value as i128),
+        #[expect(clippy::cast_precision_loss, reason = "between limits and what is far beyond them no digit counts")]
+        Cell::Float(value) if value.fract() == 0.0 => {
+            let within = (least as f64..=most as f64).contains(&value);
+            return Err(if within { coarse(cell) } else { beyond(cell, column_type) });
+        }
         Cell::Decimal { unscaled, scale } => rescale(unscaled, scale, 0),
         Cell::Float(_) => None,
         other => return Err(strange_cell(other, column_type)),
@@ -188,21 +196,40 @@ fn whole(cell: Cell<'_>, column_type: ColumnType, least: i64, most: i64) -> Resu
     }
 }
 
-#[expect(clippy::cast_precision_loss, reason = "double and real are declared as approximate: the nearest is right")]
-fn double(cell: Cell<'_>) -> Option<f64> {
-    match cell {
-        Cell::Integer(value) => Some(value as f64),
-        Cell::Float(value) => Some(value),
+/// Whole numbers are kept exactly or not at all. Those with a fraction are approximate by nature: the nearest is right.
+fn double(cell: Cell<'_>, column_type: ColumnType) -> Result<f64, Misfit> {
+    let whole = match cell {
+        Cell::Integer(value) => Some(value),
+        Cell::Float(value) => return Ok(value),
+        Cell::Decimal { unscaled, scale } => rescale(unscaled, scale, 0),
+        _ => return Err(strange_cell(cell, column_type)),
+    };
+    match (whole, cell) {
+        (Some(whole), _) => exact_double(whole).ok_or_else(|| unheld(cell, column_type)),
         // Its text read as a number is the nearest double; dividing by a power of ten would round twice.
-        Cell::Decimal { unscaled, scale } => decimal_text(unscaled, scale).parse().ok(),
-        _ => None,
+        (None, Cell::Decimal { unscaled, scale }) => {
+            decimal_text(unscaled, scale).parse().map_err(|_| strange_cell(cell, column_type))
+        }
+        (None, _) => Err(strange_cell(cell, column_type)),
     }
 }
 
-fn single(value: f64) -> Option<f64> {
+#[expect(clippy::cast_precision_loss, reason = "it is compared with what it was")]
+fn exact_double(whole: i128) -> Option<f64> {
+    let value = whole as f64;
+    (whole == 0 || stands_for(value, false, &whole.unsigned_abs().to_string())).then_some(value)
+}
+
+fn single(value: f64, cell: Cell<'_>) -> Result<f64, Misfit> {
     #[expect(clippy::cast_possible_truncation, reason = "the nearest single is what real holds")]
-    let single = value as f32;
-    single.is_finite().then_some(f64::from(single))
+    let single = f64::from(value as f32);
+    if !single.is_finite() || (single == 0.0 && value != 0.0) {
+        return Err(beyond(cell, ColumnType::Real));
+    }
+    // From there on a double is approximate itself.
+    let is_whole = value.fract() == 0.0 && value.abs() < COARSE;
+    let is_bent = is_whole && value != 0.0 && !stands_for(single, true, &format!("{:.0}", value.abs()));
+    if is_bent { Err(unheld(cell, ColumnType::Real)) } else { Ok(single) }
 }
 
 fn decimal(cell: Cell<'_>, precision: u8, scale: u8) -> Result<Scalar<'_>, Misfit> {
@@ -219,6 +246,7 @@ fn decimal(cell: Cell<'_>, precision: u8, scale: u8) -> Result<Scalar<'_>, Misfi
             Digits::Exact(unscaled) => unscaled,
             Digits::TooMany => return Err(beyond(cell, column_type)),
             Digits::TooFine => return Err(inexact(cell, column_type, scale)),
+            Digits::Coarse => return Err(coarse(cell)),
         },
         other => return Err(strange_cell(other, column_type)),
     };
@@ -233,6 +261,8 @@ enum Digits {
     Exact(i128),
     TooMany,
     TooFine,
+    /// More than a double is sure to keep.
+    Coarse,
 }
 
 fn exact_digits(text: &str, scale: u8) -> Digits {
@@ -241,7 +271,9 @@ fn exact_digits(text: &str, scale: u8) -> Digits {
         return Digits::TooFine;
     }
     let zeros = usize::from(scale) - fraction.len();
-    format!("{whole}{fraction}{}", "0".repeat(zeros)).parse().map_or(Digits::TooMany, Digits::Exact)
+    let Ok(unscaled) = format!("{whole}{fraction}{}", "0".repeat(zeros)).parse() else { return Digits::TooMany };
+    let is_coarse = format!("{whole}{fraction}").parse::<i128>().is_ok_and(|digits| digits.unsigned_abs() >= 1 << 53);
+    if is_coarse { Digits::Coarse } else { Digits::Exact(unscaled) }
 }
 
 /// `None` where it has digits the scale does not keep, or too many.
@@ -261,6 +293,19 @@ fn beyond(cell: Cell<'_>, column_type: ColumnType) -> Misfit {
 fn inexact(cell: Cell<'_>, column_type: ColumnType, scale: u8) -> Misfit {
     let message =
         format!("the result has more than {scale} digits after the point, and the column is {column_type}: ROUND it");
+    misfit(Rule::Precision, message, cell)
+}
+
+fn coarse(cell: Cell<'_>) -> Misfit {
+    let message = "the result was made as a double, and has more digits than a double is sure to keep: CAST what it is \
+                   made of to a decimal";
+    misfit(Rule::Precision, message.to_owned(), cell)
+}
+
+fn unheld(cell: Cell<'_>, column_type: ColumnType) -> Misfit {
+    let message = format!(
+        "the result is a whole number that {column_type} does not hold exactly: declare the column as bigint or decimal"
+    );
     misfit(Rule::Precision, message, cell)
 }
 
@@ -287,50 +332,4 @@ fn strange(data_type: &DataType) -> PolarsError {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn fits(cell: Cell<'static>, column_type: &str) -> Result<Scalar<'static>, Rule> {
-        fit(cell, ColumnType::parse(column_type).unwrap()).map_err(|misfit| misfit.rule)
-    }
-
-    #[test]
-    fn numbers_arrive_unchanged_or_not_at_all() {
-        assert_eq!(fits(Cell::Float(3.0), "integer"), Ok(Scalar::Integer(3)));
-        assert_eq!(fits(Cell::Float(3.5), "integer"), Err(Rule::Expression));
-        assert_eq!(fits(Cell::Float(1e300), "bigint"), Err(Rule::Range));
-        assert_eq!(fits(Cell::Integer(40_000), "smallint"), Err(Rule::Range));
-        assert_eq!(fits(Cell::Integer(i128::from(i64::MIN)), "bigint"), Ok(Scalar::Integer(i64::MIN)));
-        assert_eq!(fits(Cell::Decimal { unscaled: 300, scale: 2 }, "integer"), Ok(Scalar::Integer(3)));
-        assert_eq!(fits(Cell::Decimal { unscaled: 301, scale: 2 }, "integer"), Err(Rule::Expression));
-        for number in [f64::NAN, f64::INFINITY, f64::NEG_INFINITY] {
-            for column_type in ["double", "real", "integer", "decimal(9,2)"] {
-                assert_eq!(fits(Cell::Float(number), column_type), Err(Rule::Expression), "{column_type}");
-            }
-        }
-        assert_eq!(fits(Cell::Float(1e39), "real"), Err(Rule::Range));
-        assert_eq!(fits(Cell::Decimal { unscaled: 171_519, scale: 2 }, "double"), Ok(Scalar::Float(1715.19)));
-    }
-
-    #[test]
-    fn decimals_are_exact_or_rejected() {
-        assert_eq!(fits(Cell::Float(12.35), "decimal(4,2)"), Ok(Scalar::Decimal(1235)));
-        assert_eq!(fits(Cell::Float(-0.05), "decimal(4,2)"), Ok(Scalar::Decimal(-5)));
-        assert_eq!(fits(Cell::Float(12.345), "decimal(4,2)"), Err(Rule::Precision));
-        assert_eq!(fits(Cell::Float(100.0), "decimal(4,2)"), Err(Rule::Range));
-        assert_eq!(fits(Cell::Float(1e300), "decimal(38,2)"), Err(Rule::Range));
-        assert_eq!(fits(Cell::Float(1e-7), "decimal(38,2)"), Err(Rule::Precision));
-        assert_eq!(fits(Cell::Integer(7), "decimal(4,2)"), Ok(Scalar::Decimal(700)));
-        assert_eq!(fits(Cell::Decimal { unscaled: 12_340, scale: 3 }, "decimal(4,2)"), Ok(Scalar::Decimal(1234)));
-        assert_eq!(fits(Cell::Decimal { unscaled: 12_345, scale: 3 }, "decimal(4,2)"), Err(Rule::Precision));
-        assert_eq!(fits(Cell::Decimal { unscaled: i128::MAX, scale: 0 }, "decimal(38,2)"), Err(Rule::Range));
-    }
-
-    #[test]
-    fn texts_are_measured_in_bytes() {
-        assert_eq!(fits(Cell::Text("äö"), "varchar(4)"), Ok(Scalar::Text("äö")));
-        assert_eq!(fits(Cell::Text("äö"), "varchar(3)"), Err(Rule::Length));
-        assert_eq!(fits(Cell::Text("{\"a\":1}"), "json"), Ok(Scalar::Text("{\"a\":1}")));
-        assert_eq!(fits(Cell::Text("{a}"), "json"), Err(Rule::Expression));
-    }
-}
+mod tests;

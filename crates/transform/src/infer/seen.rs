@@ -185,7 +185,8 @@ impl Seen {
             return Kinds::NONE;
         }
         if let Some(exponent) = exponent {
-            let finite = text.parse::<f64>().is_ok_and(f64::is_finite);
+            let is_zero = mantissa.bytes().all(|byte| matches!(byte, b'0' | b'.'));
+            let finite = text.parse::<f64>().is_ok_and(|value| value.is_finite() && (value != 0.0 || is_zero));
             let well_formed = all_digits(exponent.strip_prefix(['+', '-']).unwrap_or(exponent));
             return if finite && well_formed { Kinds::DOUBLE } else { Kinds::NONE };
         }

@@ -6,6 +6,8 @@ use lakehand_dataset::path::FieldPath;
 use lakehand_dataset::transformer::TransformError;
 use lakehand_domain::shape::{ColumnShape, ColumnType};
 
+use crate::decode::list_names;
+
 /// What a field holds.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Shape {
@@ -109,6 +111,7 @@ pub(crate) fn check(dataset: &Dataset, root: &Shape) -> Result<(), TransformErro
         Some(records) => find(root, &records.keys),
         None => Some(root),
     };
+    is_of_dataset(dataset, root, record)?;
     for table in &dataset.tables {
         for (column, shape) in table.columns.iter().zip(&table.shape.columns) {
             let Origin::Field(path) = &column.origin else { continue };
@@ -127,6 +130,46 @@ pub(crate) fn check(dataset: &Dataset, root: &Shape) -> Result<(), TransformErro
         }
     }
     Ok(())
+}
+
+/// Refuses a file that has none of the fields that columns are made of, which is another dataset's: its records would
+/// all be null.
+fn is_of_dataset(dataset: &Dataset, root: &Shape, record: Option<&Shape>) -> Result<(), TransformError> {
+    let mut missing = Vec::new();
+    for table in &dataset.tables {
+        for column in &table.columns {
+            let Origin::Field(path) = &column.origin else { continue };
+            let own = table.rows.as_ref().filter(|_| !path.from_record);
+            let keys: Vec<&String> = own.into_iter().flat_map(|rows| &rows.keys).chain(&path.keys).collect();
+            // A path that is the record itself, or its list, is there where that is.
+            if record.is_some_and(|record| keys.first().is_none_or(|key| has(record, key))) {
+                return Ok(());
+            }
+            missing.push(path.to_string());
+        }
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let names = match root {
+        Shape::Record(fields) => fields.iter().map(|(name, _)| name.clone()).collect(),
+        _ => Vec::new(),
+    };
+    Err(TransformError::Unreadable {
+        message: format!(
+            "has none of the fields that columns are made of: {}; it has {}; deliver the fields, or change the definition",
+            list_names(&mut missing.iter()),
+            list_names(&mut names.iter())
+        ),
+    })
+}
+
+/// Whether a record may have a field of this name.
+fn has(record: &Shape, key: &str) -> bool {
+    match record {
+        Shape::Record(fields) => fields.iter().any(|(name, _)| name == key),
+        _ => true,
+    }
 }
 
 fn judge(found: Option<&Shape>, path: &FieldPath, shape: &ColumnShape, rules: &Rules) -> Option<String> {

@@ -244,6 +244,18 @@ fn rules_fit_the_type() {
             r#"{ type = "json", trim = true, default = "{", one_of = ["1"] }"#,
             "16: tables.t.columns.more.trim: is not for json, which is kept as it came; this column is json\n16: tables.t.columns.more.default: \"{\" is not json: EOF while parsing an object at line 1 column 1\n16: tables.t.columns.more.one_of: is not for json, real and double; this column is json",
         ),
+        (
+            r#"{ type = "varchar(20)" }"#,
+            r#"{ type = "varchar(20)", min_length = 21 }"#,
+            "10: tables.t.columns.name.min_length: 21 characters have more bytes than varchar(20) holds: no text could pass",
+        ),
+        (r#"{ type = "varchar(20)" }"#, r#"{ type = "varchar(20)", min_length = 20 }"#, ""),
+        (r#"expr = "score * 2""#, r#"expr = "score * 0.123456789012345", required = true"#, ""),
+        (
+            r#"expr = "score * 2""#,
+            r#"expr = "score * 0.12345678901234567890""#,
+            "18: tables.t.columns.twice.expr: 0.12345678901234567890 has 20 digits, more than are kept of a number with a point; write CAST('0.12345678901234567890' AS DECIMAL(38,20))",
+        ),
         (r#"expr = "score * 2""#, r#"expr = "score * 2", required = true, min = 0, default = 1"#, ""),
         (
             r#"expr = "score * 2""#,
@@ -271,6 +283,27 @@ fn formats_and_zones_say_a_whole_time() {
             r#"{ type = "date" }"#,
             r#"{ type = "date", format = "%m/%Y" }"#,
             r#"12: tables.t.columns.born.format: "%m/%Y" does not give a whole date: year, month and day"#,
+        ),
+        (r#"{ type = "date" }"#, r#"{ type = "date", format = "%d.%m.%Y %H:%M" }"#, ""),
+        (
+            r#"{ type = "date" }"#,
+            r#"{ type = "date", format = "%Y-%m-%dT%H:%M:%S%z" }"#,
+            r#"12: tables.t.columns.born.format: "%Y-%m-%dT%H:%M:%S%z" gives a time with its zone, of which a date would lose both; declare the column as timestamptz"#,
+        ),
+        (
+            r#"{ type = "timestamptz" }"#,
+            r#"{ type = "timestamp", format = "%Y-%m-%d %H:%M:%S.%f" }"#,
+            r#"11: tables.t.columns.at.format: "%Y-%m-%d %H:%M:%S.%f" has %f, which counts nanoseconds, so that .5 would be five of them; write %.f for a point and any digits, %3f or %6f for so many digits"#,
+        ),
+        (
+            r#"{ type = "timestamptz" }"#,
+            r#"{ type = "timestamptz", format = "%Y-%m-%d %H:%M:%S %Z", zone = "Europe/Berlin" }"#,
+            r#"11: tables.t.columns.at.format: "%Y-%m-%d %H:%M:%S %Z" has %Z, the name of a zone, which says no offset that can be relied on; write %z for offsets such as +0100, or the name as it stands and zone = "Europe/Berlin""#,
+        ),
+        (
+            r#"{ type = "timestamptz" }"#,
+            r#"{ type = "timestamptz", format = "%Y-%m-%d %H:%M:%S,%3f CET", zone = "Europe/Berlin" }"#,
+            "",
         ),
         (r#"{ type = "timestamptz" }"#, r#"{ type = "timestamptz", format = "%Y-%m-%dT%H:%M:%S%z" }"#, ""),
         (

@@ -52,7 +52,7 @@ fn decimals_are_exact() {
 }
 
 #[test]
-fn doubles_are_correctly_rounded() {
+fn fractions_are_correctly_rounded() {
     for text in [
         "0",
         "-0",
@@ -61,7 +61,8 @@ fn doubles_are_correctly_rounded() {
         "1e22",
         "1e23",
         "123456789.125",
-        "9007199254740993",
+        "9007199254740993.0",
+        "9007199254740993e0",
         "9007199254740992",
         "1.7976931348623157e308",
         "5e-324",
@@ -69,23 +70,65 @@ fn doubles_are_correctly_rounded() {
         "0.30000000000000004",
         "1e-22",
         "1e-23",
-        "179769313486231570000000000000000000000",
+        "179769313486231570000000000000000000000.0",
         "3.14159265358979323846264338327950288",
-        "1e-400",
+        "0e-400",
         "7.0e-10",
     ] {
         let (end, number) = scan(text.as_bytes(), 0).unwrap();
         assert_eq!(end, text.len());
         assert_eq!(number.double(text).unwrap().to_bits(), text.parse::<f64>().unwrap().to_bits(), "{text}");
         #[expect(clippy::cast_possible_truncation, reason = "a single is what is compared")]
-        let single = Number::real(text).map(|real| (real as f32).to_bits());
+        let single = number.real(text).map(|real| (real as f32).to_bits());
         let exact = text.parse::<f32>().unwrap();
-        assert_eq!(single.ok(), exact.is_finite().then_some(exact.to_bits()), "{text}");
+        let is_held = exact.is_finite() && (exact != 0.0 || number.mantissa == 0);
+        assert_eq!(single.ok(), is_held.then_some(exact.to_bits()), "{text}");
     }
     for text in ["1e309", "-1e400", "2e308"] {
         assert_eq!(parse(text).unwrap().double(text).unwrap_err().rule, Rule::Range);
     }
-    assert_eq!(Number::real("1e39").unwrap_err().rule, Rule::Range);
+    for text in ["1e39", "1e-60", "-5e-324"] {
+        assert_eq!(parse(text).unwrap().real(text).unwrap_err().rule, Rule::Range, "{text}");
+    }
+    for text in ["1e-400", "-0.0000000000000000000001e-320"] {
+        assert_eq!(parse(text).unwrap().double(text).unwrap_err().rule, Rule::Range, "{text}");
+    }
+}
+
+/// What is written as a whole number is kept as one, or not at all.
+#[test]
+fn whole_numbers_are_held_exactly() {
+    let double = |text: &str| parse(text).unwrap().double(text).map_err(|complaint| complaint.rule);
+    let real = |text: &str| parse(text).unwrap().real(text).map_err(|complaint| complaint.rule);
+    for text in [
+        "9007199254740992",
+        "-9007199254740994",
+        "+009007199254740994",
+        "1152921504606846976",
+        "1152921504606847000",
+        "100000000000000000000",
+    ] {
+        assert_eq!(double(text), Ok(text.parse().unwrap()), "{text}");
+    }
+    for text in ["9007199254740993", "-9007199254740993", "18446744073709551615", "1152921504606847001"] {
+        assert_eq!(double(text), Err(Rule::Precision), "{text}");
+    }
+    for text in ["16777216", "16777218", "-16777218", "18446744073709551616", "150000000000", "0", "-0"] {
+        assert_eq!(real(text), Ok(f64::from(text.parse::<f32>().unwrap())), "{text}");
+    }
+    for text in ["16777217", "-16777217", "100000000001"] {
+        assert_eq!(real(text), Err(Rule::Precision), "{text}");
+    }
+    let complaint = parse("9007199254740993").unwrap().double("9007199254740993").unwrap_err();
+    assert!(complaint.message.contains("9007199254740992 being the nearest; declare the column as bigint"));
+}
+
+#[test]
+fn zeros_behind_the_point_are_nothing() {
+    let whole = |text: &str| parse(text).unwrap().without_zeros(text).integer(i64::MIN, i64::MAX).ok();
+    assert_eq!(whole("12.000"), Some(12));
+    assert_eq!(whole("-9223372036854775807.0000000000"), Some(-i64::MAX));
+    assert_eq!((whole("12.001"), whole("1.0e5"), whole("1e5")), (None, None, None));
 }
 
 #[test]

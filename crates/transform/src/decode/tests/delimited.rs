@@ -2,13 +2,28 @@
 
 use lakehand_dataset::dataset::{CsvFormat, CsvHeader, Dataset, Format, UnknownFields};
 
-use super::fixture::{column, csv, decode, decode_in, one, table, unreadable};
+use super::fixture::{column, csv, decode, decode_in, jsonl, one, table, unreadable};
 
 fn format(dataset: &mut Dataset, change: impl FnOnce(&mut CsvFormat)) {
     match &mut dataset.source.format {
         Format::Csv(format) => change(format),
         _ => panic!("not delimited"),
     }
+}
+
+/// No warehouse holds them: one such row would keep all of its file out of it.
+#[test]
+fn texts_with_nul_reject_their_record() {
+    let delimited = csv(b',', one(&["a varchar(9)", "b varchar(3)", "j json c"]));
+    let decoded = decode(&delimited, "a,b,c\n1,2,3\nx\0,2,3\n1,\"\0\",3\n1,2,\"\"\"\0\"\"\"\n4,5,6\n");
+    assert_eq!(decoded.rules(), ["3 nul t.a", "4 nul t.b", "5 type t.j"]);
+    assert_eq!(decoded.rows(), ["1|2|3", "4|5|6"]);
+    assert!(decoded.rejects[0].message.starts_with("has a NUL character (U+0000)"), "{}", decoded.rejects[0].message);
+    let escaped = jsonl(one(&["a varchar(9)", "j json"]));
+    let lines = "{\"a\":\"x\"}\n{\"a\":\"x\\u0000\"}\n{\"j\":\"\\u0000\"}\n{\"other\":\"\\u0000\"}\n";
+    let decoded = decode(&escaped, lines);
+    assert_eq!(decoded.rules(), ["2 nul t.a"]);
+    assert_eq!(decoded.rows(), ["x|NULL", "NULL|\"\\u0000\"", "NULL|NULL"], "json keeps the escape, which is none");
 }
 
 #[test]

@@ -49,6 +49,30 @@ fn dates() {
     assert_eq!(rule(date("29.02.2023", Some(&german))), Err(Rule::Time));
     assert_eq!(rule(date("2024-02-29", Some(&german))), Err(Rule::Type));
     assert_eq!(rule(date("29.02.2024 ", Some(&german))), Err(Rule::Type));
+    assert_eq!(rule(date("1.2.2024", Some(&german))), Ok(19_754));
+    for text in ["29.02.24", "29.02.+2024", "29.02.-2024", "29.02.02024", " 29.02.2024", "29. 2.2024", "29.02. 2024"] {
+        assert_eq!(rule(date(text, Some(&german))), Err(Rule::Type), "{text:?}");
+    }
+    for (notation, text, expected) in [
+        ("%Y%m%d", "20240229", Ok(19_782)),
+        ("%e.%m.%Y", " 1.02.2024", Ok(19_754)),
+        ("%d.%m.%y", "29.02.24", Ok(19_782)),
+        ("%d %b %Y", "29 Feb 2024", Ok(19_782)),
+        ("%G-W%V-%u", "2024-W09-4", Ok(19_782)),
+        ("%G-W%V-%u", "24-W09-4", Err(Rule::Type)),
+        // A time of day is not cut off.
+        ("%d.%m.%Y %H:%M", "29.02.2024 00:00", Ok(19_782)),
+        ("%d.%m.%Y %H", "29.02.2024 00", Ok(19_782)),
+        ("%d.%m.%Y %I:%M %p", "29.02.2024 12:00 AM", Ok(19_782)),
+        ("%d.%m.%Y %I:%M %p", "29.02.2024 12:00 PM", Err(Rule::Time)),
+        ("%d.%m.%Y %I:%M", "29.02.2024 12:00", Err(Rule::Time)),
+        ("%d.%m.%Y %H:%M", "29.02.2024 23:30", Err(Rule::Time)),
+        ("%d.%m.%Y %H:%M:%S%.f", "29.02.2024 00:00:00.5", Err(Rule::Time)),
+        ("%Y-%m-%dT%H:%M:%S%z", "2024-02-29T00:00:00-0500", Err(Rule::Time)),
+        ("%s", "1709164800", Err(Rule::Time)),
+    ] {
+        assert_eq!(rule(date(text, Some(&Notation::new(notation).unwrap()))), expected, "{text} by {notation}");
+    }
 }
 
 #[test]
@@ -93,6 +117,10 @@ fn timestamps() {
         ("%Y-%m-%d %H:%M:%S", "2016-12-31 23:61:00", Err(Rule::Time)),
         ("%Y-%m-%d %H:%M:%S", "hello", Err(Rule::Type)),
         ("%s", "1500042006", Err(Rule::Time)),
+        ("%d.%m.%Y %H:%M", "14.07.17 14:20", Err(Rule::Type)),
+        ("%d.%m.%Y %H:%M", "14.07.2017  14:20", Ok(T - 6_000_000)),
+        ("%Y-%m-%d %H:%M:%S.%6f", "2017-07-14 14:20:06.500000", Ok(T + 500_000)),
+        ("%Y-%m-%d %H:%M:%S.%6f", "2017-07-14 14:20:06.5", Err(Rule::Type)),
     ] {
         let notation = Notation::new(notation).unwrap();
         assert_eq!(rule(timestamp(text, Some(&notation))), expected, "{text} by {notation:?}");
@@ -136,6 +164,8 @@ fn instants() {
         ("%d.%m.%Y %H:%M:%S", "14.07.2017 16:20:06", None, Err(Rule::Time)),
         ("%s", "1500042006", None, Ok(T)),
         ("%s%.f", "1500042006.25", None, Ok(T + 250_000)),
+        ("%+", "2017-07-14T16:20:06+02:00", None, Ok(T)),
+        ("%+", "+2017-07-14T16:20:06+02:00", None, Err(Rule::Type)),
         ("%s", "15000420060000000000000", None, Err(Rule::Time)),
     ] {
         let notation = Notation::new(notation).unwrap();

@@ -119,8 +119,7 @@ impl Blocks {
                     if !std::mem::take(&mut first) {
                         line.raw(b",");
                     }
-                    let key = String::from_utf8_lossy(sized(bytes)?);
-                    line.text(&key);
+                    line.utf8(sized(bytes)?);
                     line.raw(b":");
                     self.value(*value, bytes, line, depth + 1)
                 })?;

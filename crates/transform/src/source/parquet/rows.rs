@@ -6,7 +6,7 @@ use std::sync::Arc;
 use lakehand_dataset::transformer::TransformError;
 use polars_arrow::array::{
     Array, BinaryViewArray, BooleanArray, FixedSizeBinaryArray, FixedSizeListArray, ListArray, MapArray,
-    PrimitiveArray, StructArray, Utf8ViewArray,
+    PrimitiveArray, StructArray,
 };
 use polars_arrow::types::NativeType;
 
@@ -107,8 +107,7 @@ impl RowsOfGroup {
                     if at > 0 {
                         line.raw(b",");
                     }
-                    leaf(&Node::Text, keys.as_ref(), at, line, true)
-                        .or_else(|| leaf(&Node::Enum, keys.as_ref(), at, line, true))?;
+                    leaf(&Node::Text, keys.as_ref(), at, line, true)?;
                     line.raw(b":");
                     self.value(value, values.as_ref(), at, line);
                     if line.is_full() {
@@ -169,8 +168,7 @@ fn leaf(node: &Node, array: &dyn Array, row: usize, line: &mut Line<'_>, binary_
             line.double(half(u16::from_le_bytes([*bytes.first()?, *bytes.get(1)?])));
         }
         Node::Decimal(scale) => line.decimal(number::<i128>(array, row)?, *scale),
-        Node::Text => line.text(any.downcast_ref::<Utf8ViewArray>()?.value(row)),
-        Node::Enum => line.utf8(bytes()?),
+        Node::Text | Node::Enum => line.utf8(bytes()?),
         Node::Json => line.json(bytes()?),
         Node::Bytes if binary_is_text => line.utf8(bytes()?),
         Node::Bytes => line.hexadecimal(bytes()?),

@@ -87,10 +87,12 @@ pub(super) fn of(metadata: &FileMetadata) -> PolarsResult<Vec<(Field, Node)>> {
     Ok(typed)
 }
 
-/// The field as it is decoded, which is as the library would but for times of 96 bits.
+/// The field as it is decoded, which is as the library would but for times of 96 bits, and for texts: the library gives
+/// up a column for one text that is not valid UTF-8, so that they are decoded as bytes, and judged value by value.
 fn as_read(field: &Field, node: &Node) -> Field {
     let dtype = match (field.dtype(), node) {
         (_, Node::Int96) => ArrowDataType::FixedSizeBinary(INT96_BYTES),
+        (_, Node::Text) => ArrowDataType::BinaryView,
         (ArrowDataType::Struct(fields), Node::Record(nodes)) => {
             ArrowDataType::Struct(fields.iter().zip(nodes).map(|(field, (_, node))| as_read(field, node)).collect())
         }
@@ -122,7 +124,8 @@ fn as_read(field: &Field, node: &Node) -> Field {
 fn entry_as_read(entry: &Field, value: &Node) -> Field {
     let ArrowDataType::Struct(fields) = entry.dtype() else { return entry.clone() };
     let mut fields = fields.clone();
-    if let Some(last) = fields.last_mut() {
+    if let [key, last] = fields.as_mut_slice() {
+        key.dtype = ArrowDataType::BinaryView;
         *last = as_read(last, value);
     }
     Field { dtype: ArrowDataType::Struct(fields), ..entry.clone() }

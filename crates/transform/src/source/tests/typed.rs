@@ -256,11 +256,90 @@ fn schemas_are_judged_before_records() {
     });
     dataset.tables = vec![table("t", None, vec![mapped])];
     assert_eq!(decode(&dataset, &pq).rows(), ["1", "NULL", "0"]);
-    dataset.tables = vec![table("t", None, vec![column("gone bigint").required()])];
+    dataset.tables = vec![table("t", None, vec![column("gone bigint").required(), column("b boolean")])];
     let message = unreadable(decode_in(&dataset, &pq, 1000));
     assert!(message.contains("has no field gone, and the column made of it is required"), "{message}");
     // A field that is not there is null, as everywhere.
-    assert_eq!(decode(&parquet(&["gone bigint"]), &pq).rows(), ["NULL", "NULL", "NULL"]);
+    assert_eq!(decode(&parquet(&["gone bigint", "b boolean"]), &pq).rows()[0], "NULL|true");
+    // A file that has none of the fields is another's.
+    for (dataset, bytes) in
+        [(parquet(&["gone bigint", "lost date away.y"]), &pq), (avro(&["gone bigint", "lost date away.y"]), &av)]
+    {
+        let message = unreadable(decode_in(&dataset, bytes, 1000));
+        assert!(
+            message
+                .starts_with("has none of the fields that columns are made of: \"gone\", \"away.y\"; it has \"b\", "),
+            "{message}"
+        );
+    }
+    let mut listed = parquet(&[]);
+    listed.tables = vec![table("l", Some("recs"), vec![column("gone bigint"), column("x bigint")])];
+    assert_eq!(decode(&listed, &pq).tables[0].len(), 3);
+}
+
+/// One text that is no text rejects its record, not its file.
+#[test]
+fn texts_that_are_not_utf8_reject_their_record() {
+    // The texts of the file are replaced by others of their length, a statistic of the footer with them.
+    let broken = |name: &str, text: &[u8]| {
+        let mut bytes = file(name);
+        let mut bad = text.to_vec();
+        bad[0] = 0xff;
+        let mut found = 0;
+        for at in 0..bytes.len() - text.len() {
+            if bytes[at..].starts_with(text) {
+                bytes[at..at + text.len()].copy_from_slice(&bad);
+                found += 1;
+            }
+        }
+        assert!(found > 0, "{name} has the text as it is");
+        bytes
+    };
+    let greeting = "größer \"x\"\n".as_bytes();
+    let decoded = decode(&parquet(&["s varchar(99)", "i64 bigint"]), broken("types_none.parquet", greeting));
+    assert_eq!(decoded.rules(), ["1 utf8 s"]);
+    assert_eq!(decoded.rows(), ["NULL|NULL", "|9223372036854775807"]);
+    assert_eq!(decoded.rejects[0].message, "the text is not valid UTF-8, at its byte 1");
+    let decoded = decode(&avro(&["s varchar(99)", "i integer"]), broken("types_null.avro", greeting));
+    assert_eq!(decoded.rules(), ["1 utf8 s"]);
+
+    // Keys of maps, and texts in records and lists.
+    let column = |name: &str, values: &[&str]| Series::new(name.into(), values).into_column();
+    let fields = [column("key", &["first", "other", "third"]), column("more", &["a", "deeper", "c"])];
+    let nested = polars::prelude::StructChunked::from_columns("rec".into(), 3, &fields).unwrap().into_column();
+    let mut bytes = Vec::new();
+    let mut frame = DataFrame::new(3, vec![nested]).unwrap();
+    ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Uncompressed).finish(&mut frame).unwrap();
+    while let Some(at) = bytes.windows(6).position(|window| window == b"deeper") {
+        bytes[at + 2] = 0xc3;
+    }
+    let decoded = decode(&parquet(&["k varchar(9) rec.key", "m varchar(9) rec.more"]), &bytes);
+    assert_eq!(
+        (decoded.rules(), decoded.rows()),
+        (vec!["2 utf8 rec".to_owned()], vec!["first|a".into(), "third|c".into()])
+    );
+    let key = [4, b'k', 2];
+    let mut bytes = file("types_null.avro");
+    let at = bytes.windows(3).position(|window| window == [2, b'k', 2]).unwrap();
+    assert_ne!(key[0], bytes[at]);
+    bytes[at + 1] = 0xff;
+    assert_eq!(decode(&avro(&["i integer", "map json"]), &bytes).rules(), ["1 utf8 map"]);
+}
+
+/// A decimal is whole where nothing stands behind its point, as a double is.
+#[test]
+fn whole_decimals_are_whole_numbers() {
+    let column = Series::new("d".into(), vec!["12.000", "-0.000", "12.001"]);
+    let decimal = column.cast(&polars::prelude::DataType::Decimal(38, 3)).unwrap().into_column();
+    let doubles = Series::new("f".into(), vec![12.0, -0.0, 12.001]).into_column();
+    let mut bytes = Vec::new();
+    ParquetWriter::new(&mut bytes).finish(&mut DataFrame::new(3, vec![decimal, doubles]).unwrap()).unwrap();
+    let decoded = decode(&parquet(&["d bigint", "t varchar(9) d"]), &bytes);
+    assert_eq!(
+        (decoded.rules(), decoded.rows()),
+        (vec!["3 type t.d".to_owned()], vec!["12|12.000".into(), "0|0.000".into()])
+    );
+    assert_eq!(decode(&parquet(&["f bigint"]), &bytes).rules(), ["3 type t.f"]);
 }
 
 /// Damage anywhere is a reason, or rejects, and never a panic or fewer records.
