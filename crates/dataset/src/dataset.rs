@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use lakehand_domain::id::{DatasetId, FamilyId, Fingerprint};
 use lakehand_domain::object::ObjectUri;
-use lakehand_domain::shape::{DefinitionInForce, FamilyShape, OnRewrite, TableShape, UnclearScope};
+use lakehand_domain::shape::{
+    ColumnShape, ColumnType, DefinitionInForce, FamilyShape, OnRewrite, TableShape, UnclearScope,
+};
 use serde::Serialize;
 
 pub use self::format::{BinaryFormat, Charset, CsvFormat, CsvHeader, Format, JsonFormat};
@@ -185,7 +187,13 @@ pub enum UnknownFields {
     Ignore,
     /// The record is rejected.
     Reject,
+    /// It is kept, as JSON, in the column [`RESCUED`] of each table.
+    Rescue,
 }
+
+/// The column of each table that holds what no column of the dataset declares, where unknown fields are rescued: what the
+/// record has of it, or the element in a table of list elements. It is one of the declared columns, the last.
+pub const RESCUED: &str = "_rescued";
 
 /// How Parquet is written. Part of the fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -213,6 +221,17 @@ pub struct Table {
     pub partition_by: Vec<Partitioning>,
     /// A record whose key in this table is all null gives no row here (instead of being rejected).
     pub skip_without_key: bool,
+}
+
+impl Table {
+    /// The same table with the column for what no column declares.
+    #[must_use]
+    pub fn with_rescued(mut self) -> Self {
+        let column_type = ColumnType::Json;
+        self.shape.columns.push(ColumnShape { name: RESCUED.to_owned(), column_type, required: false });
+        self.columns.push(Column { origin: Origin::Rescued, rules: Rules::default() });
+        self
+    }
 }
 
 /// What must hold between the rows that are made of one record. Records that offend are rejected.
@@ -283,6 +302,8 @@ pub enum Origin {
     /// A hash of the typed values of these columns, in this order: 64 bits for bigint, 128 bits in hexadecimal for
     /// varchar. Null where all of them are null.
     Hash(Vec<ColumnRef>),
+    /// What no column of the dataset declares. See [`RESCUED`].
+    Rescued,
 }
 
 /// A column of this or another table made from the same record.

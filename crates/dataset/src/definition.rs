@@ -124,7 +124,10 @@ section! {
         /// The most rejects a file may have and still be loaded: a share such as `5%` (default), a number, or both,
         /// `["5%", 1000]`, of which the one counts that allows fewer.
         optional max_rejects = "max_rejects": RejectLimit,
-        /// What a field the definition does not know means: nothing (default), or that the record is rejected.
+        /// What a field that no column of the definition names means: `ignore`, nothing (default); `reject`, that the record
+        /// is rejected; `rescue`, that it is kept, as it came, in a json column `_rescued` that each table then has: the
+        /// fields of the record, or of the element in a table with `rows`, as an object in which nested ones stand where
+        /// they stood; null where there are none.
         optional unknown_fields = "unknown_fields": UnknownFieldsName,
         /// A file with fewer accepted records than this is set aside.
         optional min_records = "min_records": i64,

@@ -23,6 +23,7 @@ pub(super) fn check_quality(given: Option<definition::Quality>, report: &mut Rep
         max_rejects: given.max_rejects.map_or(DEFAULT_MAX_REJECTS, |limit| limit.value.0),
         unknown_fields: match given.unknown_fields.map(|choice| choice.value) {
             Some(UnknownFieldsName::Reject) => UnknownFields::Reject,
+            Some(UnknownFieldsName::Rescue) => UnknownFields::Rescue,
             Some(UnknownFieldsName::Ignore) | None => UnknownFields::Ignore,
         },
         min_records: least.filter(|least| *least > 0),

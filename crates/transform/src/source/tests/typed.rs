@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use lakehand_dataset::dataset::{BinaryFormat, Dataset, Format, UnknownFields};
+use lakehand_dataset::dataset::{BinaryFormat, Dataset, Format, Table, UnknownFields};
 use lakehand_dataset::transformer::Content;
 use polars::prelude::{DataFrame, IntoColumn, NamedFrom, ParquetCompression, ParquetWriter, Series};
 
@@ -39,6 +39,29 @@ fn lines(mut dataset: Dataset, bytes: Vec<u8>) -> Vec<String> {
         lines.extend(String::from_utf8(chunk.bytes).unwrap().lines().map(str::to_owned));
     }
     lines
+}
+
+/// What no column declares is read where it is rescued, and there a null is nothing.
+#[test]
+fn what_no_column_declares_is_rescued() {
+    for (name, format) in [
+        ("types_none.parquet", Format::Parquet(BinaryFormat::default())),
+        ("types_null.avro", Format::Avro(BinaryFormat::default())),
+    ] {
+        let rescued = |columns: &[&str]| {
+            let mut dataset = of(format.clone(), columns);
+            dataset.quality.unknown_fields = UnknownFields::Rescue;
+            dataset.tables = dataset.tables.into_iter().map(Table::with_rescued).collect();
+            decode(&dataset, file(name))
+        };
+        let decoded = rescued(&["b boolean", "y varchar(9) rec.y"]);
+        assert_eq!(decoded.rules(), [""; 0]);
+        let rows = decoded.rows();
+        let kept: serde_json::Value = serde_json::from_str(rows[0].strip_prefix("true|a|").unwrap()).unwrap();
+        assert_eq!((&kept["rec"], &kept["list"]), (&serde_json::json!({"x": 1}), &serde_json::json!([1, null, 3])));
+        assert!(kept.get("b").is_none() && kept["s"] == "größer \"x\"\n", "{kept}");
+        assert_eq!(rows[1], "NULL|NULL|NULL", "{name}");
+    }
 }
 
 #[test]
