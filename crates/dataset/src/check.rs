@@ -19,8 +19,8 @@ use lakehand_domain::id::{DatasetId, FamilyId};
 use lakehand_domain::object::ObjectUri;
 
 use crate::dataset::{Dataset, Table, UnknownFields};
-use crate::definition::{Definition, UnknownFieldsName};
 use crate::definition::read::At;
+use crate::definition::{Definition, UnknownFieldsName};
 use crate::fingerprint::{Basis, TransformIdentity};
 use crate::pattern::Pattern;
 use crate::problem::{DefinitionFile, Problem, Report};

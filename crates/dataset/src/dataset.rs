@@ -87,14 +87,15 @@ pub struct Source {
     /// An object of more than a megabyte decompressed whose decompressed bytes are more than this many times its own
     /// is set aside.
     pub max_expansion: u64,
-    /// A row group of Parquet or a block of Avro with more bytes than this makes the object unreadable; `None`: 1 GiB.
+    /// More bytes than this of a row group of Parquet, or a block of Avro, that are to be held in memory at once make the
+    /// object unreadable; `None`: 256 MiB.
     pub max_block_bytes: Option<u64>,
 }
 
 impl Source {
-    /// The most bytes of a row group or block, which is held in memory whole.
+    /// The most bytes of a row group or block that are held in memory at once.
     pub fn max_block_bytes(&self) -> u64 {
-        self.max_block_bytes.unwrap_or(1 << 30)
+        self.max_block_bytes.unwrap_or(256 << 20)
     }
 }
 
@@ -126,10 +127,19 @@ pub struct Quality {
     pub unknown_fields: UnknownFields,
     /// A file with fewer accepted records than this is set aside.
     pub min_records: Option<u64>,
+    /// A file whose rows lie in more partitions than this, of all its tables, is set aside; `None`: 2,000.
+    pub max_partitions: Option<u64>,
     /// Where nothing was loaded for longer, it is reported. It decides nothing about any file, and so is no part of the
     /// fingerprint.
     #[serde(skip)]
     pub freshness: Option<Duration>,
+}
+
+impl Quality {
+    /// The most partitions of one file: each is a part at least, which manifests list and warehouses copy.
+    pub fn max_partitions(&self) -> u64 {
+        self.max_partitions.unwrap_or(2_000)
+    }
 }
 
 /// The most rejects a file may have and still be loaded.

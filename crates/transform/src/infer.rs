@@ -199,6 +199,7 @@ fn any_dataset(format: Format, charset: Option<Charset>) -> Dataset {
             max_rejects: MaxRejects::Count(u64::MAX),
             unknown_fields: UnknownFields::Reject,
             min_records: None,
+            max_partitions: None,
             freshness: None,
         },
         encoding: Encoding { zstd_level: 3, row_group_rows: 1, part_bytes: 1 },

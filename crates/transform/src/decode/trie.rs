@@ -60,7 +60,8 @@ impl Trie {
     /// With nothing wanted yet. `records`: where the record lies in the document, outside of which nothing is unknown.
     pub(crate) fn new(records: Option<&FieldPath>, unknown: UnknownFields) -> Self {
         let document = Node::new(String::new(), UnknownFields::Ignore);
-        let mut trie = Self { nodes: vec![document], lists: Vec::new(), record: 0, width: 0, unknown, rescues_null: true };
+        let mut trie =
+            Self { nodes: vec![document], lists: Vec::new(), record: 0, width: 0, unknown, rescues_null: true };
         for key in records.iter().flat_map(|path| &path.keys) {
             trie.record = trie.child(trie.record, key);
         }

@@ -40,7 +40,13 @@ fn fields_are_kept_where_they_stood() {
     }
     // What one record has is not the next one's, over a block and more.
     let lines: String = (0..300)
-        .map(|id| if id % 3 == 0 { format!("{{\"id\":{id},\"u{id}\":\"\\u00e4{id}\"}}\n") } else { format!("{{\"id\":{id}}}\n") })
+        .map(|id| {
+            if id % 3 == 0 {
+                format!("{{\"id\":{id},\"u{id}\":\"\\u00e4{id}\"}}\n")
+            } else {
+                format!("{{\"id\":{id}}}\n")
+            }
+        })
         .collect();
     let expected: Vec<_> = (0..300)
         .map(|id| if id % 3 == 0 { format!("{{\"u{id}\":\"\\u00e4{id}\"}}") } else { "NULL".to_owned() })
@@ -118,14 +124,13 @@ fn what_is_masked_is_not_kept() {
 fn fields_of_delimited_text_are_kept_by_name() {
     let dataset = rescuing(csv(
         b';',
-        vec![table("t", None, vec![column("id bigint"), column("b varchar(9)")]), table("s", None, vec![column("c varchar(9)")])],
+        vec![
+            table("t", None, vec![column("id bigint"), column("b varchar(9)")]),
+            table("s", None, vec![column("c varchar(9)")]),
+        ],
     ));
     let text = "u;id;\"größe \"\"m\"\"\";b;c\r\n1;2;\"a \"\"b\"\";\r\n\";x;y\r\n;3;;x;y\r\n\"\";4;ä\\;x;y\r\n";
-    let expected = [
-        r#"{"u":"1","größe \"m\"":"a \"b\";\r\n"}"#,
-        "NULL",
-        r#"{"u":"","größe \"m\"":"ä\\"}"#,
-    ];
+    let expected = [r#"{"u":"1","größe \"m\"":"a \"b\";\r\n"}"#, "NULL", r#"{"u":"","größe \"m\"":"ä\\"}"#];
     for (table, first) in ["2", "y"].iter().enumerate() {
         assert_eq!(rescued(&dataset, text, table), expected);
         assert_eq!(decode(&dataset, text).tables[table][0].2[0], *first);
