@@ -80,7 +80,7 @@ impl RowGroups {
         }
         let mut reader = ContentReader::new(content.clone());
         let metadata = guarded("its footer", || polars_parquet::read::read_metadata(&mut reader))?;
-        let types = guarded("its schema", || types::of(&metadata))?;
+        let types = guarded_with("its schema", "write it with other types or names", || types::of(&metadata))?;
         schema::check(
             dataset,
             &Shape::Record(types.iter().map(|(field, node)| (field.name.to_string(), node.shape())).collect()),
@@ -373,10 +373,15 @@ fn unreadable<T>(message: String) -> Result<T, TransformError> {
 
 /// Runs the library on bytes that may be anything. What it refuses, and what it panics on, is the file's fault.
 fn guarded<T>(what: &str, read: impl FnOnce() -> PolarsResult<T>) -> Result<T, TransformError> {
-    let message = match catch_unwind(AssertUnwindSafe(read)) {
+    guarded_with(what, "deliver the file again", read)
+}
+
+/// The same, with what to do about it.
+fn guarded_with<T>(what: &str, advice: &str, read: impl FnOnce() -> PolarsResult<T>) -> Result<T, TransformError> {
+    let why = match catch_unwind(AssertUnwindSafe(read)) {
         Ok(Ok(value)) => return Ok(value),
-        Ok(Err(error)) => format!("is Parquet that cannot be read, in {what}: {error}; deliver the file again"),
-        Err(_) => format!("is Parquet that cannot be read, in {what}: the reader gave up; deliver the file again"),
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "the reader gave up".to_owned(),
     };
-    unreadable(message)
+    unreadable(format!("is Parquet that cannot be read, in {what}: {why}; {advice}"))
 }
