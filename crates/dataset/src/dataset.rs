@@ -88,14 +88,14 @@ pub struct Source {
     /// is set aside.
     pub max_expansion: u64,
     /// More bytes than this of a row group of Parquet, or a block of Avro, that are to be held in memory at once make the
-    /// object unreadable; `None`: 256 MiB.
+    /// object unreadable; `None`: 192 MiB.
     pub max_block_bytes: Option<u64>,
 }
 
 impl Source {
     /// The most bytes of a row group or block that are held in memory at once.
     pub fn max_block_bytes(&self) -> u64 {
-        self.max_block_bytes.unwrap_or(256 << 20)
+        self.max_block_bytes.unwrap_or(192 << 20)
     }
 }
 

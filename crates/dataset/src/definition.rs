@@ -87,7 +87,7 @@ section! {
         /// An object that decompresses to more than this many times its size is set aside. Default 1000.
         optional max_expansion = "max_expansion": i64,
         /// A file of which more is to be held in memory at once is set aside: a block of Avro; of a row group of Parquet a
-        /// column as it stands in the file, and all lists and records, which are decoded whole. Default 256MiB.
+        /// column as it stands in the file, and all lists and records, which are decoded whole. Default 192MiB.
         optional max_block_bytes = "max_block_bytes": ByteSize,
         /// What bytes of parquet and avro are that the file does not call text: hexadecimal digits (default), or text.
         optional binary = "binary": BinaryName,

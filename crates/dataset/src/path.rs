@@ -94,9 +94,9 @@ impl fmt::Display for FieldPath {
                 f.write_str(".")?;
             }
             if key.contains('.') || key.is_empty() || is_element(key) {
-                write!(f, "\"{key}\"")?
+                write!(f, "\"{key}\"")?;
             } else {
-                f.write_str(key)?
+                f.write_str(key)?;
             }
         }
         Ok(())
