@@ -17,4 +17,5 @@ mod planted;
 mod promises;
 mod references;
 mod rejects;
+mod rescued;
 mod torture;

@@ -18,9 +18,9 @@ mod table;
 use lakehand_domain::id::{DatasetId, FamilyId};
 use lakehand_domain::object::ObjectUri;
 
-use crate::dataset::Dataset;
-use crate::definition::Definition;
+use crate::dataset::{Dataset, Table, UnknownFields};
 use crate::definition::read::At;
+use crate::definition::{Definition, UnknownFieldsName};
 use crate::fingerprint::{Basis, TransformIdentity};
 use crate::pattern::Pattern;
 use crate::problem::{DefinitionFile, Problem, Report};
@@ -104,7 +104,12 @@ pub(crate) fn examine<'f>(file: &'f DefinitionFile, landing: &ObjectUri, identit
     let mut source =
         definition.source.map(|given| source::check(given.value, landing, &mut report)).unwrap_or_default();
     source.mask_key = mask::check_key(definition.privacy, &mut report);
+    let unknown_fields = definition.quality.as_ref().and_then(|given| given.value.unknown_fields.as_ref());
+    let rescue_at = unknown_fields.filter(|given| given.value == UnknownFieldsName::Rescue).map(|given| given.at);
     let quality = settings::check_quality(definition.quality.map(|given| given.value), &mut report);
+    if let (Some(at), Some(tables)) = (rescue_at, &definition.tables) {
+        table::check_rescue(at, tables, &mut report);
+    }
     let encoding = settings::check_encoding(definition.encoding.map(|given| given.value), &mut report);
     let tables_at = definition.tables.as_ref().map_or(0, |given| given.at);
     let references = definition.tables.as_ref().map_or_else(Vec::new, reference::wanted);
@@ -115,6 +120,10 @@ pub(crate) fn examine<'f>(file: &'f DefinitionFile, landing: &ObjectUri, identit
     };
     let tables = definition.tables.map(|given| table::check_all(&given, name.as_ref(), &source, &mut report));
     let (table_names, tables) = tables.map_or((Vec::new(), None), |checked| (checked.names, checked.tables));
+    let tables = match quality.unknown_fields {
+        UnknownFields::Rescue => tables.map(|tables| tables.into_iter().map(Table::with_rescued).collect()),
+        UnknownFields::Ignore | UnknownFields::Reject => tables,
+    };
     mask::check_overlaps(tables.as_deref().unwrap_or_default(), tables_at, &mut report);
 
     let dataset = match (&name, source.source, encoding, tables) {

@@ -8,7 +8,9 @@ use std::time::Duration;
 
 use lakehand_domain::id::{DatasetId, FamilyId, Fingerprint};
 use lakehand_domain::object::ObjectUri;
-use lakehand_domain::shape::{DefinitionInForce, FamilyShape, OnRewrite, TableShape, UnclearScope};
+use lakehand_domain::shape::{
+    ColumnShape, ColumnType, DefinitionInForce, FamilyShape, OnRewrite, TableShape, UnclearScope,
+};
 use serde::Serialize;
 
 pub use self::format::{BinaryFormat, Charset, CsvFormat, CsvHeader, Format, JsonFormat};
@@ -85,14 +87,15 @@ pub struct Source {
     /// An object of more than a megabyte decompressed whose decompressed bytes are more than this many times its own
     /// is set aside.
     pub max_expansion: u64,
-    /// A row group of Parquet or a block of Avro with more bytes than this makes the object unreadable; `None`: 1 GiB.
+    /// More bytes than this of a row group of Parquet, or a block of Avro, that are to be held in memory at once make the
+    /// object unreadable; `None`: 192 MiB.
     pub max_block_bytes: Option<u64>,
 }
 
 impl Source {
-    /// The most bytes of a row group or block, which is held in memory whole.
+    /// The most bytes of a row group or block that are held in memory at once.
     pub fn max_block_bytes(&self) -> u64 {
-        self.max_block_bytes.unwrap_or(1 << 30)
+        self.max_block_bytes.unwrap_or(192 << 20)
     }
 }
 
@@ -124,10 +127,19 @@ pub struct Quality {
     pub unknown_fields: UnknownFields,
     /// A file with fewer accepted records than this is set aside.
     pub min_records: Option<u64>,
+    /// A file whose rows lie in more partitions than this, of all its tables, is set aside; `None`: 2,000.
+    pub max_partitions: Option<u64>,
     /// Where nothing was loaded for longer, it is reported. It decides nothing about any file, and so is no part of the
     /// fingerprint.
     #[serde(skip)]
     pub freshness: Option<Duration>,
+}
+
+impl Quality {
+    /// The most partitions of one file: each is a part at least, which manifests list and warehouses copy.
+    pub fn max_partitions(&self) -> u64 {
+        self.max_partitions.unwrap_or(2_000)
+    }
 }
 
 /// The most rejects a file may have and still be loaded.
@@ -185,7 +197,13 @@ pub enum UnknownFields {
     Ignore,
     /// The record is rejected.
     Reject,
+    /// It is kept, as JSON, in the column [`RESCUED`] of each table.
+    Rescue,
 }
+
+/// The column of each table that holds what no column of the dataset declares, where unknown fields are rescued: what the
+/// record has of it, or the element in a table of list elements. It is one of the declared columns, the last.
+pub const RESCUED: &str = "_rescued";
 
 /// How Parquet is written. Part of the fingerprint.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
@@ -213,6 +231,17 @@ pub struct Table {
     pub partition_by: Vec<Partitioning>,
     /// A record whose key in this table is all null gives no row here (instead of being rejected).
     pub skip_without_key: bool,
+}
+
+impl Table {
+    /// The same table with the column for what no column declares.
+    #[must_use]
+    pub fn with_rescued(mut self) -> Self {
+        let column_type = ColumnType::Json;
+        self.shape.columns.push(ColumnShape { name: RESCUED.to_owned(), column_type, required: false });
+        self.columns.push(Column { origin: Origin::Rescued, rules: Rules::default() });
+        self
+    }
 }
 
 /// What must hold between the rows that are made of one record. Records that offend are rejected.
@@ -283,6 +312,8 @@ pub enum Origin {
     /// A hash of the typed values of these columns, in this order: 64 bits for bigint, 128 bits in hexadecimal for
     /// varchar. Null where all of them are null.
     Hash(Vec<ColumnRef>),
+    /// What no column of the dataset declares. See [`RESCUED`].
+    Rescued,
 }
 
 /// A column of this or another table made from the same record.

@@ -86,8 +86,8 @@ section! {
         optional max_expanded_bytes = "max_expanded_bytes": ByteSize,
         /// An object that decompresses to more than this many times its size is set aside. Default 1000.
         optional max_expansion = "max_expansion": i64,
-        /// A file with a larger row group of Parquet, or a larger block of Avro, is set aside: it is held in memory
-        /// whole. Default 1GiB.
+        /// A file of which more is to be held in memory at once is set aside: a block of Avro; of a row group of Parquet a
+        /// column as it stands in the file, and all lists and records, which are decoded whole. Default 192MiB.
         optional max_block_bytes = "max_block_bytes": ByteSize,
         /// What bytes of parquet and avro are that the file does not call text: hexadecimal digits (default), or text.
         optional binary = "binary": BinaryName,
@@ -124,10 +124,15 @@ section! {
         /// The most rejects a file may have and still be loaded: a share such as `5%` (default), a number, or both,
         /// `["5%", 1000]`, of which the one counts that allows fewer.
         optional max_rejects = "max_rejects": RejectLimit,
-        /// What a field the definition does not know means: nothing (default), or that the record is rejected.
+        /// What a field that no column of the definition names means: `ignore`, nothing (default); `reject`, that the record
+        /// is rejected; `rescue`, that it is kept, as it came, in a json column `_rescued` that each table then has: the
+        /// fields of the record, or of the element in a table with `rows`, as an object in which nested ones stand where
+        /// they stood; null where there are none.
         optional unknown_fields = "unknown_fields": UnknownFieldsName,
         /// A file with fewer accepted records than this is set aside.
         optional min_records = "min_records": i64,
+        /// A file whose rows lie in more partitions than this, of all its tables together, is set aside. Default 2000.
+        optional max_partitions = "max_partitions": i64,
         /// Where nothing of the dataset was loaded for longer than this, `3h` for example, the worker reports it in its
         /// status, its metrics and its log. No file is treated otherwise for it.
         optional freshness = "freshness": Span,

@@ -53,6 +53,12 @@ impl FieldPath {
                 if rest[..end].contains('"') {
                     return Err(refuse("a quote stands inside a key"));
                 }
+                if is_element(&rest[..end]) {
+                    return Err(refuse(
+                        "an element of a list has no path of its own; take the list as json, or make rows of it (a key that \
+                         is called so stands in quotes)",
+                    ));
+                }
                 keys.push(rest[..end].to_owned());
                 if end == rest.len() {
                     break;
@@ -69,6 +75,12 @@ impl FieldPath {
     }
 }
 
+/// Whether a key looks like the number of an element: `list[0]`.
+fn is_element(key: &str) -> bool {
+    let number = key.strip_suffix(']').and_then(|key| key.rsplit_once('[')).map(|(_, number)| number);
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|digit| digit.is_ascii_digit()))
+}
+
 impl fmt::Display for FieldPath {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         if self.keys.is_empty() {
@@ -81,7 +93,11 @@ impl fmt::Display for FieldPath {
             if at > 0 {
                 f.write_str(".")?;
             }
-            if key.contains('.') || key.is_empty() { write!(f, "\"{key}\"")? } else { f.write_str(key)? }
+            if key.contains('.') || key.is_empty() || is_element(key) {
+                write!(f, "\"{key}\"")?;
+            } else {
+                f.write_str(key)?;
+            }
         }
         Ok(())
     }
@@ -93,10 +109,10 @@ mod tests {
 
     #[test]
     fn paths_read_back_as_written() {
-        for text in ["a", "a.b.c", "$.a.b", "a.\"b.c\".d", "@", "realEstate_baseRent"] {
+        for text in ["a", "a.b.c", "$.a.b", "a.\"b.c\".d", "@", "realEstate_baseRent", "\"l[0]\".x"] {
             assert_eq!(FieldPath::parse(text).unwrap().to_string(), text);
         }
-        for bad in ["", ".", "a.", ".a", "a..b", "\"a", "\"a\"b", "$."] {
+        for bad in ["", ".", "a.", ".a", "a..b", "\"a", "\"a\"b", "$.", "l[0]", "a.l[12].b"] {
             assert!(FieldPath::parse(bad).is_err(), "{bad}");
         }
     }

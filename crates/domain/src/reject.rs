@@ -109,9 +109,12 @@ pub struct Reject {
     pub value: Option<String>,
     /// The raw record, cut to the quarantine's limit; invalid UTF-8 replaced.
     pub raw: String,
-    /// Whether `raw` was cut.
+    /// Whether `raw` is less than the record.
     #[serde(default)]
     pub raw_cut: bool,
+    /// The bytes of which `raw` is made, in base64, where they are not valid UTF-8.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub raw_base64: Option<String>,
 }
 
 /// Kinds that are counted apart; of those that come after them, each rule counts the rest under its own name.
@@ -170,6 +173,14 @@ fn kind(rule: Rule, column: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn rejects_of_before_read_as_they_were() {
+        let line = r#"{"record":3,"line":3,"rule":"utf8","message":"m","raw":"r","raw_cut":false}"#;
+        let reject: Reject = serde_json::from_str(line).unwrap();
+        assert_eq!((reject.raw.as_str(), &reject.raw_base64), ("r", &None));
+        assert_eq!(serde_json::to_string(&reject).unwrap(), line);
+    }
 
     #[test]
     fn kinds_are_bounded_and_every_reject_is_counted() {

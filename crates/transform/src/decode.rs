@@ -18,7 +18,7 @@ mod plan;
 mod record;
 mod reject;
 mod rules;
-mod slot;
+pub(crate) mod slot;
 #[cfg(test)]
 pub(crate) mod tests;
 mod texts;
@@ -73,6 +73,8 @@ struct Progress<'a> {
     accepted: Vec<(u32, Range<u32>)>,
     lines: u64,
     records: u64,
+    /// Whether records are no lines of the file, and were each made one.
+    made: bool,
     /// Whether the dataset masks columns, so that what is not read is not shown.
     withhold: bool,
     /// Whether a NUL character stands somewhere in the chunk.
@@ -103,6 +105,7 @@ impl Decoder {
     /// Decodes one chunk. Fails only where the whole object cannot be read, such as for a missing header column.
     pub(crate) fn decode(&mut self, chunk: &mut Chunk) -> Result<Piece, TransformError> {
         let plan = Arc::clone(&self.plan);
+        let made = chunk.places.is_some() || chunk.rows.is_some();
         chunk.render(plan.max_line)?;
         let places = chunk.places.take();
         let chunk = &*chunk;
@@ -115,6 +118,7 @@ impl Decoder {
             accepted: Vec::new(),
             lines: memchr_iter(b'\n', preamble).count() as u64,
             records: 0,
+            made,
             withhold: !plan.masked.is_empty(),
             has_nul: plan.csv.is_some() && memchr(0, &chunk.bytes).is_some(),
         };
@@ -196,7 +200,7 @@ impl Decoder {
                 Err(failure) => {
                     self.records.withdraw();
                     let refusal = progress.refusal(line, start..end);
-                    progress.reject(refusal.failure(*failure));
+                    progress.reject(refusal.failure(*failure, true));
                 }
             }
         }
@@ -249,7 +253,7 @@ impl Decoder {
                 progress.reject_long(line, start, end, plan.max_line);
             } else if let Some(failure) = read.failure {
                 let refusal = progress.refusal(line, start..end);
-                progress.reject(refusal.failure(*failure));
+                progress.reject(refusal.failure(*failure, false));
             }
         }
         self.settle(text, progress);
@@ -330,6 +334,14 @@ impl<'a> Progress<'a> {
     /// Rejects a record of which it is not known where its values stand.
     #[cold]
     fn reject(&mut self, mut reject: Reject) {
+        // What was made a line here is none of the file's.
+        if self.made {
+            reject.message = reject.message.replacen("the line ", "the record ", 1);
+        }
+        // What stands for bytes of another encoding is less than they were.
+        if reject.raw_base64.is_some() && self.chunk.charset != "UTF-8" {
+            (reject.raw_base64, reject.raw_cut) = (None, true);
+        }
         if self.withhold {
             hide::all(&mut reject);
         }
@@ -337,7 +349,7 @@ impl<'a> Progress<'a> {
     }
 
     fn refusal(&self, line: u64, range: Range<usize>) -> Refusal<'a> {
-        Refusal { line, start: range.start, raw: without_line_end(&self.chunk.bytes[range]) }
+        Refusal { line, start: range.start, raw: without_line_end(self.chunk.raw(range)) }
     }
 
     #[cold]

@@ -102,7 +102,7 @@ impl Program {
     /// Compiles; each problem is (key path in the definition, message).
     pub(crate) fn compile(dataset: &Dataset) -> Result<Self, Vec<(String, String)>> {
         let mut problems = Vec::new();
-        let tables = dataset.tables.iter().map(|table| TableProgram::compile(table, &mut problems)).collect();
+        let tables = dataset.tables.iter().map(|table| TableProgram::compile(table, dataset, &mut problems)).collect();
         let checks = Checks::compile(dataset, &mut problems);
         let mut columns = dataset.tables.iter().flat_map(|table| &table.columns);
         let withhold = columns.any(|column| column.rules.mask.is_some());
@@ -150,7 +150,8 @@ impl Program {
             accepted: std::mem::take(&mut piece.accepted),
             withhold: self.withhold,
         });
-        let tables = self.tables.iter().zip(tables).map(|(program, table)| place(&program.partitions, table)).collect();
+        let tables = self.tables.iter().zip(tables).map(|(program, table)| place(&program.partitions, table));
+        let tables = tables.collect::<Result<_, _>>()?;
         Ok(Batch {
             number: piece.number,
             member: piece.member,
@@ -190,7 +191,7 @@ struct Whole {
 }
 
 impl TableProgram {
-    fn compile(table: &Table, problems: &mut Vec<(String, String)>) -> Self {
+    fn compile(table: &Table, dataset: &Dataset, problems: &mut Vec<(String, String)>) -> Self {
         let shape = &table.shape;
         let path = |rest: &str| format!("tables.{}.{rest}", shape.name);
         let all: Vec<(&str, ColumnType)> =
@@ -241,7 +242,7 @@ impl TableProgram {
             expressions,
             filter,
             filter_name: format!("{}.where", shape.name),
-            partitions: Partitions::of(table),
+            partitions: Partitions::of(table, dataset.quality.max_partitions()),
         }
     }
 
@@ -332,9 +333,9 @@ fn pick(table: &Whole, rows: &[u32]) -> Whole {
     }
 }
 
-fn place(partitions: &Partitions, table: Whole) -> Vec<Rows> {
+fn place(partitions: &Partitions, table: Whole) -> Result<Vec<Rows>, TransformError> {
     if table.record.is_empty() {
-        return Vec::new();
+        return Ok(Vec::new());
     }
     let rows_of = |partition, whole: Whole| Rows {
         partition,
@@ -343,11 +344,11 @@ fn place(partitions: &Partitions, table: Whole) -> Vec<Rows> {
         columns: whole.columns,
     };
     if partitions.is_none() {
-        return vec![rows_of(Vec::new(), table)];
+        return Ok(vec![rows_of(Vec::new(), table)]);
     }
-    let mut placed = partitions.place(&table.columns, table.record.len());
+    let mut placed = partitions.place(&table.columns, table.record.len())?;
     if placed.len() == 1 {
-        return vec![rows_of(std::mem::take(&mut placed[0].partition), table)];
+        return Ok(vec![rows_of(std::mem::take(&mut placed[0].partition), table)]);
     }
-    placed.into_iter().map(|placed| rows_of(placed.partition, pick(&table, &placed.rows))).collect()
+    Ok(placed.into_iter().map(|placed| rows_of(placed.partition, pick(&table, &placed.rows))).collect())
 }

@@ -137,6 +137,7 @@ impl Feed for Chunks<'_> {
     fn next(&mut self) -> Result<Option<Batch>, TransformError> {
         let Some(mut chunk) = self.source.next(std::mem::take(&mut self.reuse))? else { return Ok(None) };
         let piece = self.decoder.decode(&mut chunk)?;
+        chunk.restore();
         let batch = self.program.derive(piece, &chunk.bytes)?;
         self.reuse = chunk.bytes;
         Ok(Some(batch))

@@ -78,9 +78,14 @@ pub fn infer(content: &Content, file_name: &str) -> Result<String, TransformErro
         sample = Sample::take(content, Format::Jsonl, Some(single))?;
     }
     let begins = sample.text.trim_start().chars().next();
+    // A document on one line is a line of JSON too, unless it is but the envelope of a list.
+    let named_lines = [".jsonl", ".ndjson"].iter().any(|ending| file_name.contains(ending));
+    let envelope = !named_lines && !sample.cut && json::is_envelope(&sample.text);
     match begins {
         None => unreadable("has no records: infer needs a file with some"),
-        Some('{') if sample.text.lines().any(json::is_object) => Ok(draft.json(&sample, None).unwrap_or_default()),
+        Some('{') if !envelope && sample.text.lines().any(json::is_object) => {
+            Ok(draft.json(&sample, None).unwrap_or_default())
+        }
         Some('[' | '{') => {
             draft.format = "json";
             let documents = Sample::take(content, Format::Json(JsonFormat::default()), draft.charset)?;
@@ -199,6 +204,7 @@ fn any_dataset(format: Format, charset: Option<Charset>) -> Dataset {
             max_rejects: MaxRejects::Count(u64::MAX),
             unknown_fields: UnknownFields::Reject,
             min_records: None,
+            max_partitions: None,
             freshness: None,
         },
         encoding: Encoding { zstd_level: 3, row_group_rows: 1, part_bytes: 1 },

@@ -28,5 +28,5 @@ pub use reader::PartFiles;
 /// What this engine adds to fingerprints. Whoever changes which bytes it makes of the same input raises the number: with
 /// it every fingerprint changes, and every definition is a new one.
 pub fn identity() -> TransformIdentity {
-    TransformIdentity("transform 3".to_owned())
+    TransformIdentity("transform 4".to_owned())
 }

@@ -5,6 +5,7 @@ use std::fmt::Write;
 
 use chrono::{DateTime, Datelike, NaiveDate, Timelike};
 use lakehand_dataset::dataset::{Grain, Table};
+use lakehand_dataset::transformer::TransformError;
 use lakehand_domain::shape::ColumnType;
 use polars_arrow::array::{Array, BooleanArray, PrimitiveArray, StaticArray, Utf8ViewArray};
 
@@ -15,11 +16,17 @@ use crate::physical::Scalar;
 const NULL: &str = "__null__";
 /// What stands for the empty text, which no store takes as a name.
 const EMPTY: &str = "__empty__";
+/// How many parts a partition has at most, on average, because others took turns with it.
+const PARTS_A_PARTITION: u64 = 10;
 
 /// The columns that place the rows of one table.
 #[derive(Debug, Clone)]
 pub(crate) struct Partitions {
     by: Vec<By>,
+    /// The table and how its definition places rows, in words.
+    of: String,
+    /// A file may have no more of them, in all of its tables.
+    most: u64,
 }
 
 #[derive(Debug, Clone)]
@@ -41,7 +48,7 @@ pub(crate) struct Placed {
 
 impl Partitions {
     /// Of this table. Columns it does not have were refused by the check of the definition, and are left out.
-    pub(crate) fn of(table: &Table) -> Self {
+    pub(crate) fn of(table: &Table, most: u64) -> Self {
         let by = table
             .partition_by
             .iter()
@@ -55,7 +62,40 @@ impl Partitions {
                 })
             })
             .collect();
-        Self { by }
+        let columns = table.partition_by.iter().map(|partitioning| partitioning.column.as_str());
+        let of = format!("table {}, placed by {}", table.shape.name, columns.collect::<Vec<_>>().join(" and "));
+        Self { by, of, most }
+    }
+
+    /// What is said of a file whose rows lie in more partitions than it may have.
+    pub(crate) fn too_many(&self) -> TransformError {
+        let Self { of, most, .. } = self;
+        let message = format!(
+            "has rows in more than {most} partitions, the limit quality.max_partitions ({of}), and each would be a file of \
+             its own; set partition_by to what has fewer values, such as month(…) of a date, or raise the limit"
+        );
+        TransformError::Unreadable { message }
+    }
+
+    /// What is said of a file whose partitions take turns so often that each is written in many small parts.
+    pub(crate) fn too_many_parts(&self, parts: u64) -> TransformError {
+        let message = format!(
+            "has rows that make more than {parts} small parts, since so many partitions take turns in it ({}); set \
+             partition_by to what has fewer values, such as month(…) of a date, deliver the rows sorted by it, or raise \
+             quality.max_partitions, of which these are {PARTS_A_PARTITION} each",
+            self.of
+        );
+        TransformError::Unreadable { message }
+    }
+
+    /// The most parts that a file begins because its partitions take turns.
+    pub(crate) fn most_parts(&self) -> u64 {
+        self.most.saturating_mul(PARTS_A_PARTITION)
+    }
+
+    /// The most partitions of a file.
+    pub(crate) fn most(&self) -> u64 {
+        self.most
     }
 
     /// Whether all rows lie in one place.
@@ -63,8 +103,8 @@ impl Partitions {
         self.by.is_empty()
     }
 
-    /// Places rows, partitions in the order of their first row.
-    pub(crate) fn place(&self, columns: &[Box<dyn Array>], rows: usize) -> Vec<Placed> {
+    /// Places rows, partitions in the order of their first row. Fails where there are too many.
+    pub(crate) fn place(&self, columns: &[Box<dyn Array>], rows: usize) -> Result<Vec<Placed>, TransformError> {
         let mut placed: Vec<Placed> = Vec::new();
         let mut known: HashMap<Vec<Option<String>>, usize> = HashMap::new();
         let mut last: Option<(Vec<Option<String>>, usize)> = None;
@@ -79,10 +119,13 @@ impl Partitions {
                     placed.len() - 1
                 }),
             };
+            if placed.len() as u64 > self.most {
+                return Err(self.too_many());
+            }
             placed[at].rows.push(u32::try_from(row).unwrap_or(u32::MAX));
             last = Some((key, at));
         }
-        placed
+        Ok(placed)
     }
 
     fn names(&self, key: &[Option<String>]) -> Vec<String> {

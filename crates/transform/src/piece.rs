@@ -3,6 +3,7 @@
 //! A piece knows only its own chunk. The ordered stage, which sees pieces in the order of their chunks, adds the
 //! number of lines before it.
 
+use std::cell::OnceCell;
 use std::fmt::Debug;
 use std::ops::Range;
 use std::sync::Arc;
@@ -33,6 +34,10 @@ pub(crate) struct Chunk {
     pub(crate) faults: Vec<Fault>,
     /// Where records are no lines of the file but were each given one here: the line of the member on which each begins.
     pub(crate) places: Option<Vec<u64>>,
+    /// Where in `bytes` spaces stand in place of line ends that records had, for which lines would have been more than one.
+    pub(crate) breaks: Vec<u32>,
+    /// The bytes with those line ends, once they were asked for.
+    pub(crate) original: OnceCell<Vec<u8>>,
     /// Records that are still to be written as lines of JSON; `bytes` is empty until then.
     pub(crate) rows: Option<Box<dyn Rows>>,
     /// How the text was encoded in the file.
@@ -54,10 +59,32 @@ impl Chunk {
             refused: None,
             faults: Vec::new(),
             places: None,
+            breaks: Vec::new(),
+            original: OnceCell::new(),
             rows: None,
             charset: "UTF-8",
             bare_returns: false,
         }
+    }
+
+    /// Bytes as they stood in the file, line ends and all.
+    pub(crate) fn raw(&self, range: Range<usize>) -> &[u8] {
+        let bytes = if self.breaks.is_empty() {
+            &self.bytes
+        } else {
+            self.original.get_or_init(|| {
+                let mut bytes = self.bytes.clone();
+                break_lines(&mut bytes, &self.breaks);
+                bytes
+            })
+        };
+        bytes.get(range).unwrap_or_default()
+    }
+
+    /// Puts line ends back where records had them; for when no line is read any more.
+    pub(crate) fn restore(&mut self) {
+        break_lines(&mut self.bytes, &self.breaks);
+        self.breaks.clear();
     }
 
     /// Writes rows as lines, where there are any still to be written; a record of more bytes than `max_line` is a fault.
@@ -67,6 +94,14 @@ impl Chunk {
             self.faults = rows.render(&mut self.bytes, max_line)?;
         }
         Ok(())
+    }
+}
+
+fn break_lines(bytes: &mut [u8], breaks: &[u32]) {
+    for at in breaks {
+        if let Some(byte) = bytes.get_mut(*at as usize) {
+            *byte = b'\n';
+        }
     }
 }
 

@@ -86,7 +86,9 @@ pub(crate) fn open_with(
         _ => waiting.push_back(Waiting::Whole(kind)),
     }
     let plain = kind != Kind::Zip && !kind.is_compressed();
-    let budget = Budget::new(&dataset.source, content.len(), !plain);
+    // Formats with types of their own compress their blocks themselves.
+    let unfolds = !plain || matches!(kind, Kind::Parquet | Kind::Avro);
+    let budget = Budget::new(&dataset.source, content.len(), unfolds);
     if plain {
         budget.judge(content.len())?;
     }

@@ -13,19 +13,28 @@ const DEFAULT_PART_BYTES: u64 = 128_000_000;
 /// A row group is held in memory until it is written.
 const MOST_ROW_GROUP_ROWS: i64 = 10_000_000;
 
+/// All parts of a file are in one manifest, which is read whole.
+const MOST_PARTITIONS: i64 = 100_000;
+
 pub(super) fn check_quality(given: Option<definition::Quality>, report: &mut Report<'_>) -> Quality {
     let given = given.unwrap_or_default();
     let least = given.min_records.as_ref().and_then(|least| u64::try_from(least.value).ok());
     if let (Some(least), None) = (&given.min_records, least) {
         report.add(least.at, "quality.min_records", format!("must not be negative, and is {}", least.value));
     }
+    let partitions = given
+        .max_partitions
+        .is_some()
+        .then(|| within(given.max_partitions, 1, "quality.max_partitions", 1, MOST_PARTITIONS, report));
     Quality {
         max_rejects: given.max_rejects.map_or(DEFAULT_MAX_REJECTS, |limit| limit.value.0),
         unknown_fields: match given.unknown_fields.map(|choice| choice.value) {
             Some(UnknownFieldsName::Reject) => UnknownFields::Reject,
+            Some(UnknownFieldsName::Rescue) => UnknownFields::Rescue,
             Some(UnknownFieldsName::Ignore) | None => UnknownFields::Ignore,
         },
         min_records: least.filter(|least| *least > 0),
+        max_partitions: partitions.flatten().and_then(|most| u64::try_from(most).ok()),
         freshness: given.freshness.map(|span| span.value.0),
     }
 }

@@ -88,6 +88,16 @@ pub(super) fn outlines(given: &At<Entries<definition::Table>>) -> Vec<TableOutli
     given.value.read.iter().map(|(name, table)| TableOutline::of(name, &table.value)).collect()
 }
 
+/// What a record has beside the elements of its lists needs a row to be rescued in.
+pub(super) fn check_rescue(at: usize, given: &At<Entries<definition::Table>>, report: &mut Report<'_>) {
+    let tables = &given.value.read;
+    if !tables.is_empty() && tables.iter().all(|(_, table)| table.value.rows.is_some()) {
+        let message = "every table is made of list elements, and what the record has beside them would be kept nowhere";
+        let hint = "add a table without rows, name the list in source.records, or use \"ignore\"";
+        report.advise(at, "quality.unknown_fields", message, hint);
+    }
+}
+
 pub(super) fn check_all(
     given: &At<Entries<definition::Table>>,
     dataset: Option<&At<String>>,

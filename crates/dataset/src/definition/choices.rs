@@ -85,6 +85,8 @@ choice! {
         Ignore = "ignore",
         /// The record is rejected.
         Reject = "reject",
+        /// It is kept as JSON.
+        Rescue = "rescue",
     }
 }
 

@@ -28,7 +28,7 @@ fn the_schema_knows_every_section_and_says_what_each_key_is_for() {
         keys(&sections["source"]["properties"]["csv"]),
         "comment delimiter empty_is_null escape header names quote"
     );
-    assert_eq!(keys(&sections["quality"]), "freshness max_rejects min_records unknown_fields");
+    assert_eq!(keys(&sections["quality"]), "freshness max_partitions max_rejects min_records unknown_fields");
     assert_eq!(keys(&sections["encoding"]), "part_bytes row_group_rows zstd_level");
     assert_eq!(keys(&sections["checks"]["additionalProperties"]), "message sql!");
     let table = &sections["tables"]["additionalProperties"];

@@ -120,6 +120,8 @@ fn what_decides_rows_or_bytes_changes_it() {
         ("[tables.offers]", "[checks.rent]\nsql = \"SELECT _record FROM offers WHERE rent > 9\"\n[tables.offers]"),
         ("[tables.offers]", "[checks.rent]\nsql = \"SELECT _record FROM offers WHERE rent > 8\"\n[tables.offers]"),
         ("[tables.offers]", "[quality]\nunknown_fields = \"reject\"\n[tables.offers]"),
+        ("[tables.offers]", "[quality]\nunknown_fields = \"rescue\"\n[tables.offers]"),
+        ("[tables.offers]", "[quality]\nmax_partitions = 9\n[tables.offers]"),
         ("[tables.offers]", "[encoding]\nzstd_level = 1\n[tables.offers]"),
         ("[tables.offers]", "[tables.other]\nmode = \"append\"\ncolumns.x = { type = \"date\" }\n[tables.offers]"),
         ("day = {", "day_ = {"),

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use lakehand_dataset::dataset::CsvHeader;
+use lakehand_dataset::dataset::{CsvHeader, UnknownFields};
 use lakehand_dataset::transformer::TransformError;
 use lakehand_domain::reject::Rule;
 use memchr::{memchr, memchr_iter};
@@ -38,6 +38,8 @@ pub(crate) fn list_names(names: &mut dyn Iterator<Item = &String>) -> String {
 pub(super) struct Mapping {
     header: Arc<Header>,
     slots: Vec<Option<usize>>,
+    /// Where fields that are not wanted are rescued, the name of each field as a key of JSON.
+    keys: Vec<String>,
 }
 
 impl Mapping {
@@ -47,11 +49,12 @@ impl Mapping {
     /// header that names no wanted field is another file's, and where fields are numbered they are all there.
     pub(super) fn new(header: Arc<Header>, plan: &CsvPlan) -> Result<Self, TransformError> {
         let names = &header.names;
-        let slot_of = |name: &String| plan.fields.iter().position(|field| field == name);
+        let slot_of = |name: &String| plan.fields.iter().find(|field| field.name == *name).map(|field| field.slot);
         let slots: Vec<Option<usize>> = names.iter().map(slot_of).collect();
         let is_another = slots.iter().all(Option::is_none) || plan.format.header != CsvHeader::Names;
-        let missing = plan.fields.iter().zip(&plan.needed).filter(|(field, _)| !names.contains(field));
-        let missing = list_names(&mut missing.filter(|(_, needed)| is_another || **needed).map(|(field, _)| field));
+        let missing = plan.fields.iter().filter(|field| !names.contains(&field.name));
+        let missing = missing.filter(|field| is_another || field.is_needed);
+        let missing = list_names(&mut missing.map(|field| &field.name));
         if !missing.is_empty() {
             let message = format!(
                 "has no column {missing}; its header has {}; deliver the columns, or change the definition",
@@ -59,7 +62,9 @@ impl Mapping {
             );
             return Err(TransformError::Unreadable { message });
         }
-        for field in &plan.fields {
+        let rescues = plan.unknown == UnknownFields::Rescue;
+        let meant = plan.fields.iter().map(|field| &field.name);
+        for field in meant.chain(names.iter().filter(|_| rescues)) {
             let places = names.iter().zip(1..).filter(|(name, _)| *name == field).map(|(_, place)| place);
             let places = places.map(|place: usize| place.to_string()).collect::<Vec<_>>();
             if places.len() > 1 {
@@ -73,14 +78,26 @@ impl Mapping {
         }
         let unknown =
             list_names(&mut names.iter().zip(&slots).filter(|(_, slot)| slot.is_none()).map(|(name, _)| name));
-        if plan.strict && !unknown.is_empty() {
+        if plan.unknown == UnknownFields::Reject && !unknown.is_empty() {
             let message = format!(
                 "has the column {unknown}, which the definition does not know, and unknown_fields is reject; add it to \
                  the definition"
             );
             return Err(TransformError::Unreadable { message });
         }
-        Ok(Self { header, slots })
+        let key = |name: &String| format!("{}:", serde_json::Value::from(name.as_str()));
+        let keys = if rescues { names.iter().map(key).collect() } else { Vec::new() };
+        Ok(Self { header, slots, keys })
+    }
+
+    /// Keeps a field that is not wanted, where those are rescued.
+    fn rescue(&self, field: usize, text: &str, records: &mut Records) {
+        let Some(key) = self.keys.get(field) else { return };
+        if !records.rescued.is_empty() {
+            records.rescued.push(',');
+        }
+        records.rescued.push_str(key);
+        records.rescued.push_str(&serde_json::Value::from(text).to_string());
     }
 
     /// Whether it is that of this header.
@@ -121,6 +138,9 @@ pub(super) fn read(
         let before = at;
         if plan.format.quote.is_some() && bytes.get(at) == plan.format.quote.as_ref() {
             at = quoted(text, at, plan, slot, records, &mut record);
+            if slot.is_none() && plan.rescued.is_some() {
+                mapping.rescue(field, &quoted_text(text, before, at, plan), records);
+            }
             if returns {
                 let content = bytes.get(before..at).unwrap_or_default();
                 record.inner_lines += u32::try_from(memchr_iter(b'\r', content).count()).unwrap_or(u32::MAX);
@@ -130,9 +150,11 @@ pub(super) fn read(
             let last = bytes.get(end) != Some(&delimiter);
             let carriage_return = last && end > at && bytes.get(end - 1) == Some(&b'\r');
             let content_end = end - usize::from(carriage_return);
+            let null = content_end == at && plan.format.empty_is_null;
             if let Some(slot) = slot {
-                let null = content_end == at && plan.format.empty_is_null;
                 records.put(slot, Slot::of(if null { Kind::Null } else { Kind::Text }, at, content_end));
+            } else if plan.rescued.is_some() && !null {
+                mapping.rescue(field, text.get(at..content_end).unwrap_or_default(), records);
             }
             at = end;
         }
@@ -143,6 +165,11 @@ pub(super) fn read(
         at += 1;
     }
     record.end = at;
+    if let Some(slot) = plan.rescued
+        && let Some(rescued) = records.take_rescued(0)
+    {
+        records.put(slot, Slot::escaped(start, at, rescued));
+    }
     if record.failure.is_none() && field != mapping.slots.len() {
         let message = format!("the line has {field} fields and the header {}", mapping.slots.len());
         record.failure =
@@ -208,6 +235,17 @@ fn quoted(
             either(bytes, after, plan.format.delimiter, b'\n')
         }
     }
+}
+
+/// What the quoted field holds that stands between two places. Nothing where it is not closed, which is a failure.
+fn quoted_text(text: &str, open: usize, end: usize, plan: &CsvPlan) -> String {
+    let (Some(quote), field) = (plan.format.quote.map(char::from), text.get(open..end).unwrap_or_default()) else {
+        return String::new();
+    };
+    let inside = field.strip_prefix(quote).and_then(|field| field.trim_end_matches('\r').strip_suffix(quote));
+    let mut plain = String::new();
+    unquote(inside.unwrap_or_default(), quote, plan.format.escape.map(char::from), &mut plain);
+    plain
 }
 
 /// Two quotes are one, and an escape before a quote or an escape is none.

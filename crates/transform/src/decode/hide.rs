@@ -51,6 +51,7 @@ pub(super) fn values(reject: &mut Reject, plan: &Plan, records: &Records, refusa
     shown.push_str(rest);
     let (kept, cut) = cut_raw(&shown);
     kept.clone_into(&mut reject.raw);
+    reject.raw_base64 = None;
     reject.raw_cut = cut;
 }
 
@@ -58,6 +59,7 @@ pub(super) fn values(reject: &mut Reject, plan: &Plan, records: &Records, refusa
 #[cold]
 pub(crate) fn all(reject: &mut Reject) {
     WITHHELD.clone_into(&mut reject.raw);
+    reject.raw_base64 = None;
     reject.raw_cut = true;
     reject.value = None;
 }

@@ -40,12 +40,23 @@ pub(crate) const WITHHELD: &str =
 #[derive(Debug)]
 pub(super) struct CsvPlan {
     pub(super) format: CsvFormat,
-    /// The wanted field of each slot.
-    pub(super) fields: Vec<String>,
+    /// The wanted fields.
+    pub(super) fields: Vec<CsvField>,
+    /// What a field that is not wanted means.
+    pub(super) unknown: UnknownFields,
+    /// The slot of what is rescued.
+    pub(super) rescued: Option<usize>,
+    /// How many slots a record has.
+    pub(super) width: usize,
+}
+
+/// A wanted field of a delimited file.
+#[derive(Debug)]
+pub(super) struct CsvField {
+    pub(super) name: String,
+    pub(super) slot: usize,
     /// Whether a column of it needs a value, so that a file without the field has no record to give.
-    pub(super) needed: Vec<bool>,
-    /// Whether a field that is not wanted makes the file unreadable.
-    pub(super) strict: bool,
+    pub(super) is_needed: bool,
 }
 
 /// One table.
@@ -100,16 +111,16 @@ impl Plan {
         captures: &BTreeMap<String, String>,
         keys: &MaskKeys,
     ) -> Result<Arc<Self>, TransformError> {
-        let strict = dataset.quality.unknown_fields == UnknownFields::Reject;
+        let unknown = dataset.quality.unknown_fields;
         let csv = match &dataset.source.format {
             Format::Csv(format) => {
-                Some(CsvPlan { format: format.clone(), fields: Vec::new(), needed: Vec::new(), strict })
+                Some(CsvPlan { format: format.clone(), fields: Vec::new(), unknown, rescued: None, width: 0 })
             }
             Format::Jsonl | Format::Json(_) | Format::Parquet(_) | Format::Avro(_) => None,
         };
         let mut plan = Self {
             tables: Vec::with_capacity(dataset.tables.len()),
-            trie: Trie::new(dataset.source.records.as_ref(), strict),
+            trie: Trie::new(dataset.source.records.as_ref(), unknown),
             csv,
             typed: matches!(dataset.source.format, Format::Parquet(_) | Format::Avro(_)),
             texts: PlanTexts::default(),
@@ -117,6 +128,7 @@ impl Plan {
             early: Vec::new(),
             masked: Vec::new(),
         };
+        plan.trie.rescues_null = matches!(dataset.source.format, Format::Jsonl | Format::Json(_));
         let mut base = 0;
         for table in &dataset.tables {
             let compiled = plan.table(table, base, captures, keys)?;
@@ -158,7 +170,7 @@ impl Plan {
                 &column.rules,
                 shape.column_type,
                 shape.required,
-                self.csv.is_some() || matches!(column.origin, Origin::Capture(_)),
+                self.csv.is_some() || matches!(column.origin, Origin::Capture(_) | Origin::Rescued),
                 &mut self.texts,
             )
             .map_err(|message| defect(format!("{full_name}: {message}")))?;
@@ -212,6 +224,11 @@ impl Plan {
                 }
                 (None, Some(list)) if !path.from_record => ColumnOrigin::Element(self.trie.element_slot(list, path)),
                 (None, _) => ColumnOrigin::Record(self.trie.record_slot(path)),
+            },
+            Origin::Rescued => match (&mut self.csv, list) {
+                (Some(csv), _) => ColumnOrigin::Record(csv.rescued_slot()),
+                (None, Some(list)) => ColumnOrigin::Element(self.trie.rescued_element_slot(list)),
+                (None, None) => ColumnOrigin::Record(self.trie.rescued_slot()),
             },
             Origin::Capture(capture) => {
                 let Some(text) = captures.get(capture) else {
@@ -296,7 +313,7 @@ impl Plan {
     /// How many slots a record has, and the elements of each list.
     pub(super) fn widths(&self) -> (usize, Vec<usize>) {
         match &self.csv {
-            Some(csv) => (csv.fields.len(), Vec::new()),
+            Some(csv) => (csv.width, Vec::new()),
             None => (self.trie.width, self.trie.lists.iter().map(|list| list.width).collect()),
         }
     }
@@ -306,12 +323,19 @@ impl CsvPlan {
     /// The slot of a field, each field having one.
     fn slot(&mut self, path: &FieldPath, is_needed: bool) -> usize {
         let name = path.keys.join(".");
-        if let Some(slot) = self.fields.iter().position(|field| *field == name) {
-            self.needed[slot] |= is_needed;
-            return slot;
+        if let Some(field) = self.fields.iter_mut().find(|field| field.name == name) {
+            field.is_needed |= is_needed;
+            return field.slot;
         }
-        self.fields.push(name);
-        self.needed.push(is_needed);
-        self.fields.len() - 1
+        self.fields.push(CsvField { name, slot: self.width, is_needed });
+        self.width += 1;
+        self.width - 1
+    }
+
+    /// The slot of what is rescued.
+    fn rescued_slot(&mut self) -> usize {
+        let slot = *self.rescued.get_or_insert(self.width);
+        self.width = self.width.max(slot + 1);
+        slot
     }
 }

@@ -82,8 +82,10 @@ pub(crate) struct Records {
     slots: Vec<Slot>,
     /// The values of each exploded list of the record begun last, element after element.
     pub(crate) lists: Vec<ListSlots>,
-    /// The plain forms of escaped texts, of all records.
+    /// The plain forms of escaped texts, and what was rescued, of all records.
     pub(crate) scratch: String,
+    /// The fields that are being rescued of the record begun last, as they stand within an object.
+    pub(crate) rescued: String,
 }
 
 /// The slots of all elements of one list.
@@ -102,7 +104,7 @@ impl Records {
     pub(crate) fn new(width: usize, widths: &[usize]) -> Self {
         let list = |&width: &usize| ListSlots { width, elements: 0, slots: Vec::new() };
         let lists = widths.iter().map(list).collect();
-        Self { width, at: 0, slots: Vec::new(), lists, scratch: String::new() }
+        Self { width, at: 0, slots: Vec::new(), lists, scratch: String::new(), rescued: String::new() }
     }
 
     /// Begins a record behind those that are there, nothing of it being known.
@@ -110,6 +112,7 @@ impl Records {
     pub(crate) fn begin(&mut self) {
         self.at = self.slots.len();
         self.slots.resize(self.at + self.width, Slot::ABSENT);
+        self.rescued.clear();
         for list in &mut self.lists {
             list.elements = 0;
             list.slots.clear();
@@ -137,6 +140,17 @@ impl Records {
     #[inline]
     pub(crate) fn put(&mut self, slot: usize, value: Slot) {
         self.slots[self.at + slot] = value;
+    }
+
+    /// The fields rescued since there were so many bytes of them, as an object in the scratch; `None` where there are none.
+    pub(crate) fn take_rescued(&mut self, since: usize) -> Option<std::ops::Range<usize>> {
+        let fields = self.rescued.get(since..).filter(|fields| !fields.is_empty())?;
+        let start = self.scratch.len();
+        self.scratch.push('{');
+        self.scratch.push_str(fields);
+        self.scratch.push('}');
+        self.rescued.truncate(since);
+        Some(start..self.scratch.len())
     }
 
     /// A slot of the record that is looked at.

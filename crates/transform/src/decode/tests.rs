@@ -5,4 +5,5 @@ mod delimited;
 pub(crate) mod fixture;
 mod json_edges;
 mod random;
+mod rescued;
 mod tables;

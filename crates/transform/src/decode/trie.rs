@@ -1,12 +1,13 @@
 //! The declared paths as a tree, walked alongside a document.
 
+use lakehand_dataset::dataset::UnknownFields;
 use lakehand_dataset::path::FieldPath;
 
 /// The index of a node.
 pub(crate) type NodeAt = usize;
 
 /// One place in a document that something is wanted from, or that lies on the way to one.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Node {
     /// Its path as people write it; for messages.
     pub(crate) path: String,
@@ -18,8 +19,16 @@ pub(crate) struct Node {
     pub(crate) list: Option<usize>,
     /// Whether the record begins here.
     pub(crate) record: bool,
-    /// Whether keys that are not wanted reject the record.
-    pub(crate) strict: bool,
+    /// What keys that are not wanted mean.
+    pub(crate) unknown: UnknownFields,
+    /// The slot of what is rescued of an object here and of those within it.
+    pub(crate) rescued: Option<usize>,
+}
+
+impl Node {
+    fn new(path: String, unknown: UnknownFields) -> Self {
+        Self { path, keys: Vec::new(), slot: None, list: None, record: false, unknown, rescued: None }
+    }
 }
 
 /// A list that is exploded.
@@ -42,19 +51,23 @@ pub(crate) struct Trie {
     pub(crate) record: NodeAt,
     /// How many slots a record has.
     pub(crate) width: usize,
-    strict: bool,
+    unknown: UnknownFields,
+    /// Whether a null is rescued: not where every record has every field of its file.
+    pub(crate) rescues_null: bool,
 }
 
 impl Trie {
-    /// With nothing wanted yet. `records`: where the record lies in the document; `strict`: other keys reject.
-    pub(crate) fn new(records: Option<&FieldPath>, strict: bool) -> Self {
-        let mut trie = Self { nodes: vec![Node::default()], lists: Vec::new(), record: 0, width: 0, strict };
+    /// With nothing wanted yet. `records`: where the record lies in the document, outside of which nothing is unknown.
+    pub(crate) fn new(records: Option<&FieldPath>, unknown: UnknownFields) -> Self {
+        let document = Node::new(String::new(), UnknownFields::Ignore);
+        let mut trie =
+            Self { nodes: vec![document], lists: Vec::new(), record: 0, width: 0, unknown, rescues_null: true };
         for key in records.iter().flat_map(|path| &path.keys) {
             trie.record = trie.child(trie.record, key);
         }
         let record = &mut trie.nodes[trie.record];
         record.record = true;
-        record.strict = strict;
+        record.unknown = unknown;
         trie
     }
 
@@ -77,7 +90,7 @@ impl Trie {
         }
         let element = self.nodes.len();
         let element_path = format!("{}[]", self.nodes[at].path);
-        self.nodes.push(Node { path: element_path, strict: self.strict, ..Node::default() });
+        self.nodes.push(Node::new(element_path, self.unknown));
         self.nodes[at].list = Some(self.lists.len());
         self.lists.push(List { element, width: 0 });
         self.lists.len() - 1
@@ -95,10 +108,39 @@ impl Trie {
         slot
     }
 
-    /// Settles which objects are strict: what is taken whole has no unknown keys.
+    /// The slot of what is rescued of a record.
+    pub(crate) fn rescued_slot(&mut self) -> usize {
+        let slot = *self.nodes[self.record].rescued.get_or_insert(self.width);
+        self.width = self.width.max(slot + 1);
+        slot
+    }
+
+    /// The slot of what is rescued of the elements of a list.
+    pub(crate) fn rescued_element_slot(&mut self, list: usize) -> usize {
+        let List { element, width } = &mut self.lists[list];
+        let slot = *self.nodes[*element].rescued.get_or_insert(*width);
+        *width = (*width).max(slot + 1);
+        slot
+    }
+
+    /// Settles where keys are unknown: what is taken whole has none. What is rescued has its place in the objects around
+    /// it, so that none is rescued below what is taken whole.
     pub(crate) fn settle(&mut self) {
-        for node in &mut self.nodes {
-            node.strict &= node.slot.is_none();
+        for at in 0..self.nodes.len() {
+            if self.nodes[at].slot.is_some() {
+                self.nodes[at].unknown = UnknownFields::Ignore;
+                self.rescue_nothing_below(at);
+            }
+        }
+    }
+
+    fn rescue_nothing_below(&mut self, at: NodeAt) {
+        let below: Vec<NodeAt> = self.nodes[at].keys.iter().map(|(_, child)| *child).collect();
+        for child in below {
+            if self.nodes[child].unknown == UnknownFields::Rescue {
+                self.nodes[child].unknown = UnknownFields::Ignore;
+            }
+            self.rescue_nothing_below(child);
         }
     }
 
@@ -116,8 +158,8 @@ impl Trie {
             (above, false) => format!("{above}.{shown}"),
         };
         let child = self.nodes.len();
-        let strict = self.nodes[parent].strict;
-        self.nodes.push(Node { path, strict, ..Node::default() });
+        let unknown = self.nodes[parent].unknown;
+        self.nodes.push(Node::new(path, unknown));
         self.nodes[parent].keys.push((key.into(), child));
         child
     }

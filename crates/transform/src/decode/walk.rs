@@ -1,10 +1,12 @@
 //! Walks one JSON document: checks the syntax of all of it, and fills the slots of what is wanted.
 #![allow(clippy::unnecessary_box_returns, reason = "failures are rare and large, and results are returned often")]
 
+mod rescue;
 mod skip;
 
 use std::borrow::Cow;
 
+use lakehand_dataset::dataset::UnknownFields;
 use lakehand_domain::reject::Rule;
 
 use super::json_text::{self, unescape};
@@ -160,8 +162,10 @@ impl Walk<'_> {
             b'f' => (self.literal(at, b"false")?, Slot::of(Kind::False, at, at + 5)),
             b'n' => (self.literal(at, b"null")?, Slot::of(Kind::Null, at, at + 4)),
             b'{' => {
-                let end = if node.keys.is_empty() && !node.strict {
+                let end = if node.keys.is_empty() && node.unknown == UnknownFields::Ignore {
                     self.skip_object(at, depth)?
+                } else if let Some(rescued) = node.rescued {
+                    self.object_with_rescued(at, node_at, rescued, scope, depth)?
                 } else {
                     self.object(at, node_at, scope, depth)?
                 };
@@ -242,11 +246,12 @@ impl Walk<'_> {
         if depth >= MAX_DEPTH {
             return Err(Failure::syntax(at, "objects and arrays are nested deeper than 128"));
         }
-        let strict = self.trie.nodes[node_at].strict;
+        let unknown = self.trie.nodes[node_at].unknown;
         let mut at = skip_space(self.bytes, at + 1);
         if self.byte(at) == b'}' {
             return Ok(at + 1);
         }
+        let rescued = self.records.rescued.len();
         let mut cursor = 0;
         loop {
             let target;
@@ -258,11 +263,14 @@ impl Walk<'_> {
                 }
                 None => self.key(at, node_at, &mut cursor)?,
             };
+            let key = key_at..at;
             at = skip_space(self.bytes, at);
-            at = match target {
-                Some(child) => self.wanted(at, child, scope, depth + 1)?,
-                None if strict => return Err(self.unknown(key_at, node_at)),
-                None => self.skip(at, depth + 1)?,
+            at = match (target, unknown) {
+                (Some(child), UnknownFields::Rescue) => self.wanted_in(key, at, child, rescued, scope, depth + 1)?,
+                (Some(child), _) => self.wanted(at, child, scope, depth + 1)?,
+                (None, UnknownFields::Ignore) => self.skip(at, depth + 1)?,
+                (None, UnknownFields::Rescue) => self.rescue(key, at, rescued, depth + 1)?,
+                (None, UnknownFields::Reject) => return Err(self.unknown(key_at, node_at)),
             };
             at = skip_space(self.bytes, at);
             match self.byte(at) {

@@ -54,6 +54,8 @@ impl Broken {
             value: self.misfit.value.map(|value| cut(&value, VALUE_BYTES).to_owned()),
             raw: kept.to_owned(),
             raw_cut: withhold || kept.len() < raw.len(),
+            // Records that were decoded are text.
+            raw_base64: None,
         }
     }
 }

@@ -1,7 +1,8 @@
 //! The ordered stage: batches in the order of their chunks, so that line numbers, row groups and parts are functions of
 //! the bytes alone.
 
-use std::collections::HashMap;
+use std::cmp::Reverse;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use lakehand_dataset::transformer::{PartSink, TransformError, TransformInput, TransformedPart};
@@ -13,14 +14,17 @@ use super::quarantine::Quarantine;
 use crate::derive::{Batch, Rows};
 use crate::encode::{ColumnData, PartSchema};
 use crate::gather::value_bytes;
+use crate::partition::Partitions;
 use crate::unique::SeenValues;
 
 /// A row group is closed at this many bytes of values, however few rows they are.
 const GROUP_BYTES: usize = 64 << 20;
 /// Open row groups of all partitions hold at most this many bytes together.
 const OPEN_BYTES: usize = 96 << 20;
+/// What an array takes in memory beside its values.
+const ARRAY_BYTES: usize = 256;
 /// At most this many partitions have an open part.
-const OPEN_LANES: usize = 64;
+const OPEN_PARTS: usize = 64;
 
 /// The state of the stage.
 #[derive(Debug)]
@@ -33,9 +37,17 @@ pub(crate) struct Ordered {
     part_bytes: u64,
     lanes: Vec<Gathering>,
     by_place: HashMap<(usize, Vec<String>), usize>,
+    /// Lanes of tables that have partitions.
+    partitions: u64,
     open_bytes: usize,
-    /// Batches of rows appended so far: says which lane was least recently appended to.
-    appended: u64,
+    /// The lanes that have an open row group, by the memory it takes; of two that take the same the first is last.
+    by_held: BTreeSet<(usize, Reverse<usize>)>,
+    /// The lanes that have an open part, by when a row group was last added to it.
+    open_parts: BTreeMap<u64, usize>,
+    /// Row groups closed so far.
+    closed: u64,
+    /// Parts begun in lanes that had none open.
+    begun: u64,
     lines: u64,
     member_lines: u64,
     records: u64,
@@ -50,6 +62,7 @@ struct TableState {
     schema: Arc<PartSchema>,
     exploded: bool,
     has_where: bool,
+    partitions: Partitions,
     rows: u64,
 }
 
@@ -58,11 +71,13 @@ struct TableState {
 struct Gathering {
     lane: Arc<Lane>,
     sequence: u64,
-    appended: u64,
-    /// Whether rows came since its part was last closed.
-    open: bool,
+    /// Where it stands among the open parts, if it has one.
+    open: Option<u64>,
     rows: usize,
+    /// Of values.
     bytes: usize,
+    /// Bytes that the open row group takes in memory.
+    held: usize,
     columns: Vec<Vec<Box<dyn Array>>>,
     record: Vec<i64>,
     element: Vec<i32>,
@@ -90,6 +105,7 @@ impl Ordered {
             schema: Arc::clone(schema),
             exploded: table.shape.exploded,
             has_where: table.shape.has_where,
+            partitions: Partitions::of(table, dataset.quality.max_partitions()),
             rows: 0,
         });
         Self {
@@ -101,8 +117,12 @@ impl Ordered {
             part_bytes: dataset.encoding.part_bytes,
             lanes: Vec::new(),
             by_place: HashMap::new(),
+            partitions: 0,
             open_bytes: 0,
-            appended: 0,
+            by_held: BTreeSet::new(),
+            open_parts: BTreeMap::new(),
+            closed: 0,
+            begun: 0,
             lines: 0,
             member_lines: 0,
             records: 0,
@@ -149,10 +169,8 @@ impl Ordered {
     }
 
     /// Closes all row groups that are open.
-    pub(crate) fn flush(&mut self, tasks: &mut Vec<EncodeTask>) {
-        for at in 0..self.lanes.len() {
-            self.close_group(at, tasks);
-        }
+    pub(crate) fn flush(&mut self, sink: &dyn PartSink, tasks: &mut Vec<EncodeTask>) -> Result<(), TransformError> {
+        (0..self.lanes.len()).try_for_each(|at| self.close_group(at, sink, tasks))
     }
 
     /// Closes the parts, once all tasks have run.
@@ -176,15 +194,10 @@ impl Ordered {
         sink: &dyn PartSink,
         tasks: &mut Vec<EncodeTask>,
     ) -> Result<(), TransformError> {
-        let at = self.lane(table, rows.partition);
-        if !self.lanes[at].open {
-            self.make_room(sink, tasks)?;
-        }
-        self.appended += 1;
+        let at = self.lane(table, rows.partition)?;
         self.tables[table].rows += rows.record.len() as u64;
         let gathering = &mut self.lanes[at];
-        gathering.open = true;
-        gathering.appended = self.appended;
+        self.by_held.remove(&(gathering.held, Reverse(at)));
         gathering.rows += rows.record.len();
         let before = i64::try_from(self.lines).unwrap_or(i64::MAX);
         gathering.record.extend(rows.record.iter().map(|line| before + i64::from(*line)));
@@ -193,26 +206,34 @@ impl Ordered {
         for (arrays, array) in gathering.columns.iter_mut().zip(rows.columns) {
             let bytes = value_bytes(array.as_ref());
             gathering.bytes += bytes;
-            self.open_bytes += bytes;
+            gathering.held += bytes + ARRAY_BYTES;
+            self.open_bytes += bytes + ARRAY_BYTES;
             arrays.push(array);
         }
+        self.by_held.insert((gathering.held, Reverse(at)));
         if gathering.rows >= self.row_group_rows || gathering.bytes >= GROUP_BYTES {
-            self.close_group(at, tasks);
+            self.close_group(at, sink, tasks)?;
         }
-        while self.open_bytes > OPEN_BYTES {
-            let largest = (0..self.lanes.len()).rev().max_by_key(|at| self.lanes[*at].bytes);
-            let Some(largest) = largest.filter(|at| self.lanes[*at].rows > 0) else { break };
-            self.close_group(largest, tasks);
+        while self.open_bytes > OPEN_BYTES
+            && let Some(&(_, Reverse(largest))) = self.by_held.last()
+        {
+            self.close_group(largest, sink, tasks)?;
         }
         Ok(())
     }
 
-    fn lane(&mut self, table: usize, partition: Vec<String>) -> usize {
+    fn lane(&mut self, table: usize, partition: Vec<String>) -> Result<usize, TransformError> {
         let place = (table, partition);
         if let Some(at) = self.by_place.get(&place) {
-            return *at;
+            return Ok(*at);
         }
         let state = &self.tables[table];
+        if !state.partitions.is_none() {
+            self.partitions += 1;
+            if self.partitions > state.partitions.most() {
+                return Err(state.partitions.too_many());
+            }
+        }
         let mut prefix = format!("{}/", state.name);
         for step in &place.1 {
             prefix.push_str(step);
@@ -223,37 +244,51 @@ impl Ordered {
         self.lanes.push(Gathering {
             lane: Arc::new(lane),
             sequence: 0,
-            appended: 0,
-            open: false,
+            open: None,
             rows: 0,
             bytes: 0,
+            held: 0,
             columns: Vec::new(),
             record: Vec::new(),
             element: Vec::new(),
         });
         self.by_place.insert(place, self.lanes.len() - 1);
-        self.lanes.len() - 1
+        Ok(self.lanes.len() - 1)
     }
 
-    /// Closes the part of the lane least recently appended to, where too many are open.
-    fn make_room(&mut self, sink: &dyn PartSink, tasks: &mut Vec<EncodeTask>) -> Result<(), TransformError> {
-        let open = self.lanes.iter().filter(|gathering| gathering.open).count();
-        if open < OPEN_LANES {
-            return Ok(());
+    /// Notes that a row group is added to the lane's part, and closes the part to which none was added for longest, where
+    /// too many are open.
+    fn open_part(&mut self, at: usize, sink: &dyn PartSink) -> Result<(), TransformError> {
+        self.closed += 1;
+        match self.lanes[at].open.replace(self.closed) {
+            Some(before) => drop(self.open_parts.remove(&before)),
+            None => self.begun += 1,
         }
-        let oldest = (0..self.lanes.len()).filter(|at| self.lanes[*at].open).min_by_key(|at| self.lanes[*at].appended);
-        let Some(oldest) = oldest else { return Ok(()) };
-        self.close_group(oldest, tasks);
-        let gathering = &mut self.lanes[oldest];
-        gathering.open = false;
-        gathering.sequence += 1;
-        gathering.lane.deliver(gathering.sequence - 1, Step::Close, sink)
+        self.open_parts.insert(self.closed, at);
+        let partitions = &self.tables[self.lanes[at].lane.table].partitions;
+        if !partitions.is_none() && self.begun > partitions.most_parts() {
+            return Err(partitions.too_many_parts(partitions.most_parts()));
+        }
+        if self.open_parts.len() > OPEN_PARTS
+            && let Some((_, oldest)) = self.open_parts.pop_first()
+        {
+            let gathering = &mut self.lanes[oldest];
+            gathering.open = None;
+            gathering.sequence += 1;
+            return gathering.lane.deliver(gathering.sequence - 1, Step::Close, sink);
+        }
+        Ok(())
     }
 
-    fn close_group(&mut self, at: usize, tasks: &mut Vec<EncodeTask>) {
+    fn close_group(
+        &mut self,
+        at: usize,
+        sink: &dyn PartSink,
+        tasks: &mut Vec<EncodeTask>,
+    ) -> Result<(), TransformError> {
         let gathering = &mut self.lanes[at];
         if gathering.rows == 0 {
-            return;
+            return Ok(());
         }
         let state = &self.tables[gathering.lane.table];
         let mut columns: Vec<ColumnData> =
@@ -269,8 +304,11 @@ impl Ordered {
         columns.push(ColumnData::Constant(Arc::clone(&self.order)));
         tasks.extend(Group::tasks(Arc::clone(&gathering.lane), gathering.sequence, gathering.rows, columns));
         gathering.sequence += 1;
-        self.open_bytes -= gathering.bytes;
+        self.by_held.remove(&(gathering.held, Reverse(at)));
+        self.open_bytes -= gathering.held;
         gathering.rows = 0;
         gathering.bytes = 0;
+        gathering.held = 0;
+        self.open_part(at, sink)
     }
 }

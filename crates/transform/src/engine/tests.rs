@@ -3,6 +3,7 @@
 mod checks;
 mod formats;
 mod fuzz;
+mod partitions;
 mod privacy;
 mod whole;
 
@@ -187,6 +188,7 @@ fn dataset(tables: Vec<Table>) -> Dataset {
             max_rejects: MaxRejects::BasisPoints(500),
             unknown_fields: UnknownFields::Ignore,
             min_records: None,
+            max_partitions: None,
             freshness: None,
         },
         encoding: Encoding { zstd_level: 3, row_group_rows: 1000, part_bytes: 1 << 30 },
@@ -408,29 +410,6 @@ fn rows_lie_in_their_partitions_and_parts_have_their_size() {
     let given = names.clone();
     names.sort();
     assert_eq!(names, given);
-}
-
-#[test]
-fn only_so_many_parts_are_open_at_once() {
-    let mut table = table("t", vec![field("id", "bigint")]);
-    table.partition_by = vec![Partitioning { column: "id".to_owned(), grain: Grain::Value }];
-    let input = input(dataset(vec![table]));
-    let make = |number: u64| {
-        let ids = (0..100).map(|row| Scalar::Integer((row + i64::try_from(number).unwrap() * 10) % 130)).collect();
-        piece(number, None, 0, vec![("bigint", ids)])
-    };
-    let mut runs = Vec::new();
-    for threads in [1, 4] {
-        let sink = Memory::default();
-        let transformed = transform_with(&input, &sink, threads, 20, &|| false, make).unwrap();
-        assert_eq!(transformed.tables[0].rows, 2000);
-        assert_eq!(transformed.tables[0].parts.iter().map(|part| part.rows).sum::<u64>(), 2000);
-        // 130 partitions through 64 open ones: some come back to a second part.
-        assert!(transformed.tables[0].parts.len() > 130);
-        let parts = sink.parts.lock().unwrap().clone();
-        runs.push((transformed, parts));
-    }
-    assert!(runs[0] == runs[1]);
 }
 
 #[test]
@@ -715,7 +694,13 @@ fn a_part_that_is_not_its_manifests_is_never_read() {
 }
 
 fn quality(max_rejects: MaxRejects) -> Quality {
-    Quality { max_rejects, unknown_fields: UnknownFields::Ignore, min_records: None, freshness: None }
+    Quality {
+        max_rejects,
+        unknown_fields: UnknownFields::Ignore,
+        min_records: None,
+        max_partitions: None,
+        freshness: None,
+    }
 }
 
 #[test]

@@ -149,7 +149,7 @@ impl Shared<'_> {
                 }
                 Turn::Flush => {
                     let mut tasks = Vec::new();
-                    self.ordered.lock().unwrap_or_else(PoisonError::into_inner).flush(&mut tasks);
+                    self.ordered.lock().unwrap_or_else(PoisonError::into_inner).flush(self.sink, &mut tasks)?;
                     let mut state = self.lock();
                     state.ordering = false;
                     state.tasks.extend(tasks);

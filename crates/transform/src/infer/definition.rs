@@ -36,6 +36,11 @@ const PERSONAL: &[&str] = &[
 const VERSIONS: &[&str] =
     &["modif", "updated", "update", "changed", "change", "version", "crawled", "scraped", "exported"];
 
+/// Beyond so many days partitions are months; a part for each day would be small.
+const MOST_DAYS: i64 = 92;
+/// Beyond so many days they are years.
+const MOST_MONTHS_IN_DAYS: i64 = 20 * 366;
+
 /// All that the definition is made of.
 #[derive(Debug)]
 pub(crate) struct Draft {
@@ -74,6 +79,10 @@ impl fmt::Display for Draft {
             .iter()
             .map(|field| {
                 let mut inferred = field.seen.infer(self.csv.is_some());
+                // No varchar holds such a text, and json has no limit of its own; fields of csv are no JSON.
+                if field.seen.too_long() && inferred.column_type.starts_with("varchar") && self.csv.is_none() {
+                    "json".clone_into(&mut inferred.column_type);
+                }
                 // The file says what it would hold, and a column of another type would be refused; json takes anything.
                 if inferred.values == 0 && matches!(self.format, "parquet" | "avro") {
                     "json".clone_into(&mut inferred.column_type);
@@ -134,9 +143,46 @@ impl fmt::Display for Draft {
         writeln!(f, "unknown_fields = \"ignore\"")?;
         writeln!(f, "\n[tables.{}]", self.name)?;
         mode(f, &columns)?;
+        partitions(f, &columns, &self.file_name)?;
         writeln!(f, "\n[tables.{}.columns]", self.name)?;
         columns.iter().try_for_each(|column| column_line(f, column, self.records))
     }
+}
+
+/// What places rows in the lake: the days, months or years of a column that always has one, and several of them.
+fn partitions(f: &mut fmt::Formatter<'_>, columns: &[Column<'_>], file_name: &str) -> fmt::Result {
+    let spans =
+        columns.iter().filter(|column| column.required && column.inferred.null_if.is_empty()).filter_map(|column| {
+            let days = column.field.seen.span_of_days(&column.inferred.column_type)?;
+            // A day of birth says nothing of when a row came to be.
+            let personal = PERSONAL.iter().any(|part| column.field.name.contains(part));
+            (days > 0 && !personal).then_some((column, days))
+        });
+    // What tells when something happened stays; what tells when it was changed moves on with each change.
+    let changes = |column: &Column<'_>| VERSIONS.iter().any(|part| column.field.name.contains(part));
+    if let Some((column, days)) = spans.min_by_key(|(column, _)| changes(column)) {
+        let grain = match days {
+            ..=MOST_DAYS => "day",
+            ..=MOST_MONTHS_IN_DAYS => "month",
+            _ => "year",
+        };
+        let name = &column.field.name;
+        writeln!(
+            f,
+            "# {name} always has a value; the sample spans {} days of it. It places rows in the lake.",
+            days + 1
+        )?;
+        return writeln!(f, "partition_by = [{}]", quoted(&format!("{grain}({name})")));
+    }
+    if super::name::has_date(file_name) {
+        writeln!(
+            f,
+            "# The object's name has a date. To place rows by it, name it in source.objects, as in {{day}}, add a"
+        )?;
+        writeln!(f, "# column day = {{ type = \"date\", capture = \"day\" }}, and set:")?;
+        writeln!(f, "# partition_by = [\"day\"]")?;
+    }
+    Ok(())
 }
 
 fn mode(f: &mut fmt::Formatter<'_>, columns: &[Column<'_>]) -> fmt::Result {
@@ -193,10 +239,19 @@ fn version<'a, 'b>(columns: &'a [Column<'b>]) -> Option<&'a Column<'b>> {
 
 fn column_line(f: &mut fmt::Formatter<'_>, column: &Column<'_>, records: u64) -> fmt::Result {
     let Column { field, inferred, required } = column;
-    if field.seen.too_long() && inferred.column_type.starts_with("varchar") {
+    let is_text = inferred.column_type.starts_with("varchar");
+    if field.seen.too_long() && is_text {
         writeln!(
             f,
-            "# {}: longer than 65,535 bytes in places, which no varchar holds; such records are rejected.",
+            "# {}: longer than 65,535 bytes in places, which no column holds; left out, to load the rest.",
+            field.name
+        )?;
+        write!(f, "# ")?;
+    } else if field.seen.too_long() && inferred.column_type == "json" {
+        writeln!(
+            f,
+            "# {}: longer than 65,535 bytes in places, which no varchar holds, and so kept as JSON. On Redshift it needs\n# \
+             redshift.json = \"super\" in the table.",
             field.name
         )?;
     }

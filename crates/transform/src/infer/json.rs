@@ -70,6 +70,23 @@ pub(crate) fn list_of(documents: &str) -> Option<Vec<String>> {
     longest.map(|(_, path)| path)
 }
 
+/// Whether the text is one document on one line that holds little but a list of objects.
+pub(crate) fn is_envelope(text: &str) -> bool {
+    let Some(list) = list_of(text.trim()) else { return false };
+    let Ok(document) = serde_json::from_str::<serde_json::Value>(text.trim()) else { return false };
+    let within = list.iter().try_fold(&document, |value, key| value.get(key)).map_or(0, leaves);
+    within > leaves(&document) - within
+}
+
+/// The values that are no lists and no objects.
+fn leaves(value: &serde_json::Value) -> usize {
+    match value {
+        serde_json::Value::Array(list) => list.iter().map(leaves).sum(),
+        serde_json::Value::Object(object) => object.values().map(leaves).sum(),
+        _ => 1,
+    }
+}
+
 fn find_lists(value: &serde_json::Value, path: &mut Vec<String>, longest: &mut Option<(usize, Vec<String>)>) {
     let Some(object) = value.as_object().filter(|_| path.len() < DEPTH_MOST) else { return };
     for (key, value) in object {

@@ -2,6 +2,8 @@
 
 use std::collections::HashSet;
 
+use chrono::{Datelike, NaiveDate};
+
 /// The most bytes of a name.
 const MOST_BYTES: usize = 60;
 
@@ -115,6 +117,21 @@ pub(crate) fn of_file(file_name: &str) -> (String, String) {
     (name, pattern)
 }
 
+/// Whether a name has a date: `2026-11-21`, `2026_11_21` or `20261121`.
+pub(crate) fn has_date(file_name: &str) -> bool {
+    let is_date = |text: &str| {
+        ["%Y-%m-%d", "%Y_%m_%d", "%Y%m%d"].iter().any(|format| {
+            let date = NaiveDate::parse_from_str(text, format);
+            date.is_ok_and(|date| (1970..2100).contains(&date.year()))
+        })
+    };
+    let starts = file_name.char_indices().filter(|(_, first)| first.is_ascii_digit()).map(|(at, _)| at);
+    starts.into_iter().any(|at| {
+        let behind_digit = file_name[..at].ends_with(|last: char| last.is_ascii_digit());
+        !behind_digit && [8, 10].iter().any(|length| file_name.get(at..at + length).is_some_and(is_date))
+    })
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -138,6 +155,16 @@ mod tests {
         assert_eq!(distinct("a".into(), &mut taken), "a");
         assert_eq!(distinct("a".into(), &mut taken), "a_2");
         assert_eq!(distinct("a".into(), &mut taken), "a_3");
+    }
+
+    #[test]
+    fn dates_in_names_are_found() {
+        for name in ["rent_2022-01-25.csv", "a_20170714T142006.zip", "x/2026_11_21.jsonl"] {
+            assert!(has_date(name), "{name}");
+        }
+        for name in ["a_12345678.csv", "a.csv", "v1.2.3", "ä_2022-13-25", "120170714.csv"] {
+            assert!(!has_date(name), "{name}");
+        }
     }
 
     #[test]

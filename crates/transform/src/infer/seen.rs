@@ -66,6 +66,8 @@ pub(crate) struct Seen {
     nested: bool,
     /// Hashes of the values, while all differ.
     distinct: Option<HashSet<u64>>,
+    /// The first and the last day of the dates and times.
+    days: Option<(NaiveDate, NaiveDate)>,
 }
 
 /// The type of a field, and what else its column needs.
@@ -101,6 +103,7 @@ impl Default for Seen {
             most_bytes: 0,
             nested: false,
             distinct: Some(HashSet::new()),
+            days: None,
         }
     }
 }
@@ -159,13 +162,30 @@ impl Seen {
         if first.is_ascii_digit() || first == b'-' {
             let mut kinds = self.numeric(text);
             for (at, format) in DATE_FORMATS.iter().enumerate() {
-                if is_date(text, format) {
+                if let Some(day) = date_in(text, format) {
                     kinds = kinds.or(Kinds(Kinds::FORMATS << at));
+                    self.day(day);
                 }
             }
-            return kinds.or(temporal(text));
+            let temporal = temporal(text);
+            if temporal != Kinds::NONE
+                && let Some(day) = text.get(..10).and_then(|day| NaiveDate::parse_from_str(day, "%Y-%m-%d").ok())
+            {
+                self.day(day);
+            }
+            return kinds.or(temporal);
         }
         if text == "true" || text == "false" { Kinds::BOOLEAN } else { Kinds::NONE }
+    }
+
+    fn day(&mut self, day: NaiveDate) {
+        self.days = Some(self.days.map_or((day, day), |(first, last)| (first.min(day), last.max(day))));
+    }
+
+    /// The days from the first of its dates or times to the last; `None` where it is of another type.
+    pub(crate) fn span_of_days(&self, column_type: &str) -> Option<i64> {
+        let (first, last) = self.days?;
+        matches!(column_type, "date" | "timestamp" | "timestamptz").then(|| (last - first).num_days())
     }
 
     /// Numbers in the notation of JSON, so that `007` stays the text it is.
@@ -299,14 +319,12 @@ impl Seen {
 }
 
 /// A date in this notation, with all of its digits.
-fn is_date(text: &str, format: &str) -> bool {
+fn date_in(text: &str, format: &str) -> Option<NaiveDate> {
     let length = if format.contains(['.', '/']) { 10 } else { 8 };
-    text.len() == length
-        && text.is_ascii()
-        && NaiveDate::parse_from_str(text, format).is_ok_and(|date| {
-            // Eight digits are dates only in the years that data speaks of.
-            length == 10 || (1900..2100).contains(&date.year())
-        })
+    let date =
+        if text.len() == length && text.is_ascii() { NaiveDate::parse_from_str(text, format).ok() } else { None };
+    // Eight digits are dates only in the years that data speaks of.
+    date.filter(|date| length == 10 || (1900..2100).contains(&date.year()))
 }
 
 /// Dates and times in ISO 8601.

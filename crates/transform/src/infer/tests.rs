@@ -192,3 +192,54 @@ fn parquet_and_avro_are_inferred() {
         assert!(line(&text, "list").contains("type = \"json\""), "{text}");
     }
 }
+
+/// What spans days, and is always there, places rows; what it gives is as many partitions as a file may have.
+#[test]
+fn partitions_are_proposed() {
+    let sample = |days: &[&str]| -> String {
+        let line = |(id, day): (usize, &&str)| {
+            format!(
+                "{{\"id\":{id},\"birth_date\":\"19{}0-01-01\",\"updated_at\":\"{day}T01:00:00Z\",\"sold\":\"{day}\",\"paid\":null}}\n",
+                id + 1
+            )
+        };
+        days.iter().enumerate().map(line).collect()
+    };
+    for (days, expected) in [
+        (&["2026-11-20", "2026-11-22"][..], "partition_by = [\"day(sold)\"]"),
+        (&["2025-11-20", "2026-11-22"][..], "partition_by = [\"month(sold)\"]"),
+        (&["1990-11-20", "2026-11-22"][..], "partition_by = [\"year(sold)\"]"),
+    ] {
+        let (text, preview) = loaded(sample(days), "sales.jsonl");
+        assert!(text.contains(expected), "{text}");
+        assert_eq!(preview.tables[0].partitions.len(), 2);
+    }
+    let (text, _) = loaded(sample(&["2026-11-20", "2026-11-20"]), "sales.jsonl");
+    assert!(!text.contains("partition_by"), "{text}");
+    let (text, _) = loaded(sample(&["2026-11-20"]), "sales_2026-11-20.jsonl");
+    assert!(text.contains("# partition_by = [\"day\"]"), "{text}");
+    let (text, _) = loaded("day;n\n21.11.2026;1\n22.11.2026;2\n", "a.csv");
+    assert!(text.contains("partition_by = [\"day(day)\"]"), "{text}");
+}
+
+/// What no varchar holds loads all the same.
+#[test]
+fn long_texts_and_envelopes_load() {
+    let long = "x".repeat(70_000);
+    let (text, preview) = loaded(format!("{{\"id\":1,\"t\":\"{long}\"}}\n{{\"id\":2,\"t\":\"y\"}}\n"), "a.jsonl");
+    assert!(line(&text, "t").contains("type = \"json\"") && text.contains("redshift.json = \"super\""), "{text}");
+    assert_eq!(preview.tables[0].first[1][1].as_deref(), Some("\"y\""));
+    let (text, preview) = loaded(format!("id,t\n1,{long}\n2,y\n"), "a.csv");
+    assert!(text.contains("\n# t = { type = \"varchar(65535)\"") && text.contains("left out"), "{text}");
+    assert_eq!(preview.tables[0].rows, 2);
+
+    let response = r#"{"data":{"items":[{"id":1,"x":2},{"id":2,"x":3}]},"n":2}"#;
+    let (text, preview) = loaded(response, "a.json");
+    assert!(text.contains("records = \"data.items[]\"") && text.contains("format = \"json\""), "{text}");
+    assert_eq!(preview.records, 2);
+    let (text, _) = loaded(response, "a.jsonl");
+    assert!(text.contains("format = \"jsonl\""), "{text}");
+    let record = r#"{"id":1,"name":"x","place":"y","cores":[{"s":1},{"s":2}]}"#;
+    let (text, preview) = loaded(record, "a.json");
+    assert!(text.contains("format = \"jsonl\"") && preview.records == 1, "{text}");
+}

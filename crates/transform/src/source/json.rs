@@ -2,7 +2,8 @@
 //!
 //! Documents are the objects at the top, the elements of a list at the top, or those of the list at a path. Where one
 //! ends is told by its brackets alone; what stands within is judged where all records are. Line ends between the tokens
-//! of a document become spaces, so that it is one line, and the line of the file on which it began is kept beside it.
+//! of a document become spaces, so that it is one line; where they were, and the line of the file on which it began, is kept
+//! beside it.
 
 mod bytes;
 mod document;
@@ -16,6 +17,7 @@ use self::document::{Begin, Found, Keep, Layout};
 use super::budget::Budget;
 use super::text::Text;
 use crate::decode::json_text::unescape;
+use crate::decode::slot::narrow;
 use crate::piece::{Chunk, Fault};
 
 /// The most documents in a chunk, so that tiny ones do not make pieces many times their size.
@@ -65,6 +67,8 @@ struct Made {
     lines: Vec<u8>,
     places: Vec<u64>,
     faults: Vec<Fault>,
+    /// Where line ends within documents were.
+    breaks: Vec<u32>,
 }
 
 impl Documents {
@@ -87,7 +91,7 @@ impl Documents {
     /// The next chunk, in the buffer given; `None` after the last.
     pub(crate) fn next(&mut self, mut reuse: Vec<u8>, budget: &mut Budget) -> Result<Option<Chunk>, TransformError> {
         reuse.clear();
-        let mut made = Made { lines: reuse, places: Vec::new(), faults: Vec::new() };
+        let mut made = Made { lines: reuse, places: Vec::new(), faults: Vec::new(), breaks: Vec::new() };
         while made.lines.len() < self.target && made.places.len() < MAX_DOCUMENTS {
             if !self.step(&mut made, budget)? {
                 break;
@@ -98,6 +102,7 @@ impl Documents {
         }
         Ok(Some(Chunk {
             faults: made.faults,
+            breaks: made.breaks,
             places: Some(made.places),
             charset: self.bytes.charset(),
             ..Chunk::of_lines(made.lines)
@@ -237,7 +242,10 @@ impl Documents {
             );
             made.faults.push(Fault { line: number, rule: Rule::LineTooLong, message, column: None, byte: None, cut });
         }
-        made.lines[start..].iter_mut().filter(|byte| **byte == b'\n').for_each(|byte| *byte = b' ');
+        for (at, byte) in made.lines.iter_mut().enumerate().skip(start).filter(|(_, byte)| **byte == b'\n') {
+            *byte = b' ';
+            made.breaks.push(narrow(at));
+        }
         made.lines.push(b'\n');
         Ok(())
     }

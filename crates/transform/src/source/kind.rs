@@ -64,6 +64,18 @@ impl Kind {
             Self::Foreign("Arrow IPC")
         } else if first.starts_with(b"ORC") {
             Self::Foreign("ORC")
+        } else if first.starts_with(&[0x02, 0x21, 0x4c, 0x18]) {
+            Self::Foreign("legacy lz4")
+        } else if first.starts_with(&[0x5d, 0, 0]) {
+            Self::Foreign("lzma")
+        } else if first.starts_with(&[0x1f, 0x9d]) {
+            Self::Foreign("compress")
+        } else if first.starts_with(&[0xd0, 0xcf, 0x11, 0xe0, 0xa1, 0xb1, 0x1a, 0xe1]) {
+            Self::Foreign("Microsoft Office")
+        } else if first.starts_with(b"%PDF-") {
+            Self::Foreign("PDF")
+        } else if first.starts_with(b"SQLite format 3\0") {
+            Self::Foreign("SQLite")
         } else {
             Self::Plain
         }

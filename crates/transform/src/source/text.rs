@@ -5,7 +5,6 @@ mod transcode;
 
 use lakehand_dataset::dataset::{Charset, Format};
 use lakehand_dataset::transformer::TransformError;
-use memchr::memchr2;
 
 use self::returns::Returns;
 use self::transcode::Transcoder;
@@ -88,6 +87,9 @@ impl Text {
             let meant = meant.name().to_lowercase();
             let message = format!("looks like UTF-16 text without a byte order mark; set source.encoding = {meant:?}");
             return Err(TransformError::Unreadable { message });
+        }
+        if charset.is_none_or(|charset| !matches!(charset, Charset::Utf16Le | Charset::Utf16Be)) {
+            judge_first(&first, format)?;
         }
         let mut text = Self {
             bytes,
@@ -172,27 +174,23 @@ impl Text {
         Ok(read)
     }
 
-    /// Looks for the first line end, to know whether it is a line feed or a carriage return alone.
+    /// Looks for the first line end outside quotes, to know whether it is a line feed or a carriage return alone.
     fn look(&mut self, format: &Format, budget: &mut Budget) -> Result<(), TransformError> {
         let mut seen = Vec::new();
         let mut returned = false;
         let mut step = 4096;
+        let csv = if let Format::Csv(csv) = format { Some(csv) } else { None };
+        let mut returns = Returns::new(csv);
         while seen.len() < LOOKED_AT {
             let from = seen.len();
             seen.resize(from + step, 0);
             let read = self.decoded(&mut seen[from..], budget)?;
             seen.truncate(from + read);
-            let mut rest = &seen[from..];
-            let mut feed = false;
-            while let Some(at) = memchr2(b'\n', b'\r', rest) {
-                feed = rest[at] == b'\n';
-                if feed {
-                    break;
-                }
-                returned = true;
-                rest = &rest[at + 1..];
-            }
-            if feed {
+            let mut ends = seen[from..].iter().filter(|byte| !returns.is_value(**byte));
+            if ends.any(|byte| {
+                returned |= *byte == b'\r';
+                *byte == b'\n'
+            }) {
                 returned = false;
                 break;
             }
@@ -203,14 +201,32 @@ impl Text {
         }
         // Between the documents of JSON either is white space.
         if returned && !matches!(format, Format::Json(_)) {
-            self.returns = Some(Returns::new(match format {
-                Format::Csv(csv) => Some(csv),
-                _ => None,
-            }));
+            self.returns = Some(Returns::new(csv));
         }
         self.looked_at = Pending { bytes: seen, at: 0 };
         Ok(())
     }
+}
+
+/// Refuses what begins as no text does: with control characters that are none of the format's own.
+fn judge_first(first: &[u8], format: &Format) -> Result<(), TransformError> {
+    let own = |byte: u8| match format {
+        Format::Csv(csv) => csv.delimiter == byte || [csv.quote, csv.escape, csv.comment].contains(&Some(byte)),
+        _ => false,
+    };
+    let is_control = |byte: u8| (byte < b' ' && !matches!(byte, b'\t' | b'\n' | b'\r' | 0x0c)) && !own(byte);
+    let binary = first.iter().take(2).any(|byte| is_control(*byte)) || first.iter().any(|byte| *byte == 0 && !own(0));
+    if !binary {
+        return Ok(());
+    }
+    let shown = first.iter().take(8).map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ");
+    Err(TransformError::Unreadable {
+        message: format!(
+            "is no {} by its first bytes, {shown}, which no text begins with, and no compression that lakehand unwraps \
+             either (zip, gzip, zstd, bzip2, xz, lz4 frames, framed snappy); deliver text, plain or in one of these",
+            format.name()
+        ),
+    })
 }
 
 /// The encoding that text without a byte order mark seems to have, where every other byte is zero.

@@ -13,6 +13,8 @@ use crate::piece::Fault;
 const KEPT_BYTES: usize = 64 << 10;
 /// Whole numbers up to this are written without a point: a double holds each of them.
 const WHOLE_MOST: f64 = 9_007_199_254_740_992.0;
+/// The most bytes of a text that is none which a message shows.
+const SHOWN_BYTES: usize = 100;
 /// Days from the first of year 1 to 1970-01-01.
 const EPOCH_DAYS: i64 = 719_163;
 
@@ -61,11 +63,23 @@ impl<'a> Line<'a> {
 
     /// Notes what is wrong with the record, the first being what is told, and writes null.
     pub(crate) fn wrong(&mut self, rule: Rule, message: String) {
+        self.fault(rule, message, false);
+        self.raw(b"null");
+    }
+
+    fn fault(&mut self, rule: Rule, message: String, cut: bool) {
         if self.fault.is_none() {
             let column = Some(self.column.to_owned());
-            self.fault = Some(Fault { line: 0, rule, message, column, byte: None, cut: false });
+            self.fault = Some(Fault { line: 0, rule, message, column, byte: None, cut });
         }
-        self.raw(b"null");
+    }
+
+    /// Writes bytes that should be text as far as they are; what is written is less than they are.
+    fn no_text(&mut self, bytes: &[u8], message: &str) {
+        let shown: String = bytes.iter().take(SHOWN_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        let more = if bytes.len() > SHOWN_BYTES { " and more" } else { "" };
+        self.fault(Rule::Utf8, format!("{message}; in hexadecimal digits it is {shown}{more}"), true);
+        self.text(&String::from_utf8_lossy(bytes));
     }
 
     /// A boolean.
@@ -121,7 +135,7 @@ impl<'a> Line<'a> {
             Ok(text) => self.text(text),
             Err(error) => {
                 let at = error.valid_up_to() + 1;
-                self.wrong(Rule::Utf8, format!("the text is not valid UTF-8, at its byte {at}"));
+                self.no_text(bytes, &format!("the text is not valid UTF-8, at its byte {at}"));
             }
         }
     }
@@ -148,7 +162,8 @@ impl<'a> Line<'a> {
     /// A text that is JSON itself, which becomes part of the record.
     pub(crate) fn json(&mut self, bytes: &[u8]) {
         if serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_err() {
-            return self.wrong(Rule::Type, "is declared as JSON and is none".to_owned());
+            self.fault(Rule::Type, "is declared as JSON and is none".to_owned(), std::str::from_utf8(bytes).is_err());
+            return self.text(&String::from_utf8_lossy(bytes));
         }
         if self.is_full() || bytes.len() > self.most {
             self.into.resize(self.start + self.most + 1, b' ');
@@ -274,7 +289,9 @@ mod tests {
         line.json(b"{");
         let fault = line.finish(3).unwrap();
         assert_eq!((fault.line, fault.rule, fault.column.as_deref()), (3, Rule::Utf8, Some("a")));
-        assert_eq!(bytes, b"nullnull\n");
+        assert_eq!(fault.message, "the text is not valid UTF-8, at its byte 2; in hexadecimal digits it is 78ff");
+        assert!(fault.cut, "what is written is not what was there");
+        assert_eq!(String::from_utf8(bytes).unwrap(), "\"x\u{fffd}\"\"{\"\n");
         let texts: &dyn Fn(&mut Line<'_>) = &|line| line.text(&"x".repeat(99));
         let digits: &dyn Fn(&mut Line<'_>) = &|line| line.hexadecimal(&[0; 99]);
         for long in [texts, digits] {

@@ -87,7 +87,8 @@ fn le64(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// Reads the directory: the members that are files with content of the producer, in the order of the directory.
-/// Directories are left out, and so are the resource forks that Finder adds under `__MACOSX/`.
+/// Directories are left out, and so is what Finder and Explorer keep beside files: resource forks under `__MACOSX/`,
+/// `.DS_Store`, `Thumbs.db`, `desktop.ini`.
 pub(crate) fn members(content: &Content) -> Result<VecDeque<ZipMember>, TransformError> {
     let end = EndRecord::find(content)?;
     let mut directory = vec![0; usize::try_from(end.size).unwrap_or(usize::MAX)];
@@ -98,7 +99,10 @@ pub(crate) fn members(content: &Content) -> Result<VecDeque<ZipMember>, Transfor
     for number in 1..=end.entries {
         let (entry, next) = Entry::read(&directory, at, number)?;
         at = next;
-        let skipped = entry.name.ends_with('/') || entry.name.starts_with("__MACOSX/");
+        let file = entry.name.rsplit('/').next().unwrap_or_default();
+        let skipped = entry.name.ends_with('/')
+            || entry.name.starts_with("__MACOSX/")
+            || matches!(file, ".DS_Store" | "Thumbs.db" | "desktop.ini");
         if !skipped {
             members.push_back(entry.member(content, end.offset)?);
         }

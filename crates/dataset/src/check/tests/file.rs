@@ -1,6 +1,12 @@
 //! Syntax, keys and the sections around the tables.
 
-use super::assert_changes;
+use lakehand_domain::object::ObjectUri;
+
+use super::{GOOD, assert_changes, problems_of};
+use crate::check::check_definition;
+use crate::dataset::{Origin, RESCUED};
+use crate::fingerprint::TransformIdentity;
+use crate::problem::DefinitionFile;
 
 #[test]
 fn unknown_keys_and_wrong_types_hide_nothing_else() {
@@ -152,8 +158,33 @@ fn sources_are_checked() {
         ),
         (
             "[tables.t]",
-            "[quality]\nmax_rejects = \"five\"\nunknown_fields = \"rescue\"\n[encoding]\nzstd_level = 20\nrow_group_rows = 0\npart_bytes = \"1 TB\"\n[tables.t]",
-            "6: quality.max_rejects: must be a share from \"0%\" to \"100%\" with at most two decimals, a number of records, or both as in [\"5%\", 1000], and is the text \"five\"\n7: quality.unknown_fields: must be \"ignore\" or \"reject\", and is the text \"rescue\"\n9: encoding.zstd_level: must be from 1 to 19, and is 20\n10: encoding.row_group_rows: must be from 1 to 10000000, and is 0",
+            "[quality]\nmax_rejects = \"five\"\nunknown_fields = \"keep\"\nmax_partitions = 0\n[encoding]\nzstd_level = 20\nrow_group_rows = 0\npart_bytes = \"1 TB\"\n[tables.t]",
+            "6: quality.max_rejects: must be a share from \"0%\" to \"100%\" with at most two decimals, a number of records, or both as in [\"5%\", 1000], and is the text \"five\"\n7: quality.unknown_fields: must be \"ignore\" or \"reject\" or \"rescue\", and is the text \"keep\"\n8: quality.max_partitions: must be from 1 to 100000, and is 0\n10: encoding.zstd_level: must be from 1 to 19, and is 20\n11: encoding.row_group_rows: must be from 1 to 10000000, and is 0",
         ),
     ]);
+}
+
+/// Where unknown fields are rescued, each table has one column more, the last.
+#[test]
+fn rescued_fields_have_a_column() {
+    let rescuing = GOOD.replacen("[tables.t]", "[quality]\nunknown_fields = \"rescue\"\n[tables.t]", 1);
+    let file = DefinitionFile { path: "d.toml".to_owned(), text: rescuing.clone() };
+    let landing = ObjectUri::parse("s3://landing").unwrap();
+    let dataset = check_definition(&file, &landing, &TransformIdentity("t".to_owned())).unwrap();
+    for table in &dataset.tables {
+        let last = table.shape.columns.last().unwrap();
+        assert_eq!(
+            (last.name.as_str(), last.column_type.to_string().as_str(), last.required),
+            (RESCUED, "json", false)
+        );
+        assert_eq!(table.columns.last().unwrap().origin, Origin::Rescued);
+        assert_eq!(table.columns.len(), table.shape.columns.len());
+    }
+    let all_of_lists =
+        rescuing.replacen("mode = \"upsert\"\nkey = [\"id\"]", "mode = \"append\"\nrows = \"list[]\"", 1);
+    assert_eq!(
+        problems_of(&all_of_lists),
+        "6: quality.unknown_fields: every table is made of list elements, and what the record has beside them would be kept \
+         nowhere; add a table without rows, name the list in source.records, or use \"ignore\""
+    );
 }

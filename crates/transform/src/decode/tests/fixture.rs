@@ -115,6 +115,7 @@ pub(crate) fn jsonl(tables: Vec<Table>) -> Dataset {
             max_rejects: MaxRejects::Count(u64::MAX),
             unknown_fields: UnknownFields::Ignore,
             min_records: None,
+            max_partitions: None,
             freshness: None,
         },
         encoding: Encoding { zstd_level: 1, row_group_rows: 1000, part_bytes: 1 << 20 },

@@ -1,6 +1,6 @@
 //! What JSON is, line by line.
 
-use super::fixture::{decode, jsonl, one};
+use super::fixture::{column, decode, jsonl, one, table};
 
 /// Lines and what becomes of them in `id bigint`, `t varchar(40)`, `x double`, `j json`, `city varchar(20) a.city`.
 #[test]
@@ -184,4 +184,50 @@ fn the_order_of_keys_does_not_matter() {
     let decoded = decode(&dataset, &text);
     assert!(decoded.rejects.is_empty());
     assert_eq!(decoded.rows(), expected);
+}
+
+/// A reject shows the value at which its record goes wrong, and not what comes behind it.
+#[test]
+fn the_value_shown_is_the_one_at_fault() {
+    let dataset = jsonl(one(&["id bigint", "b bigint a.b"]));
+    for (line, value) in [
+        (r#"{"id":01,"b":2}"#, Some("01")),
+        (r#"{"id":1,"id":2}"#, Some("2")),
+        (r#"{"id":1,"id":{"x":[1,2]} ,"y":3}"#, Some(r#"{"x":[1,2]}"#)),
+        (r#"{"a":[1,2],"id":1}"#, Some("[1,2]")),
+        (r#"{"a":"x,y","id":1}"#, Some(r#""x,y""#)),
+        (r#"{"id":nul,"b":1}"#, Some("nul")),
+        (r#"{"id":1"#, None),
+    ] {
+        let decoded = decode(&dataset, line);
+        assert_eq!(decoded.rejects[0].value.as_deref(), value, "{line}");
+    }
+}
+
+/// Bytes that are no text are kept as they are, beside what can be read of them.
+#[test]
+fn raw_bytes_are_kept_where_they_are_no_text() {
+    let mut dataset = jsonl(one(&["id bigint", "t varchar(9)"]));
+    let decoded = decode(&dataset, b"{\"id\":1,\"t\":\"\xff\xfe\"}\n{\"id\":\"x\"}\n");
+    let kept: Vec<_> = decoded.rejects.iter().map(|r| (r.raw.as_str(), r.raw_base64.as_deref(), r.raw_cut)).collect();
+    assert_eq!(
+        kept,
+        [
+            ("{\"id\":1,\"t\":\"\u{fffd}\u{fffd}\"}", Some("eyJpZCI6MSwidCI6Iv/+In0="), false),
+            ("{\"id\":\"x\"}", None, false)
+        ]
+    );
+    // Bytes of another encoding are read as text, and what means nothing in it is not kept.
+    dataset.source.charset = Some(lakehand_dataset::dataset::Charset::Windows1252);
+    let decoded = decode(&dataset, b"{\"id\":1,\"t\":\"\x81\"}\n");
+    assert_eq!((decoded.rejects[0].raw_base64.as_deref(), decoded.rejects[0].raw_cut), (None, true));
+    // What is masked stays so.
+    let masked = jsonl(vec![table(
+        "t",
+        None,
+        vec![column("t varchar(64)").with(|rules| rules.mask = Some(lakehand_dataset::dataset::Mask::Sha256))],
+    )]);
+    let decoded = decode(&masked, b"{\"t\":\"secret\xff\"}\n");
+    assert_eq!(decoded.rejects[0].raw_base64, None);
+    assert!(decoded.rejects[0].raw.starts_with("withheld"));
 }

@@ -221,3 +221,13 @@ fn what_the_engine_cannot_resolve_is_told_at_the_check() {
     }
     assert!(Engine::new().check(&dataset_with(&[("rule", TOTAL)])).is_empty());
 }
+
+/// A document that is rejected after it was decoded is quarantined as it stood in the file.
+#[test]
+fn a_document_of_several_lines_is_kept_as_it_came() {
+    let mut dataset = dataset_with(&[("some", "SELECT _record FROM transactions WHERE id = 2")]);
+    dataset.source.format = Format::Json(lakehand_dataset::dataset::JsonFormat::default());
+    let bad = "{\n  \"id\": 2,\n\n  \"total\": 1\n}";
+    let (_, rejects, _) = transformed(dataset, &format!("[{{\n\"id\": 1\n}},\n{bad}]"), 1);
+    assert_eq!((rejects.len(), rejects[0].raw.as_str(), rejects[0].line), (1, bad, 4));
+}

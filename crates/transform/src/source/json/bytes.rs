@@ -78,21 +78,26 @@ impl Bytes {
     /// Takes white space.
     pub(crate) fn skip_space(&mut self, budget: &mut Budget) -> Result<(), TransformError> {
         while let Some(byte) = self.peek(budget)? {
-            match byte {
-                b' ' | b'\t' | b'\r' => {
-                    self.pass(1);
-                    if let Some(indent) = &mut self.indent {
-                        indent.push(byte);
-                        if indent.len() > INDENT_BYTES {
-                            self.indent = None;
-                        }
-                    }
-                }
-                b'\n' => self.new_line(),
-                _ => break,
+            if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+                break;
             }
+            self.step_space(byte);
         }
         Ok(())
+    }
+
+    /// Takes one byte of white space, which was peeked at.
+    pub(super) fn step_space(&mut self, byte: u8) {
+        if byte == b'\n' {
+            return self.new_line();
+        }
+        self.pass(1);
+        if let Some(indent) = &mut self.indent {
+            indent.push(byte);
+            if indent.len() > INDENT_BYTES {
+                self.indent = None;
+            }
+        }
     }
 
     /// Passes bytes of the buffer, none of them a line end.

@@ -287,9 +287,20 @@ impl Bytes {
                 self.take(run, keep);
                 self.indent = None;
             }
-            keep.add(b" ");
-            self.skip_space(budget)?;
+            self.keep_space(keep, budget)?;
         }
+    }
+
+    /// Takes white space, and keeps it.
+    fn keep_space(&mut self, keep: &mut Keep<'_>, budget: &mut Budget) -> Result<(), TransformError> {
+        while let Some(byte) = self.peek(budget)? {
+            if !matches!(byte, b' ' | b'\t' | b'\r' | b'\n') {
+                break;
+            }
+            keep.add(&[byte]);
+            self.step_space(byte);
+        }
+        Ok(())
     }
 }
 

@@ -161,3 +161,36 @@ fn endless_lists_are_not_held() {
     }
     assert_eq!((documents, chunks), (1_000_000, 16));
 }
+
+/// A document is quarantined as it stood in the file, over however many lines.
+#[test]
+fn raw_documents_have_their_line_ends() {
+    let dataset = json(&[]);
+    let bad = "{\n    \"id\": \"x\",\r\n\n    \"t\": null\n  }";
+    let broken = "{\n    \"id\": 3,\n\n    \"t\": \"open\n  }";
+    let text = format!("[\n  {{\n    \"id\": 1\n  }},\n  {bad},\n  {broken},\n  {{\n    \"id\": 4\n  }}\n]");
+    let decoded = all(&dataset, &text);
+    assert_eq!(decoded.rules(), ["5 type t.id", "10 syntax -"]);
+    assert_eq!(decoded.rejects[0].raw, bad);
+    assert_eq!(decoded.rejects[1].raw, broken);
+    assert_eq!(decoded.rows(), ["1|NULL|NULL", "4|NULL|NULL"]);
+    assert!(decoded.rejects.iter().all(|reject| !reject.raw_cut && reject.raw_base64.is_none()));
+}
+
+/// What is said of an element of a list is said of a record, for it is no line.
+#[test]
+fn elements_are_called_records() {
+    let mut dataset = json(&[]);
+    dataset.source.max_line_bytes = 20;
+    let decoded = all(&dataset, "[5, [1,2], \"a\", {\"id\": tru}]");
+    let told: Vec<_> = decoded.rejects.iter().map(|r| (r.message.as_str(), r.value.as_deref().unwrap())).collect();
+    assert_eq!(
+        told,
+        [
+            ("the record is not a JSON object", "5"),
+            ("the record is not a JSON object", "[1,2]"),
+            ("the record is not a JSON object", "\"a\""),
+            ("this is no JSON value", "tru"),
+        ]
+    );
+}

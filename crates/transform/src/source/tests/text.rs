@@ -141,3 +141,40 @@ fn delimited_text_has_dialects() {
     let message = unreadable(decode_in(&dataset, b"b,a,b\n", 100));
     assert!(message.contains("has the column \"b\" more than once, as its fields 1 and 3"), "{message}");
 }
+
+/// A line feed within quotes ends no line, however early it stands.
+#[test]
+fn a_line_feed_in_quotes_says_nothing_of_line_ends() {
+    let dataset = csv(b',', one(&["a bigint", "b varchar(9)"]));
+    let decoded = decode(&dataset, "a,b\r1,\"p\nq\"\r3,y\r");
+    assert_eq!(decoded.rows(), ["1|p\nq", "3|y"]);
+    let decoded = decode(&dataset, "\"b\n\",a,\"b\"\r\"\"\"\n\",1,z\r");
+    assert_eq!(decoded.rows(), ["1|z"]);
+    assert_eq!(decode(&dataset, "a,b\n1,\"p\rq\"\n").rows(), ["1|p\rq"]);
+}
+
+/// What no text begins with is refused as what it is, as far as it is known.
+#[test]
+fn bytes_that_are_no_text_are_refused() {
+    let plain = jsonl(one(&["id bigint"]));
+    for (first, expected) in [
+        (&b"\x02\x21\x4c\x18rest of it"[..], "is a legacy lz4 file, which lakehand does not read; deliver jsonl"),
+        (b"\x5d\x00\x00\x80\x00rest", "is a lzma file"),
+        (b"\x1f\x9d\x90rest", "is a compress file"),
+        (b"%PDF-1.7\n", "is a PDF file"),
+        (b"\x13\x48{\"id\":1}\n", "is no jsonl by its first bytes, 13 48 7b 22 69 64 22 3a, which no text begins with"),
+        (b"MZ\x90\x00\x03\x00", "is no jsonl by its first bytes, 4d 5a 90 00 03 00,"),
+    ] {
+        let message = unreadable(decode_in(&plain, first, 100));
+        assert!(message.starts_with(expected), "{message}");
+    }
+    // What a definition names is text to it, and so is what stands further on.
+    let mut hive = csv(1, one(&["id bigint", "t varchar(9)"]));
+    assert_eq!(decode(&hive, "t\u{1}id\nx\u{1}1\n").rows(), ["1|x"]);
+    format(&mut hive, |format| format.header = CsvHeader::Given(vec!["id".into(), "t".into()]));
+    assert_eq!(decode(&hive, "\u{1}\u{1}\n1\u{1}\n").rules(), ["1 ragged -"]);
+    assert_eq!(
+        decode(&csv(b',', one(&["a varchar(40)"])), "a\nbehind sixteen bytes\nx\u{2}\u{0}y\n").rows()[1],
+        "x\u{2}\u{0}y"
+    );
+}

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use bytes::Bytes;
-use lakehand_dataset::dataset::{BinaryFormat, Dataset, Format, UnknownFields};
+use lakehand_dataset::dataset::{BinaryFormat, Dataset, Format, Table, UnknownFields};
 use lakehand_dataset::transformer::Content;
 use polars::prelude::{DataFrame, IntoColumn, NamedFrom, ParquetCompression, ParquetWriter, Series};
 
@@ -39,6 +39,31 @@ fn lines(mut dataset: Dataset, bytes: Vec<u8>) -> Vec<String> {
         lines.extend(String::from_utf8(chunk.bytes).unwrap().lines().map(str::to_owned));
     }
     lines
+}
+
+/// What no column declares is read where it is rescued, and there a null is nothing.
+#[test]
+fn what_no_column_declares_is_rescued() {
+    for (name, format, nested, below) in [
+        ("types_none.parquet", Format::Parquet(BinaryFormat::default()), "y varchar(9) rec.y", "rec"),
+        ("types_null.avro", Format::Avro(BinaryFormat::default()), "y integer next.i", "next"),
+    ] {
+        let rescued = |columns: &[&str]| {
+            let mut dataset = of(format.clone(), columns);
+            dataset.quality.unknown_fields = UnknownFields::Rescue;
+            dataset.tables = dataset.tables.into_iter().map(Table::with_rescued).collect();
+            decode(&dataset, file(name))
+        };
+        let decoded = rescued(&["b boolean", nested]);
+        assert_eq!(decoded.rules(), [""; 0]);
+        let rows = decoded.rows();
+        let kept: serde_json::Value = serde_json::from_str(rows[0].splitn(3, '|').nth(2).unwrap()).unwrap();
+        // All that is unknown of the nested record is null in Avro's.
+        assert_eq!(kept[below], if below == "rec" { serde_json::json!({"x": 1}) } else { serde_json::Value::Null });
+        assert_eq!(kept["list"], serde_json::json!([1, null, 3]));
+        assert!(kept.get("b").is_none() && kept["s"] == "größer \"x\"\n", "{kept}");
+        assert_eq!(rows[1], "NULL|NULL|NULL", "{name}");
+    }
 }
 
 #[test]
@@ -110,7 +135,7 @@ fn a_dictionary_that_unfolds_beyond_the_limit_is_refused() {
     dataset.source.max_expansion = 1 << 40;
     dataset.source.max_block_bytes = Some(1_000_000);
     let message = unreadable(decode_in(&dataset, &bytes, 1 << 20));
-    assert!(message.contains("has a row group of"), "the footer says it itself: {message}");
+    assert!(message.contains("has pages of 2000"), "{message}");
     // The same file with a footer that claims next to nothing.
     let metadata = polars_parquet::read::read_metadata(&mut std::io::Cursor::new(&bytes)).unwrap();
     let claimed = metadata.row_groups[0].parquet_columns()[0].uncompressed_size();
@@ -139,6 +164,61 @@ fn a_dictionary_that_unfolds_beyond_the_limit_is_refused() {
     dataset.source.max_block_bytes = Some(10_000_000);
     let decoded = decode_in(&dataset, &bytes, 1 << 20).unwrap();
     assert_eq!(decoded.records, 50, "within the limit it is read");
+}
+
+fn written(columns: Vec<Series>) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    let rows = columns[0].len();
+    let mut frame = DataFrame::new(rows, columns.into_iter().map(IntoColumn::into_column).collect()).unwrap();
+    let writer = ParquetWriter::new(&mut bytes).with_compression(ParquetCompression::Zstd(None));
+    writer.with_data_page_size(Some(1000)).with_row_group_size(Some(usize::MAX)).finish(&mut frame).unwrap();
+    bytes
+}
+
+/// A text that stands once in a dictionary is counted as often as the rows have it.
+#[test]
+fn what_a_dictionary_stands_for_is_counted() {
+    let text = "x".repeat(1_000);
+    let bytes = written(vec![Series::new("t".into(), vec![text.as_str(); 20_000])]);
+    let mut dataset = parquet(&["t varchar(65535)"]);
+    assert!(bytes.len() < 50_000, "{}", bytes.len());
+    dataset.source.max_expansion = 100;
+    let message = unreadable(decode_in(&dataset, &bytes, 1 << 20));
+    assert!(message.contains("limit source.max_expansion"), "{message}");
+    dataset.source.max_expansion = 100_000;
+    assert_eq!(decode_in(&dataset, &bytes, 1 << 20).unwrap().records, 20_000);
+}
+
+/// Row groups are decoded slice by slice, of which only flat columns know; wherever they are cut, rows are the same.
+#[test]
+fn slices_of_a_row_group_are_its_rows() {
+    let rows = 5_000_i64;
+    let ids: Vec<Option<i64>> = (0..rows).map(|row| (row % 7 != 0).then_some(row)).collect();
+    let texts: Vec<String> = (0..rows).map(|row| format!("text {}", row * 7919 % 1000)).collect();
+    let flags: Vec<bool> = (0..rows).map(|row| row % 3 == 0).collect();
+    let lists: Vec<Series> =
+        (0..rows).map(|row| Series::new("".into(), vec![row; usize::try_from(row % 4).unwrap()])).collect();
+    let bytes = written(vec![
+        Series::new("id".into(), ids),
+        Series::new("t".into(), texts),
+        Series::new("f".into(), flags),
+        Series::new("l".into(), lists),
+    ]);
+    let dataset = parquet(&["id bigint", "t varchar(99)", "f boolean", "l json"]);
+    let whole = decode_in(&dataset, &bytes, 4 << 20).unwrap();
+    assert_eq!((whole.records, whole.rules().len()), (5_000, 0));
+    assert_eq!(whole.rows()[8], "8|text 352|false|[]");
+    assert_eq!(whole.rows()[7], "NULL|text 433|false|[7,7,7]");
+    for chunk in [1, 500, 20_000] {
+        assert!(decode_in(&dataset, &bytes, chunk).unwrap() == whole, "chunks of {chunk} bytes");
+    }
+    // What is decoded whole is held whole, and only that is limited.
+    let mut limited = dataset.clone();
+    limited.source.max_block_bytes = Some(60_000);
+    assert!(unreadable(decode_in(&limited, &bytes, 500)).contains("raise source.max_block_bytes"));
+    let mut flat = parquet(&["id bigint", "t varchar(99)", "f boolean"]);
+    flat.source.max_block_bytes = Some(60_000);
+    assert_eq!(decode_in(&flat, &bytes, 500).unwrap().records, 5_000);
 }
 
 #[test]

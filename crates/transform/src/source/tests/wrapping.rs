@@ -95,6 +95,7 @@ fn archives_are_their_files() {
         ZipFile::new("empty.json", b""),
         described,
         ZipFile::new("__MACOSX/b/._stored.json", b"\x00\x05\x16\x07"),
+        ZipFile::new("b/.DS_Store", b"\x00\x00\x00\x01Bud1"),
         wide,
     ]);
     let decoded = decode(&dataset, [archive, vec![0; 100]].concat());

@@ -45,27 +45,30 @@ impl Returns {
         for &byte in bytes {
             if std::mem::take(&mut self.pending) {
                 into.push(if byte == b'\n' { b'\r' } else { b'\n' });
-                self.at_start = true;
             }
-            if self.quoted {
-                let is_quote = Some(byte) == self.quote && !self.escaped;
-                self.escaped = Some(byte) == self.escape && !self.escaped;
-                self.quoted = !is_quote;
-                self.closed = is_quote;
-                into.push(byte);
-                continue;
-            }
-            let opens = Some(byte) == self.quote && (self.at_start || self.closed);
-            self.closed = false;
-            self.quoted = opens;
-            self.at_start = Some(byte) == self.delimiter || byte == b'\n';
-            self.escaped = false;
-            if byte == b'\r' {
+            if !self.is_value(byte) && byte == b'\r' {
                 self.pending = true;
             } else {
                 into.push(byte);
             }
         }
+        false
+    }
+
+    /// Whether the next byte stands within quotes.
+    pub(crate) fn is_value(&mut self, byte: u8) -> bool {
+        if self.quoted {
+            let is_quote = Some(byte) == self.quote && !self.escaped;
+            self.escaped = Some(byte) == self.escape && !self.escaped;
+            self.quoted = !is_quote;
+            self.closed = is_quote;
+            return true;
+        }
+        let opens = Some(byte) == self.quote && (self.at_start || self.closed);
+        self.closed = false;
+        self.quoted = opens;
+        self.at_start = Some(byte) == self.delimiter || matches!(byte, b'\n' | b'\r');
+        self.escaped = false;
         false
     }
 }
