@@ -77,6 +77,10 @@ impl Transformer for Tiny {
         true
     }
 
+    fn empty_part(&self, _: &[ColumnShape]) -> Result<Vec<u8>, TransformError> {
+        Ok(Vec::new())
+    }
+
     fn check(&self, _: &Dataset) -> Vec<(String, String)> {
         Vec::new()
     }

@@ -7,6 +7,7 @@
 mod check;
 mod diagnosis;
 mod loads;
+mod older;
 pub(crate) mod plan;
 mod references;
 
