@@ -100,12 +100,12 @@ fn warn(message: &str, _: PolarsWarning) {
 }
 
 impl Transformer for Engine {
-    fn empty_part(&self, columns: &[ColumnShape]) -> Result<Vec<u8>, TransformError> {
+    fn empty_part(&self, columns: &[ColumnShape]) -> Result<(Vec<u8>, String), TransformError> {
         let failed = |error| TransformError::Engine { what: "make an empty part".to_owned(), source: Box::new(error) };
         let schema = PartSchema::of(columns, EMPTY_LEVEL).map_err(failed)?;
         let memory = InMemory::default();
-        ParquetPart::open(&memory, "empty".to_owned(), &schema)?.finish(Vec::new())?;
-        Ok(memory.take())
+        let part = ParquetPart::open(&memory, "empty".to_owned(), &schema)?.finish(Vec::new())?;
+        Ok((memory.take(), part.checksum))
     }
 
     fn transform(

@@ -481,8 +481,8 @@ impl Transformer for NoTransformer {
         unreachable!("sweeping transforms nothing")
     }
 
-    fn empty_part(&self, _: &[ColumnShape]) -> Result<Vec<u8>, TransformError> {
-        Ok(Vec::new())
+    fn empty_part(&self, _: &[ColumnShape]) -> Result<(Vec<u8>, String), TransformError> {
+        Ok((Vec::new(), String::new()))
     }
 
     fn check(&self, _: &Dataset) -> Vec<(String, String)> {

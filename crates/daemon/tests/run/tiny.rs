@@ -87,8 +87,8 @@ impl Transformer for Tiny {
         Ok(Transformed { verdict, records, rejects, tables: vec![table], quarantine: None })
     }
 
-    fn empty_part(&self, _: &[ColumnShape]) -> Result<Vec<u8>, TransformError> {
-        Ok(Vec::new())
+    fn empty_part(&self, _: &[ColumnShape]) -> Result<(Vec<u8>, String), TransformError> {
+        Ok((Vec::new(), String::new()))
     }
 
     fn check(&self, _: &Dataset) -> Vec<(String, String)> {

@@ -99,10 +99,9 @@ async fn empty(loader: &Loader<'_>) -> Result<Manifest, LoadError> {
 
 async fn empty_table(loader: &Loader<'_>, table: &Table) -> Result<TableManifest, LoadError> {
     let columns = table.shape.part_columns();
-    let bytes =
+    let (bytes, checksum) =
         loader.ports.transformer.empty_part(&columns).map_err(|source| LoadError::Engine { stage: STAGE, source })?;
-    let checksum = digest(&[&bytes]);
-    let place = format!("_empty/{}-{}.parquet", table.shape.name, &checksum[..16]);
+    let place = format!("_empty/{}-{}.parquet", table.shape.name, digest(&[&bytes]));
     let uri = loader.ports.lake_root.dataset(&loader.dataset.id).join(&place);
     let (size, bytes) = (bytes.len() as u64, Bytes::from(bytes));
     // Putting the same bytes again under the same name is harmless.

@@ -100,8 +100,8 @@ impl Transformer for Tiny {
         Ok(Transformed { verdict, records: rows + bad.len() as u64, rejects, tables, quarantine })
     }
 
-    fn empty_part(&self, _: &[ColumnShape]) -> Result<Vec<u8>, TransformError> {
-        Ok(Vec::new())
+    fn empty_part(&self, _: &[ColumnShape]) -> Result<(Vec<u8>, String), TransformError> {
+        Ok((Vec::new(), String::new()))
     }
 
     fn check(&self, _dataset: &Dataset) -> Vec<(String, String)> {

@@ -59,8 +59,8 @@ impl Transformer for NoTransformer {
         unreachable!("loading transforms nothing")
     }
 
-    fn empty_part(&self, _: &[ColumnShape]) -> Result<Vec<u8>, TransformError> {
-        Ok(Vec::new())
+    fn empty_part(&self, _: &[ColumnShape]) -> Result<(Vec<u8>, String), TransformError> {
+        Ok((Vec::new(), String::new()))
     }
 
     fn check(&self, _: &Dataset) -> Vec<(String, String)> {

@@ -274,7 +274,7 @@ async fn loads_of_older_definitions_are_taken_as_they_were_written(sites: &Sites
     let old = site.redefined("old", |table| {
         table.columns.push(column("small", "integer", false));
         table.columns.push(column("rent", "decimal(5,2)", false));
-        table.columns.push(column("gone", "date", false));
+        table.columns.push(column("gone", "integer", false));
         table.has_where = false;
     });
     old.put_in_force().await;
