@@ -3,7 +3,8 @@
 use std::collections::BTreeMap;
 
 use lakehand_domain::id::Nonce;
-use lakehand_domain::shape::ColumnShape;
+use lakehand_domain::shape::{ColumnShape, TableShape};
+use lakehand_domain::warehousing::StagedLoad;
 
 use super::plan::{BatchTable, Plan};
 use crate::redshift::physical::staged_type;
@@ -11,19 +12,27 @@ use crate::redshift::sql::{literal, quote};
 use crate::redshift::stage::union;
 
 impl Plan<'_> {
+    /// The load of an older definition that is staged under this name. All loads there are of its definition.
+    fn older(&self, staging: &Nonce) -> Option<&StagedLoad> {
+        self.request.loads.iter().find(|load| load.as_written && load.staging == *staging)
+    }
+
+    /// The table as it is staged under this name.
+    pub(crate) fn staged_shape(&self, staging: &Nonce, table: &TableShape) -> TableShape {
+        let tables = self.older(staging).map(|load| &load.manifest.tables);
+        let described = tables.into_iter().flatten().find(|described| described.table == table.name);
+        described.and_then(|described| table.as_written(described).ok()).unwrap_or_else(|| table.clone())
+    }
+
     /// The rows of all stagings of a table. Those of older definitions have other columns: what they do not bring is null,
     /// and what the table does not have any more stays in the lake.
     pub(super) fn staged_rows(&self, table: &BatchTable) -> String {
-        let is_older = |nonce: &Nonce| self.request.loads.iter().find(|load| load.as_written && load.staging == *nonce);
-        let shape = &table.registered.shape;
-        if table.stagings.iter().all(|(nonce, _)| is_older(nonce).is_none()) {
+        if table.stagings.iter().all(|(nonce, _)| self.older(nonce).is_none()) {
             return union(&table.stagings, "*");
         }
+        let shape = &table.registered.shape;
         let select = |(nonce, name): &(Nonce, String)| {
-            let older = is_older(nonce);
-            let described = older.and_then(|load| load.manifest.tables.iter().find(|part| part.table == shape.name));
-            let staged = described.and_then(|described| shape.as_written(described).ok());
-            let there = staged.as_ref().unwrap_or(shape).part_columns();
+            let there = self.staged_shape(nonce, shape).part_columns();
             let value = |column: &ColumnShape| {
                 let name = quote(&column.name);
                 if there.iter().any(|staged| staged.name == column.name) {
