@@ -3,6 +3,7 @@
 
 mod claims;
 mod lake;
+mod revive;
 mod stagings;
 
 use std::time::Duration;
@@ -38,6 +39,8 @@ pub struct SweeperSettings {
     pub lake_every: Duration,
     /// A part of a dead load is deleted this long after it was last modified.
     pub part_grace: Duration,
+    /// The ledger forgets what was loaded this long ago; `None`: never.
+    pub forgets_loaded: Option<Duration>,
     /// Objects in a page of a listing of the lake.
     pub page: usize,
     /// At most this many pages of a dataset are listed in one sweep; the next one goes on there.
@@ -58,6 +61,7 @@ impl Default for SweeperSettings {
             ask_again: Duration::from_mins(30),
             lake_every: Duration::from_hours(1),
             part_grace: Duration::from_hours(24),
+            forgets_loaded: None,
             page: 1_000,
             max_pages: 200,
             max_deletions: 5_000,

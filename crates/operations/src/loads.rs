@@ -181,6 +181,7 @@ mod tests {
             last_error: Some("the disk".to_owned()),
             live: None,
             asked_by: None,
+            unloaded: None,
             first_seen: at,
             updated: at,
             revision: 1,

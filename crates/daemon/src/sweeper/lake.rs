@@ -12,9 +12,10 @@ use lakehand_domain::object::ObjectStat;
 use lakehand_domain::port::ledger::EntryQuery;
 use lakehand_domain::port::object_store::{DeleteOutcome, StoreError};
 use lakehand_domain::timestamp::Timestamp;
-use lakehand_pipeline::loading::{EntryOfLoad, entry_of_load};
+use lakehand_pipeline::loading::{ManifestOfLoad, manifest_of_load};
 use lakehand_pipeline::ports::Ports;
 
+use crate::sweeper::revive::{revive, rewrite};
 use crate::sweeper::{SweepError, SweeperSettings};
 
 /// Entries on a page of the ledger.
@@ -134,15 +135,26 @@ async fn judge(
         if judged.contains_key(load_id) {
             continue;
         }
-        match entry_of_load(ports, &dataset.id, load_id).await? {
-            EntryOfLoad::Entry(id) => {
-                // An entry that the ledger has lost comes back from its manifest: the load stays.
+        match manifest_of_load(ports, &dataset.id, load_id).await? {
+            ManifestOfLoad::Whole(manifest, uri) => {
+                let id = manifest.entry.clone();
                 let dead = match ports.ledger.get(&id).await? {
-                    None => false,
+                    None => {
+                        revive(ports, settings, dataset, &manifest, uri).await?;
+                        false
+                    }
                     // Readers who began before it was replaced are given the whole grace from then on.
                     Some(entry) if ports.clock.now() < entry.updated.plus(settings.part_grace) => false,
+                    // It was read once, which the ledger has lost.
+                    Some(entry) if entry.is_set_aside_unseen() && entry.live.is_none() => {
+                        rewrite(ports, dataset, &manifest, uri).await?;
+                        false
+                    }
                     Some(entry) => {
-                        entry.load_id != *load_id && entry.live.as_ref().is_none_or(|live| live.load_id != *load_id)
+                        let (live, unloaded) = (entry.live.as_ref(), entry.unloaded.as_ref());
+                        entry.load_id != *load_id
+                            && live.is_none_or(|live| live.load_id != *load_id)
+                            && unloaded.is_none_or(|unloaded| unloaded.load_id != *load_id)
                     }
                 };
                 // The warehouse says what is live, whatever the ledger says.
@@ -152,10 +164,10 @@ async fn judge(
                 };
                 judged.insert(load_id.clone(), dead);
             }
-            EntryOfLoad::NoManifest => {
+            ManifestOfLoad::NoManifest => {
                 nameless.insert(load_id.clone());
             }
-            EntryOfLoad::Unreadable => {
+            ManifestOfLoad::Unreadable => {
                 judged.insert(load_id.clone(), false);
             }
         }
@@ -171,7 +183,10 @@ async fn judge(
         let page = ports.ledger.list(&query).await?;
         for entry in page.entries {
             let live = entry.live.map(|live| live.load_id);
-            for known in [Some(entry.load_id), live].into_iter().flatten().filter(|one| nameless.contains(one)) {
+            let unloaded = entry.unloaded.map(|unloaded| unloaded.load_id);
+            for known in
+                [Some(entry.load_id), live, unloaded].into_iter().flatten().filter(|one| nameless.contains(one))
+            {
                 judged.insert(known, false);
             }
         }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::entry::{Entry, EntryState, Lease, StateName};
+use crate::entry::{Entry, EntryState, Lease, StateName, Unloaded};
 use crate::id::{DatasetId, EntryId, FencingToken, Fingerprint, Generation, LoadId, WorkerId};
 use crate::message::MessageRef;
 use crate::object::ObjectStat;
@@ -124,6 +124,7 @@ fn discover(request: &ClaimRequest) -> Entry {
         last_error: None,
         live: None,
         asked_by: Some(request.asked_by.clone()),
+        unloaded: None,
         first_seen: request.now,
         updated: request.now,
         revision: 1,
@@ -133,6 +134,14 @@ fn discover(request: &ClaimRequest) -> Entry {
 fn take(entry: &Entry, request: &ClaimRequest, raise: bool) -> ClaimDecision {
     let mut taken = entry.clone();
     if raise {
+        if let EntryState::Written { summary, .. } = &entry.state {
+            taken.unloaded = Some(Unloaded {
+                load_id: entry.load_id.clone(),
+                generation: entry.generation,
+                fingerprint: entry.fingerprint.clone(),
+                summary: summary.clone(),
+            });
+        }
         taken.generation = entry.generation.next();
         taken.fingerprint = request.fingerprint.clone();
         taken.load_id = LoadId::of(&entry.id, taken.generation, &taken.fingerprint);

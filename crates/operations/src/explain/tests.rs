@@ -81,6 +81,7 @@ impl World {
             last_error: None,
             live: None,
             asked_by: None,
+            unloaded: None,
             first_seen: at,
             updated: at,
             revision: 1,

@@ -26,6 +26,7 @@ use lakehand_domain::port::object_store::{ObjectStore, PutCondition};
 use lakehand_domain::port::queue::Queue;
 use lakehand_domain::port::warehouse::QueryWarehouse;
 use lakehand_domain::reject::RejectCounts;
+use lakehand_domain::shape::ColumnShape;
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::value::{ColumnValues, RowBatch};
 use lakehand_ledger::sqlite::SqliteLedger;
@@ -57,6 +58,10 @@ impl Transformer for NoTransformer {
         _: &(dyn Fn() -> bool + Sync),
     ) -> Result<Transformed, TransformError> {
         unreachable!("loading transforms nothing")
+    }
+
+    fn empty_part(&self, _: &[ColumnShape]) -> Result<(Vec<u8>, String), TransformError> {
+        Ok((Vec::new(), String::new()))
     }
 
     fn check(&self, _: &Dataset) -> Vec<(String, String)> {
@@ -136,6 +141,12 @@ impl World {
     /// The same dataset under another definition, for workers that have it.
     pub(crate) fn redefined(&self, revision: u32) -> Arc<Dataset> {
         Arc::clone(catalog(self.folder.path(), "keep", revision).iter().next().unwrap())
+    }
+
+    /// The same dataset, whose column has another type.
+    pub(crate) fn retyped(&self, column_type: &str) -> Arc<Dataset> {
+        let text = definition("keep", 2).replace("\"integer\"", &format!("{column_type:?}"));
+        Arc::clone(checked(self.folder.path(), &[("d.toml", text)]).iter().next().unwrap())
     }
 
     /// Ties the dataset to another from now on, which references it and deletes what it has loaded.
@@ -269,6 +280,7 @@ impl World {
             all.sent_back += outcome.sent_back;
             all.restored += outcome.restored;
             all.standing = outcome.standing.clone();
+            all.stuck.clone_from(&outcome.stuck);
             if !outcome.more() {
                 return Ok(all);
             }
