@@ -178,6 +178,13 @@ fn types() {
 }
 
 #[test]
+fn a_text_that_is_hashed_is_called_a_text() {
+    let hashed = with("c varchar(64)", |rules| rules.mask = Some(lakehand_dataset::dataset::Mask::Sha256));
+    let dataset = jsonl(vec![table("t", None, vec![hashed])]);
+    assert_eq!(decode(&dataset, r#"{"c":{"a":1}}"#).rejects[0].message, "is an object, not a text");
+}
+
+#[test]
 fn rules_are_applied_in_their_order() {
     let trimmed = with("c varchar(9)", |rules| rules.trim = true);
     for (json, expected) in
