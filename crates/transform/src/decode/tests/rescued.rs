@@ -40,7 +40,7 @@ fn fields_are_kept_where_they_stood() {
     }
     // What one record has is not the next one's, over a block and more.
     let line = |id: u32| {
-        let more = if id % 3 == 0 { format!(",\"u{id}\":\"\\u00e4{id}\"") } else { String::new() };
+        let more = if id.is_multiple_of(3) { format!(",\"u{id}\":\"\\u00e4{id}\"") } else { String::new() };
         format!("{{\"id\":{id}{more}}}\n")
     };
     let lines: String = (0..300).map(line).collect();
