@@ -260,9 +260,10 @@ impl Ordered {
     /// too many are open.
     fn open_part(&mut self, at: usize, sink: &dyn PartSink) -> Result<(), TransformError> {
         self.closed += 1;
-        match self.lanes[at].open.replace(self.closed) {
-            Some(before) => drop(self.open_parts.remove(&before)),
-            None => self.begun += 1,
+        if let Some(before) = self.lanes[at].open.replace(self.closed) {
+            self.open_parts.remove(&before);
+        } else {
+            self.begun += 1;
         }
         self.open_parts.insert(self.closed, at);
         let partitions = &self.tables[self.lanes[at].lane.table].partitions;

@@ -161,10 +161,12 @@ fn partitions(f: &mut fmt::Formatter<'_>, columns: &[Column<'_>], file_name: &st
     // What tells when something happened stays; what tells when it was changed moves on with each change.
     let changes = |column: &Column<'_>| VERSIONS.iter().any(|part| column.field.name.contains(part));
     if let Some((column, days)) = spans.min_by_key(|(column, _)| changes(column)) {
-        let grain = match days {
-            ..=MOST_DAYS => "day",
-            ..=MOST_MONTHS_IN_DAYS => "month",
-            _ => "year",
+        let grain = if days <= MOST_DAYS {
+            "day"
+        } else if days <= MOST_MONTHS_IN_DAYS {
+            "month"
+        } else {
+            "year"
         };
         let name = &column.field.name;
         writeln!(

@@ -125,8 +125,8 @@ pub(crate) fn has_date(file_name: &str) -> bool {
             date.is_ok_and(|date| (1970..2100).contains(&date.year()))
         })
     };
-    let starts = file_name.char_indices().filter(|(_, first)| first.is_ascii_digit()).map(|(at, _)| at);
-    starts.into_iter().any(|at| {
+    let mut starts = file_name.char_indices().filter(|(_, first)| first.is_ascii_digit()).map(|(at, _)| at);
+    starts.any(|at| {
         let behind_digit = file_name[..at].ends_with(|last: char| last.is_ascii_digit());
         !behind_digit && [8, 10].iter().any(|length| file_name.get(at..at + length).is_some_and(is_date))
     })

@@ -76,7 +76,10 @@ impl<'a> Line<'a> {
 
     /// Writes bytes that should be text as far as they are; what is written is less than they are.
     fn no_text(&mut self, bytes: &[u8], message: &str) {
-        let shown: String = bytes.iter().take(SHOWN_BYTES).map(|byte| format!("{byte:02x}")).collect();
+        let mut shown = String::new();
+        for byte in bytes.iter().take(SHOWN_BYTES) {
+            let _written = write!(shown, "{byte:02x}");
+        }
         let more = if bytes.len() > SHOWN_BYTES { " and more" } else { "" };
         self.fault(Rule::Utf8, format!("{message}; in hexadecimal digits it is {shown}{more}"), true);
         self.text(&String::from_utf8_lossy(bytes));

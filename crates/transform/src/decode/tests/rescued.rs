@@ -39,15 +39,11 @@ fn fields_are_kept_where_they_stood() {
         assert_eq!(rescued(&dataset, line, 0), [expected], "{line}");
     }
     // What one record has is not the next one's, over a block and more.
-    let lines: String = (0..300)
-        .map(|id| {
-            if id % 3 == 0 {
-                format!("{{\"id\":{id},\"u{id}\":\"\\u00e4{id}\"}}\n")
-            } else {
-                format!("{{\"id\":{id}}}\n")
-            }
-        })
-        .collect();
+    let line = |id: u32| {
+        let more = if id.is_multiple_of(3) { format!(",\"u{id}\":\"\\u00e4{id}\"") } else { String::new() };
+        format!("{{\"id\":{id}{more}}}\n")
+    };
+    let lines: String = (0..300).map(line).collect();
     let expected: Vec<_> = (0..300)
         .map(|id| if id % 3 == 0 { format!("{{\"u{id}\":\"\\u00e4{id}\"}}") } else { "NULL".to_owned() })
         .collect();
