@@ -12,6 +12,9 @@ use lakehand_pipeline::dead_letters;
 use lakehand_pipeline::ports::Ports;
 use tokio_util::sync::CancellationToken;
 
+use crate::board::Board;
+use crate::chores::Chore;
+
 /// How long to wait between two looks at the ledger.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -30,11 +33,13 @@ pub enum LettersError {
 }
 
 /// Sends letters every few seconds until it is stopped.
-pub async fn run(ports: &Ports, stop: &CancellationToken) {
+pub(crate) async fn run(ports: &Ports, board: &Board, stop: &CancellationToken) {
     loop {
-        if let Err(error) = tell_all_once(ports).await {
-            tracing::warn!(error = chain(&error), "dead letters wait");
+        let told = tell_all_once(ports).await.map(drop).map_err(|error| chain(&error));
+        if let Err(error) = &told {
+            tracing::warn!(error, "dead letters wait");
         }
+        board.chore(Chore::Letters, told.as_ref().copied().map_err(String::as_str));
         tokio::select! {
             biased;
             () = stop.cancelled() => return,

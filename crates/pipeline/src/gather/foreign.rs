@@ -3,7 +3,7 @@
 //! Only the loader can decide about it: it knows which definitions are retired, so that no commit under them can come
 //! any more, and which loads the warehouse has marked. What was committed before its definition was retired is loaded.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use lakehand_domain::entry::{Entry, EntryState, SetAsideKind, SetAsideReason};
 use lakehand_domain::id::{EntryId, LoadId};
@@ -13,7 +13,7 @@ use lakehand_domain::timestamp::Timestamp;
 
 use crate::change::{Changed, change};
 use crate::gather::{Gathered, OBJECTS_A_MESSAGE, ReadManifest, STAGE, WrittenLoad, read_manifest};
-use crate::loading::{LoadError, Loader, Memory, ask};
+use crate::loading::{LoadError, Loader, Memory, ask, refused};
 
 /// A definition that nobody has put in force for so many times the pause between two questions is given up: it was
 /// taken back before it came into force.
@@ -28,8 +28,12 @@ pub(super) async fn redo(
 ) -> Result<(), LoadError> {
     let now = loader.ports.clock.now();
     let mut due = foreign;
+    let unknown = due.iter().map(|entry| &entry.fingerprint).filter(|one| !memory.is_retired(one)).cloned().collect();
+    let refused = refused(loader.ports, &loader.dataset.id, unknown).await.map_err(LoadError::ledger(STAGE))?;
     due.retain(|entry| {
-        let is_over = memory.is_retired(&entry.fingerprint) || is_given_up(loader, entry, now);
+        let is_retired = memory.is_retired(&entry.fingerprint) || is_given_up(loader, entry, now);
+        let is_over = is_retired || refused.contains(&entry.fingerprint);
+        gathered.outcome.foreign += u64::from(!is_over);
         is_over && memory.is_to_be_asked(&entry.id, loader.settings.ask_again, now)
     });
     if due.is_empty() {
@@ -41,7 +45,7 @@ pub(super) async fn redo(
         LoadError::Warehouse { stage: STAGE, source }
     })?;
     let marked: BTreeMap<EntryId, LoadId> = markers.into_iter().map(|marker| (marker.entry, marker.load_id)).collect();
-    let mut again = Vec::new();
+    let (mut again, mut waiting) = (Vec::new(), BTreeSet::new());
     for entry in due {
         if marked.get(&entry.id) == Some(&entry.load_id)
             && let ReadManifest::Whole(manifest) =
@@ -52,6 +56,10 @@ pub(super) async fn redo(
         }
         match unseen(loader, &entry).await? {
             None => again.push(entry),
+            // The warehouse may be made to take it yet: what cannot be read again is not given up at once.
+            Some(_) if refused.contains(&entry.fingerprint) && !is_given_up(loader, &entry, now) => {
+                waiting.insert(entry.id);
+            }
             Some(reason) => gathered.outcome.refused += u64::from(set_aside(loader, &entry, reason).await?),
         }
     }
@@ -63,6 +71,8 @@ pub(super) async fn redo(
             loader.observer.sent_back(entry, "it was written under a definition that is no longer in force");
         }
     }
+    gathered.outcome.foreign += waiting.len() as u64;
+    let ids = ids.into_iter().filter(|id| !waiting.contains(id)).collect();
     memory.asked(ids, loader.settings.ask_again, now);
     gathered.outcome.sent_back += again.len() as u64;
     Ok(())
