@@ -138,6 +138,35 @@ fn a_backend_that_cannot_be_reached_is_an_outside_failure() {
 }
 
 #[test]
+fn without_credentials_one_line_says_what_to_do() {
+    let site = Site::new(&[OFFERS]);
+    let on_aws =
+        ["lake.url=s3://lake", "queue.url=sqs://q", "queue.dead_letters_url=sqs://q-dead", "aws.region=eu-central-1"];
+    let run = |arguments: &[&str]| {
+        let mut command = site.command(arguments);
+        for set in on_aws.iter().chain(&["ledger.url=dynamodb://l", "warehouse.url=redshift://group/dev"]) {
+            command.args(["--set", set]);
+        }
+        for name in ["AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"] {
+            command.env_remove(name);
+        }
+        command.env("AWS_EC2_METADATA_DISABLED", "true").env("HOME", site.path("state"));
+        command.output().expect("the program runs")
+    };
+    let output = run(&["check"]);
+    assert_eq!(output.status.code(), Some(70), "{}", text(&output));
+    let said = text(&output);
+    for backend in ["lake s3://", "queue sqs://", "ledger dynamodb://", "warehouse redshift://"] {
+        let told = said.lines().any(|line| line.starts_with(backend) && line.contains("no credentials for AWS: give"));
+        assert!(told, "{backend} in\n{said}");
+    }
+    let output = run(&["run", "--drain"]);
+    assert_eq!(output.status.code(), Some(70), "{}", text(&output));
+    let said = String::from_utf8(output.stderr).expect("text");
+    assert!(said.lines().count() == 1 && said.contains("no credentials for AWS: give"), "{said}");
+}
+
+#[test]
 fn a_drain_reports_and_its_json_is_lines() {
     let site = Site::new(&[OFFERS]);
     site.land("offers_mon.csv", FIVE);

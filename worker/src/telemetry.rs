@@ -11,7 +11,8 @@ use crate::cli::{Global, LogFormat};
 pub(crate) fn start(global: &Global, default_level: &str) -> anyhow::Result<()> {
     let wanted = global.log.as_deref().unwrap_or(default_level);
     let filter = match wanted.parse::<tracing::level_filters::LevelFilter>() {
-        Ok(level) => format!("warn,lakehand={level}"),
+        // What the SDK warns of while it looks for credentials are whole answers of places that have none.
+        Ok(level) => format!("warn,aws_config=error,lakehand={level}"),
         Err(_) => wanted.to_owned(),
     };
     let filter = EnvFilter::try_new(&filter).with_context(|| {

@@ -2,10 +2,11 @@
 
 use std::error::Error;
 
+use aws_credential_types::provider::error::CredentialsError;
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::result::SdkError;
 use aws_smithy_types::error::metadata::ProvideErrorMetadata;
-use lakehand_domain::fault::{Cause, Effect};
+use lakehand_domain::fault::{Cause, Effect, chain};
 
 /// What kind of failure a call met.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -106,6 +107,11 @@ where
 {
     let status = error.raw_response().map(|response| response.status().as_u16());
     let code = error.code().map(str::to_owned);
+    if let SdkError::DispatchFailure(_) = &error
+        && let Some(credentials) = credentials_error(&error)
+    {
+        return without_credentials(credentials);
+    }
     let (kind, effect) = match &error {
         // Nothing was sent: there was nothing to sign with, or the request could not be built.
         SdkError::ConstructionFailure(_) => (Kind::Denied, Effect::NotApplied),
@@ -120,6 +126,40 @@ where
     };
     let source = if code.is_some() { None } else { error.into_source().ok() };
     Failure { kind, effect, code, status, cause: Box::new(Said { text, source }) }
+}
+
+/// The failure to get credentials that a failure comes from, if it does.
+fn credentials_error<'a>(error: &'a (dyn Error + 'static)) -> Option<&'a CredentialsError> {
+    let mut next = Some(error);
+    while let Some(error) = next {
+        if let Some(found) = error.downcast_ref() {
+            return Some(found);
+        }
+        next = error.source();
+    }
+    None
+}
+
+/// There was nothing to sign with, so that nothing was sent. Only a provider that did not answer in time may do so later.
+fn without_credentials(error: &CredentialsError) -> Failure {
+    let kind = match error {
+        CredentialsError::ProviderTimedOut(_) => Kind::Unavailable,
+        _ => Kind::Denied,
+    };
+    let what = match error {
+        CredentialsError::CredentialsNotLoaded(_) => "there are no credentials for AWS".to_owned(),
+        // What a provider says may have several lines.
+        other => {
+            let said = chain(other);
+            format!("no credentials for AWS ({})", said.split_whitespace().collect::<Vec<_>>().join(" "))
+        }
+    };
+    let text = format!(
+        "{what}: give the process a role (of its task, instance or web identity), or set AWS_PROFILE, or AWS_ACCESS_KEY_ID \
+         with AWS_SECRET_ACCESS_KEY"
+    );
+    let cause = Box::new(Said { text, source: None });
+    Failure { kind, effect: Effect::NotApplied, code: None, status: None, cause }
 }
 
 /// A refusal is sure not to have happened. A throttled or failed attempt, or one whose condition does not hold, may follow
@@ -156,7 +196,42 @@ fn of_answer(code: Option<&str>, status: u16) -> (Kind, Effect) {
 
 #[cfg(test)]
 mod tests {
+    use aws_smithy_runtime_api::client::result::ConnectorError;
+    use aws_smithy_types::error::ErrorMetadata;
+
     use super::*;
+
+    /// An error of an operation that says nothing.
+    #[derive(Debug, thiserror::Error)]
+    #[error("silent")]
+    struct Silent(ErrorMetadata);
+
+    impl ProvideErrorMetadata for Silent {
+        fn meta(&self) -> &ErrorMetadata {
+            &self.0
+        }
+    }
+
+    #[test]
+    fn a_call_without_credentials_was_not_sent_and_says_what_to_do() {
+        let fail = |source: Box<dyn Error + Send + Sync>| {
+            classify(SdkError::<Silent, HttpResponse>::dispatch_failure(ConnectorError::other(source, None)))
+        };
+        let nowhere = CredentialsError::not_loaded("no credentials found in chain.\n  Environment: not set");
+        let failure = fail(Box::new(Said { text: "sign".to_owned(), source: Some(Box::new(nowhere)) }));
+        assert_eq!((failure.kind, failure.effect), (Kind::Denied, Effect::NotApplied));
+        let said = chain(failure.cause.as_ref());
+        assert!(said.starts_with("there are no credentials for AWS: ") && said.contains("AWS_PROFILE"), "{said}");
+        let failure = fail(Box::new(CredentialsError::provider_error("role r\nis not ours to assume")));
+        assert_eq!((failure.kind, failure.effect), (Kind::Denied, Effect::NotApplied));
+        let said = chain(failure.cause.as_ref());
+        assert!(said.contains("role r is not ours to assume"), "{said}");
+        let late = fail(Box::new(CredentialsError::provider_timed_out(std::time::Duration::from_secs(5))));
+        assert_eq!((late.kind, late.effect), (Kind::Unavailable, Effect::NotApplied));
+        // Any other failure to send may have been one to hear the answer.
+        let cut = fail(Box::new(std::io::Error::other("reset")));
+        assert_eq!((cut.kind, cut.effect), (Kind::Unavailable, Effect::Unknown));
+    }
 
     #[test]
     fn only_a_refusal_is_sure_not_to_have_happened() {

@@ -13,6 +13,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lakehand_domain::fault::Cause;
+use lakehand_domain::port::warehouse::Warehouse;
 use lakehand_pipeline::ports::Ports;
 
 use ledger::PatientLedger;
@@ -31,9 +32,9 @@ pub struct Deadlines {
     pub store: Duration,
     /// A call to landing or lake that moves a whole object: put, copy, write and complete of an upload.
     pub transfer: Duration,
-    /// A short call to the warehouse.
+    /// A short call to the warehouse, unless it ends its calls by itself, and later.
     pub warehouse: Duration,
-    /// A call to the warehouse that moves rows: stage, commit, migrate.
+    /// A call to the warehouse that moves rows (stage, commit, migrate), unless it ends its calls by itself, and later.
     pub rows: Duration,
 }
 
@@ -59,9 +60,15 @@ pub fn with_deadlines(ports: Ports, deadlines: Deadlines) -> Ports {
         ledger: Arc::new(PatientLedger { inner: ports.ledger, deadlines }),
         landing: Arc::new(PatientStore { inner: ports.landing, deadlines }),
         lake: Arc::new(PatientStore { inner: ports.lake, deadlines }),
-        warehouse: Arc::new(PatientWarehouse { inner: ports.warehouse, deadlines }),
+        warehouse: patient_warehouse(ports.warehouse, deadlines),
         ..ports
     }
+}
+
+/// The same for a warehouse alone.
+#[must_use]
+pub fn patient_warehouse(inner: Arc<dyn Warehouse>, deadlines: Deadlines) -> Arc<dyn Warehouse> {
+    Arc::new(PatientWarehouse::new(inner, deadlines))
 }
 
 /// Waits for a call as long as it may take. Time is the runtime's here, not the clock's: a clock that a test moves must

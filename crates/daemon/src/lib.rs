@@ -30,7 +30,7 @@ mod sweeper;
 pub use chores::{Chore, Chores, Streak};
 pub use clock::SystemClock;
 pub use daemon::{Daemon, DaemonError, DaemonSettings, Mode};
-pub use deadline::{Deadlines, with_deadlines};
+pub use deadline::{Deadlines, patient_warehouse, with_deadlines};
 pub use lakehand_pipeline::intake::IntakeSettings;
 pub use lakehand_pipeline::loading::LoadingSettings;
 pub use landing::{LandingSettings, Reach};

@@ -23,6 +23,10 @@ const GIVE_BACK: Duration = Duration::from_secs(10);
 /// The last letters of a run may take this long; the next run, or another replica, sends the others.
 const LETTERS: Duration = Duration::from_secs(10);
 
+/// What the warehouse still does for calls that were dropped may take this long to be stopped; what is left then ends by
+/// itself.
+const REST: Duration = Duration::from_secs(25);
+
 /// How tasks are told to end.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Signals {
@@ -73,6 +77,11 @@ pub(crate) async fn shut_down(
     }
     signals.over.cancel();
     tasks.abort().await;
+    tokio::select! {
+        biased;
+        () = run.ports.warehouse.come_to_rest() => {}
+        () = run.ports.clock.sleep(REST) => tracing::warn!("the warehouse still works on what was given up"),
+    }
     run.board.phase(Phase::Stopped);
     (unfinished, failure)
 }

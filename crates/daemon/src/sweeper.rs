@@ -57,7 +57,8 @@ pub struct SweeperSettings {
     pub remember: Duration,
     /// At most this many loads are remembered.
     pub remembered: usize,
-    /// Staging tables are dropped once this process has seen them for this long.
+    /// Staging tables are dropped this long after they were made, or, where their names do not say when, after this process
+    /// saw them first; later, where the warehouse's calls may take long.
     pub staging_grace: Duration,
 }
 

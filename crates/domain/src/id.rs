@@ -5,6 +5,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::object::{ObjectUri, ObjectVersion};
+use crate::timestamp::Timestamp;
 
 macro_rules! text_id {
     ($(#[$doc:meta])* $name:ident) => {
@@ -74,6 +75,33 @@ text_id! {
     Nonce
 }
 
+/// What a nonce that says when it was made begins with.
+const DATED: &str = "at";
+/// The digits of its second: enough for some thousand years.
+const SECOND_DIGITS: usize = 9;
+/// Its other digits.
+const OTHER_DIGITS: usize = 16;
+
+impl Nonce {
+    /// A nonce that says when it was made, to the second: whoever finds what it names left over knows its age. `digits` are
+    /// hexadecimal and nobody else's, and their first 16 are taken.
+    pub fn dated(at: Timestamp, digits: &str) -> Self {
+        let second = u64::try_from(at.micros()).unwrap_or(0) / 1_000_000;
+        let digits = digits.get(..OTHER_DIGITS).unwrap_or(digits);
+        Self::new(format!("{DATED}{second:0SECOND_DIGITS$x}{digits}"))
+    }
+
+    /// When it was made, where it says so.
+    pub fn made_at(&self) -> Option<Timestamp> {
+        let digits = self.as_str().strip_prefix(DATED)?;
+        if digits.len() != SECOND_DIGITS + OTHER_DIGITS || !digits.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+            return None;
+        }
+        let second = i64::from_str_radix(digits.get(..SECOND_DIGITS)?, 16).ok()?;
+        Some(Timestamp::from_micros(second.checked_mul(1_000_000)?))
+    }
+}
+
 /// Increases with every claim; a write with an older one is refused.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
@@ -129,4 +157,21 @@ pub fn digest(parts: &[&[u8]]) -> String {
         hasher.update(part);
     }
     hasher.finalize().to_hex()[..32].to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_dated_nonce_says_when_it_was_made() {
+        let at = Timestamp::from_micros(1_764_142_484_250_000);
+        let nonce = Nonce::dated(at, &digest(&[b"digits"]));
+        assert_eq!(nonce.as_str().len(), DATED.len() + SECOND_DIGITS + OTHER_DIGITS);
+        assert!(nonce.as_str().bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit()), "{nonce}");
+        assert_eq!(nonce.made_at(), Some(Timestamp::from_micros(1_764_142_484_000_000)));
+        for other in ["", "at", "staging", "at12", &digest(&[b"digits"])[..16], &format!("at{}", "é".repeat(13))] {
+            assert_eq!(Nonce::new(other).made_at(), None, "{other}");
+        }
+    }
 }

@@ -41,8 +41,8 @@ async fn main() -> Result<(), Failure> {
     let plan = TablePlan { deletion_protection: false, ..TablePlan::new(&name) };
     provision_table(&config, &plan, &RealClock, Mode::Make).await?;
     let options = DynamoOptions::new(&name);
-    let ledger = DynamoLedger::open(&config, options, &LedgerId::new("lives"), &WorkerId::new(&name)).await?;
-    let ledger = Arc::new(ledger);
+    let (id, worker, clock) = (LedgerId::new("lives"), WorkerId::new(&name), Arc::new(RealClock));
+    let ledger = Arc::new(DynamoLedger::open(&config, options, &id, &worker, clock).await?);
 
     let begun = Begun::now()?;
     let mut lives = JoinSet::new();

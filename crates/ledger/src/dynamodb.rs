@@ -7,7 +7,7 @@
 //! - A file that is claimed, written and loaded costs three writes of one unit, and six of the indexes.
 
 use std::collections::BTreeSet;
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -17,6 +17,7 @@ use aws_sdk_dynamodb::config::retry::{RetryConfig, RetryPartition};
 use aws_sdk_dynamodb::config::timeout::TimeoutConfig;
 use aws_sdk_dynamodb::types::AttributeValue;
 use lakehand_aws::SdkConfig;
+use lakehand_domain::clock::Clock;
 use lakehand_domain::entry::Entry;
 use lakehand_domain::id::{DatasetId, EntryId, LedgerId, WorkerId, digest};
 use lakehand_domain::port::ledger::{EntryPage, EntryQuery, Ledger, LedgerError, PutEntry, StateCount};
@@ -94,13 +95,15 @@ pub struct DynamoLedger {
     layout: Layout,
     lag: Duration,
     documents: Documents,
+    clock: Arc<dyn Clock>,
     /// Datasets that the table knows of.
     known: Mutex<BTreeSet<DatasetId>>,
 }
 
 impl DynamoLedger {
     /// Opens the ledger in an existing table (`lakehand provision` makes it); a new one takes `new_identity` as its name
-    /// for ever. `worker` must be unique over processes and restarts: writes are told apart by it.
+    /// for ever. `worker` must be unique over processes and restarts: writes are told apart by it. `clock` times the
+    /// pauses before a throttled table is asked again.
     ///
     /// # Errors
     /// [`LedgerError::Denied`] where the table is missing or not ours to use, or an option makes no sense;
@@ -110,6 +113,7 @@ impl DynamoLedger {
         options: DynamoOptions,
         new_identity: &LedgerId,
         worker: &WorkerId,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, LedgerError> {
         let refused = |why: String| LedgerError::Denied { operation: "open", source: why.into() };
         if let Some(days) = options.keep_loaded_days.filter(|days| *days < LEAST_DAYS) {
@@ -128,6 +132,7 @@ impl DynamoLedger {
             layout: Layout { shards: options.shards, keep_loaded: options.keep_loaded_days.map(|days| day * days) },
             lag: options.lag,
             documents: Documents::new().map_err(|error| refused(error.to_string()))?,
+            clock,
             known: Mutex::default(),
         };
         let item = match ledger.item("open", own_key()).await? {

@@ -12,6 +12,7 @@ use lakehand_domain::port::ledger::Ledger;
 use lakehand_domain::port::object_store::ObjectStore;
 use lakehand_domain::port::queue::Queue;
 use lakehand_domain::port::warehouse::Warehouse;
+use lakehand_domain::timestamp::Timestamp;
 
 /// Everything outside that the two loops touch. Cheap to clone.
 #[derive(Debug, Clone)]
@@ -76,7 +77,16 @@ impl Identity {
 
     /// A name nobody has had before: 16 hexadecimal digits of the worker's name and a count.
     pub fn nonce(&self) -> Nonce {
+        Nonce::new(&self.digits()[..16])
+    }
+
+    /// The same, which says that it was made now: for what whoever finds it left over is to sweep once it is old.
+    pub fn dated_nonce(&self, now: Timestamp) -> Nonce {
+        Nonce::dated(now, &self.digits())
+    }
+
+    fn digits(&self) -> String {
         let count = self.made.fetch_add(1, Ordering::SeqCst);
-        Nonce::new(&digest(&[b"nonce", self.worker.as_str().as_bytes(), &count.to_be_bytes()])[..16])
+        digest(&[b"nonce", self.worker.as_str().as_bytes(), &count.to_be_bytes()])
     }
 }

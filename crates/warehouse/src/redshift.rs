@@ -33,6 +33,7 @@ mod trouble;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use aws_sdk_redshiftdata::config::Builder;
@@ -44,12 +45,13 @@ use lakehand_domain::manifest::Manifest;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::object_store::ObjectStore;
 use lakehand_domain::port::warehouse::{
-    CommitOutcome, MigrateOutcome, MigrationPlan, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse, WarehouseError,
+    CallLimits, CommitOutcome, MigrateOutcome, MigrationPlan, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse,
+    WarehouseError,
 };
 use lakehand_domain::shape::{FamilyShape, TableShape};
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
 
-use client::Client;
+use client::{Client, call_limit};
 use names::Names;
 use trouble::Trouble;
 
@@ -61,14 +63,18 @@ pub use options::{ClusterUser, IamRole, RedshiftOptions, Target};
 const MOST_REMEMBERED: usize = 1_000;
 
 /// A warehouse in one Redshift database.
-#[derive(Debug)]
+#[derive(Debug, Clone)]
 pub struct RedshiftWarehouse {
     client: Client,
     names: Names,
     iam_role: IamRole,
     copy_prefix: ObjectUri,
     lake: Arc<dyn ObjectStore>,
-    stagings: Mutex<BTreeMap<Nonce, Vec<String>>>,
+    stagings: Arc<Mutex<BTreeMap<Nonce, Vec<String>>>>,
+    /// How long a statement may run in a call that moves no rows.
+    short: Duration,
+    /// The same in one that moves rows, or waits for those that do.
+    rows: Duration,
 }
 
 impl RedshiftWarehouse {
@@ -87,8 +93,19 @@ impl RedshiftWarehouse {
         let own = Builder::from(config).retry_partition(RetryPartition::custom("warehouse").build()).build();
         let client = Client::new(aws_sdk_redshiftdata::Client::from_conf(own), &options, clock);
         let names = Names::new(&options.schema_prefix);
-        let RedshiftOptions { iam_role, copy_prefix, .. } = options;
-        Ok(Self { client, names, iam_role, copy_prefix, lake, stagings: Mutex::default() })
+        let RedshiftOptions { iam_role, copy_prefix, statement_timeout: rows, short_statement_timeout, .. } = options;
+        let short = short_statement_timeout.min(rows);
+        Ok(Self { client, names, iam_role, copy_prefix, lake, stagings: Arc::default(), short, rows })
+    }
+
+    /// As one call sees it that begins now and moves no rows.
+    fn short(&self) -> Self {
+        Self { client: self.client.of_call(self.short), ..self.clone() }
+    }
+
+    /// As one call sees it that begins now and moves rows, or waits for those that do.
+    fn rows(&self) -> Self {
+        Self { client: self.client.of_call(self.rows), ..self.clone() }
     }
 
     /// The view that people read, as statements name it.
@@ -120,7 +137,7 @@ impl RedshiftWarehouse {
 #[async_trait]
 impl Warehouse for RedshiftWarehouse {
     async fn ensure(&self, family: &FamilyId) -> Result<(), WarehouseError> {
-        ensure::ensure(self, family).await.map_err(|trouble| trouble.of("ensure"))
+        ensure::ensure(&self.short(), family).await.map_err(|trouble| trouble.of("ensure"))
     }
 
     async fn take_fence(
@@ -129,19 +146,19 @@ impl Warehouse for RedshiftWarehouse {
         owner: &Nonce,
         ledger: &LedgerId,
     ) -> Result<TakeOutcome, WarehouseError> {
-        fence::take(self, family, owner, ledger).await.map_err(|trouble| trouble.of("take_fence"))
+        fence::take(&self.rows(), family, owner, ledger).await.map_err(|trouble| trouble.of("take_fence"))
     }
 
     async fn markers(&self, family: &FamilyId, entries: &[EntryId]) -> Result<Vec<Marker>, WarehouseError> {
-        fence::markers(self, family, entries).await.map_err(|trouble| trouble.of("markers"))
+        fence::markers(&self.short(), family, entries).await.map_err(|trouble| trouble.of("markers"))
     }
 
     async fn migrate(&self, fence: &Fence, shape: &FamilyShape) -> Result<MigrateOutcome, WarehouseError> {
-        migrate::migrate(self, fence, shape).await.map_err(|trouble| trouble.of("migrate"))
+        migrate::migrate(&self.rows(), fence, shape).await.map_err(|trouble| trouble.of("migrate"))
     }
 
     async fn plan(&self, shape: &FamilyShape) -> Result<MigrationPlan, WarehouseError> {
-        migrate::plan(self, shape).await.map_err(|trouble| trouble.of("plan"))
+        migrate::plan(&self.short(), shape).await.map_err(|trouble| trouble.of("plan"))
     }
 
     async fn stage(
@@ -150,38 +167,46 @@ impl Warehouse for RedshiftWarehouse {
         name: &Nonce,
         manifests: &[Arc<Manifest>],
     ) -> Result<Staging, WarehouseError> {
-        stage::stage(self, shape, name, manifests).await.map_err(|trouble| trouble.of("stage"))
+        stage::stage(&self.rows(), shape, name, manifests).await.map_err(|trouble| trouble.of("stage"))
     }
 
     async fn commit(&self, shape: &FamilyShape, request: &CommitRequest) -> Result<CommitOutcome, WarehouseError> {
-        commit::commit(self, shape, request).await.map_err(|trouble| trouble.of("commit"))
+        commit::commit(&self.rows(), shape, request).await.map_err(|trouble| trouble.of("commit"))
     }
 
     async fn drop_staging(&self, name: &Nonce) -> Result<(), WarehouseError> {
-        sweep::drop_staging(self, name).await.map_err(|trouble| trouble.of("drop_staging"))
+        sweep::drop_staging(&self.short(), name).await.map_err(|trouble| trouble.of("drop_staging"))
     }
 
     async fn stagings(&self, family: &FamilyId) -> Result<Vec<Nonce>, WarehouseError> {
-        sweep::stagings(self, family).await.map_err(|trouble| trouble.of("stagings"))
+        sweep::stagings(&self.short(), family).await.map_err(|trouble| trouble.of("stagings"))
     }
 
     async fn standing(&self, shape: &FamilyShape, load: &LoadId) -> Result<Vec<TableStanding>, WarehouseError> {
-        tables::standing(self, shape, load).await.map_err(|trouble| trouble.of("standing"))
+        tables::standing(&self.short(), shape, load).await.map_err(|trouble| trouble.of("standing"))
     }
 
     async fn ping(&self) -> Result<(), WarehouseError> {
         let script = client::Script::new("lakehand/ping".to_owned(), vec!["SELECT 1".to_owned()]);
-        self.client.run(&script).await.map(drop).map_err(|trouble| trouble.of("ping"))
+        self.short().client.run(&script).await.map(drop).map_err(|trouble| trouble.of("ping"))
     }
 
     fn ddl(&self, shape: &FamilyShape) -> Vec<String> {
         ddl::all(&self.names, shape)
+    }
+
+    fn call_limits(&self) -> Option<CallLimits> {
+        Some(CallLimits { short: call_limit(self.short), rows: call_limit(self.rows) })
+    }
+
+    async fn come_to_rest(&self) {
+        self.client.come_to_rest().await;
     }
 }
 
 #[async_trait]
 impl QueryWarehouse for RedshiftWarehouse {
     async fn query(&self, sql: &str, limit: usize) -> Result<QueryAnswer, WarehouseError> {
-        query::answer(self, sql, limit).await.map_err(|trouble| trouble.of("query"))
+        query::answer(&self.rows(), sql, limit).await.map_err(|trouble| trouble.of("query"))
     }
 }

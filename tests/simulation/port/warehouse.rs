@@ -8,7 +8,7 @@ use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::port::warehouse::{
-    CommitOutcome, MigrateOutcome, MigrationPlan, TakeOutcome, Warehouse, WarehouseError,
+    CallLimits, CommitOutcome, MigrateOutcome, MigrationPlan, TakeOutcome, Warehouse, WarehouseError,
 };
 use lakehand_domain::shape::FamilyShape;
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
@@ -157,5 +157,13 @@ impl Warehouse for WiredWarehouse {
 
     fn ddl(&self, shape: &FamilyShape) -> Vec<String> {
         self.warehouse.ddl(shape)
+    }
+
+    fn call_limits(&self) -> Option<CallLimits> {
+        self.warehouse.call_limits()
+    }
+
+    async fn come_to_rest(&self) {
+        self.warehouse.come_to_rest().await;
     }
 }

@@ -9,7 +9,7 @@ use lakehand_domain::port::ledger::Ledger;
 use lakehand_ledger::dynamodb::{DynamoLedger, DynamoOptions};
 use lakehand_ledger::sqlite::SqliteLedger;
 
-use super::{make_folder_of, random};
+use super::{clock, make_folder_of, random};
 use crate::settings::Settings;
 use crate::settings::location::Location;
 
@@ -30,7 +30,7 @@ pub(super) async fn open(settings: &Settings, worker: &WorkerId) -> anyhow::Resu
                 keep_loaded_days: days.and_then(|days| u32::try_from(days).ok()),
                 ..DynamoOptions::new(table)
             };
-            let opened = DynamoLedger::open(&config, options, &LedgerId::new(random()), worker).await;
+            let opened = DynamoLedger::open(&config, options, &LedgerId::new(random()), worker, clock()).await;
             Ok(Arc::new(opened.with_context(told)?))
         }
         // Settings refuse this; it is said all the same.

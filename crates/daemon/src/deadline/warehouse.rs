@@ -1,23 +1,39 @@
 //! Deadlines for the warehouse.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use lakehand_domain::fault::{Cause, Effect};
 use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::port::warehouse::{
-    CommitOutcome, MigrateOutcome, MigrationPlan, TakeOutcome, Warehouse, WarehouseError,
+    CallLimits, CommitOutcome, MigrateOutcome, MigrationPlan, TakeOutcome, Warehouse, WarehouseError,
 };
 use lakehand_domain::shape::FamilyShape;
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
 
 use crate::deadline::{Deadlines, within};
 
+/// A call that ends by itself has this long to say so.
+const MARGIN: Duration = Duration::from_mins(1);
+
 #[derive(Debug)]
 pub(super) struct PatientWarehouse {
-    pub(super) inner: Arc<dyn Warehouse>,
-    pub(super) deadlines: Deadlines,
+    inner: Arc<dyn Warehouse>,
+    deadlines: Deadlines,
+}
+
+impl PatientWarehouse {
+    /// A warehouse that ends its calls by itself is left the time to do so: to give a call up sooner would be to begin it
+    /// anew, for ever, where it takes just that long.
+    pub(super) fn new(inner: Arc<dyn Warehouse>, mut deadlines: Deadlines) -> Self {
+        if let Some(CallLimits { short, rows }) = inner.call_limits() {
+            deadlines.warehouse = deadlines.warehouse.max(short.saturating_add(MARGIN));
+            deadlines.rows = deadlines.rows.max(rows.saturating_add(MARGIN));
+        }
+        Self { inner, deadlines }
+    }
 }
 
 fn late(operation: &'static str) -> impl FnOnce(Cause) -> WarehouseError {
@@ -84,5 +100,13 @@ impl Warehouse for PatientWarehouse {
 
     fn ddl(&self, shape: &FamilyShape) -> Vec<String> {
         self.inner.ddl(shape)
+    }
+
+    fn call_limits(&self) -> Option<CallLimits> {
+        self.inner.call_limits()
+    }
+
+    async fn come_to_rest(&self) {
+        self.inner.come_to_rest().await;
     }
 }

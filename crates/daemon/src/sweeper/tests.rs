@@ -317,9 +317,31 @@ async fn staging_tables_are_dropped_once_they_were_seen_for_long() {
     world.clock.advance(world.settings.staging_grace / 2);
     world.warehouse.stage_tables(&["old", "new"]);
     assert_eq!(seen.sweep(&world.ports, &world.settings).await.unwrap(), 0);
-    world.clock.advance(world.settings.staging_grace / 2);
+    world.clock.advance(world.settings.staging_grace / 2 + world.settings.skew);
     assert_eq!(seen.sweep(&world.ports, &world.settings).await.unwrap(), 1);
     assert_eq!(world.warehouse.dropped(), [Nonce::new("old")]);
+}
+
+#[tokio::test]
+async fn processes_that_never_run_for_long_sweep_staging_tables_all_the_same() {
+    let world = World::new();
+    let made = |after: Duration| Nonce::dated(world.ports.clock.now().plus(after), &digest(&[b"staging"]));
+    let (left, others) = (made(Duration::ZERO), Nonce::new("others"));
+    world.warehouse.stage_tables(&[left.as_str(), "others"]);
+    let half = world.settings.staging_grace / 2 + world.settings.skew;
+    for dropped in [0, 0, 1] {
+        // Each is a process of its own, and younger than the grace.
+        assert_eq!(SeenStagings::default().sweep(&world.ports, &world.settings).await.unwrap(), dropped);
+        world.clock.advance(half);
+    }
+    assert_eq!(world.warehouse.dropped(), [left]);
+    // A clock that is ahead does not let a table stay for longer than one without a time.
+    let ahead = made(Duration::from_hours(1_000));
+    world.warehouse.stage_tables(&[ahead.as_str(), others.as_str()]);
+    let mut seen = SeenStagings::default();
+    assert_eq!(seen.sweep(&world.ports, &world.settings).await.unwrap(), 0);
+    world.clock.advance(half * 2);
+    assert_eq!(seen.sweep(&world.ports, &world.settings).await.unwrap(), 2);
 }
 
 #[tokio::test]

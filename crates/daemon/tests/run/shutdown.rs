@@ -1,7 +1,7 @@
 //! A daemon that is told to stop finishes what it can and gives back the rest.
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -68,27 +68,42 @@ async fn a_pass_that_does_not_end_by_the_deadline_is_dropped() {
     world.settings.drain_deadline = Duration::from_millis(300);
     world.land("in_1.txt", "1");
     let mut ports = world.ports("first");
-    ports.warehouse = Arc::new(Hanging(world.warehouse()));
+    let hanging = Arc::new(Hanging::on(world.warehouse()));
+    ports.warehouse = Arc::<Hanging>::clone(&hanging);
     let daemon = lakehand_daemon::Daemon::new(ports, world.settings.clone(), None);
     let mut snapshot = daemon.snapshot();
     let shutdown = CancellationToken::new();
     let run = JoinSet::from_iter([daemon.run(Mode::Forever, shutdown.clone())]);
     snapshot.wait_for(|state| state.tally.written == 1).await.unwrap();
+    while !hanging.is_copying.load(Ordering::SeqCst) {
+        tokio::task::yield_now().await;
+    }
     shutdown.cancel();
     let report = run.join_all().await.remove(0).unwrap();
     assert!(report.ended.since(report.started) < Duration::from_secs(10), "{report:#?}");
+    assert!(hanging.has_rested.load(Ordering::SeqCst), "what was dropped is waited for, until it is stopped");
     assert!(world.drain("second").await.is_clean());
     assert_eq!(world.rows().await, ["/in_1.txt 1 1 visible"]);
 }
 
 /// A warehouse in which a copy never ends.
 #[derive(Debug)]
-pub(crate) struct Hanging(pub(crate) Arc<SqliteWarehouse>);
+pub(crate) struct Hanging {
+    inner: Arc<SqliteWarehouse>,
+    is_copying: AtomicBool,
+    has_rested: AtomicBool,
+}
+
+impl Hanging {
+    pub(crate) fn on(inner: Arc<SqliteWarehouse>) -> Self {
+        Self { inner, is_copying: AtomicBool::new(false), has_rested: AtomicBool::new(false) }
+    }
+}
 
 #[async_trait]
 impl Warehouse for Hanging {
     async fn ensure(&self, family: &FamilyId) -> Result<(), WarehouseError> {
-        self.0.ensure(family).await
+        self.inner.ensure(family).await
     }
     async fn take_fence(
         &self,
@@ -96,36 +111,40 @@ impl Warehouse for Hanging {
         owner: &Nonce,
         ledger: &LedgerId,
     ) -> Result<TakeOutcome, WarehouseError> {
-        self.0.take_fence(family, owner, ledger).await
+        self.inner.take_fence(family, owner, ledger).await
     }
     async fn markers(&self, family: &FamilyId, entries: &[EntryId]) -> Result<Vec<Marker>, WarehouseError> {
-        self.0.markers(family, entries).await
+        self.inner.markers(family, entries).await
     }
     async fn migrate(&self, fence: &Fence, shape: &FamilyShape) -> Result<MigrateOutcome, WarehouseError> {
-        self.0.migrate(fence, shape).await
+        self.inner.migrate(fence, shape).await
     }
     async fn plan(&self, shape: &FamilyShape) -> Result<MigrationPlan, WarehouseError> {
-        self.0.plan(shape).await
+        self.inner.plan(shape).await
     }
     async fn stage(&self, _: &FamilyShape, _: &Nonce, _: &[Arc<Manifest>]) -> Result<Staging, WarehouseError> {
+        self.is_copying.store(true, Ordering::SeqCst);
         std::future::pending().await
     }
     async fn commit(&self, _: &FamilyShape, _: &CommitRequest) -> Result<CommitOutcome, WarehouseError> {
         unreachable!("nothing was staged")
     }
     async fn drop_staging(&self, name: &Nonce) -> Result<(), WarehouseError> {
-        self.0.drop_staging(name).await
+        self.inner.drop_staging(name).await
     }
     async fn stagings(&self, family: &FamilyId) -> Result<Vec<Nonce>, WarehouseError> {
-        self.0.stagings(family).await
+        self.inner.stagings(family).await
     }
     async fn standing(&self, shape: &FamilyShape, load: &LoadId) -> Result<Vec<TableStanding>, WarehouseError> {
-        self.0.standing(shape, load).await
+        self.inner.standing(shape, load).await
     }
     async fn ping(&self) -> Result<(), WarehouseError> {
-        self.0.ping().await
+        self.inner.ping().await
     }
     fn ddl(&self, shape: &FamilyShape) -> Vec<String> {
-        self.0.ddl(shape)
+        self.inner.ddl(shape)
+    }
+    async fn come_to_rest(&self) {
+        self.has_rested.store(self.is_copying.load(Ordering::SeqCst), Ordering::SeqCst);
     }
 }

@@ -63,7 +63,7 @@ async fn a_call_without_an_answer_is_given_up() {
     world.settings.deadlines.rows = Duration::from_millis(200);
     world.settings.loading.attempts = 1;
     let mut ports = world.ports("first");
-    ports.warehouse = Arc::new(crate::shutdown::Hanging(world.warehouse()));
+    ports.warehouse = Arc::new(crate::shutdown::Hanging::on(world.warehouse()));
     let daemon = Daemon::new(ports, world.settings.clone(), None);
     let snapshot = daemon.snapshot();
     let report = daemon.run(Mode::Drain, CancellationToken::new()).await.unwrap();

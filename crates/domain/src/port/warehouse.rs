@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::sync::Arc;
+use std::time::Duration;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -71,6 +72,25 @@ pub trait Warehouse: Debug + Send + Sync {
 
     /// The statements that make the shape's tables and views, for people to read.
     fn ddl(&self, shape: &FamilyShape) -> Vec<String>;
+
+    /// After how long its calls end by themselves, stopping what still goes on for them. Whoever waits for less gives up
+    /// calls that may yet succeed. `None`: it promises nothing.
+    fn call_limits(&self) -> Option<CallLimits> {
+        None
+    }
+
+    /// Waits until nothing goes on any more, not even for calls that were given up. For the end of a process, which makes
+    /// no more calls; nobody needs to wait for it longer than he likes.
+    async fn come_to_rest(&self) {}
+}
+
+/// After how long the calls of a warehouse end by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct CallLimits {
+    /// Calls that move no rows.
+    pub short: Duration,
+    /// Calls that move rows, or wait for those that do: taking the fence, stage, commit, migrate.
+    pub rows: Duration,
 }
 
 /// A warehouse that answers questions of people.

@@ -1,9 +1,13 @@
 //! Lists of entries: positions from an index, documents from their items.
 
 use std::collections::{BTreeMap, HashMap};
+use std::future::Future;
+use std::time::Duration;
 
 use aws_sdk_dynamodb::types::{AttributeValue, KeysAndAttributes};
 use futures::stream::{self, StreamExt, TryStreamExt};
+use lakehand_domain::backoff::Backoff;
+use lakehand_domain::clock::Clock;
 use lakehand_domain::entry::Entry;
 use lakehand_domain::fault::Effect;
 use lakehand_domain::object::ObjectUri;
@@ -24,6 +28,12 @@ const ITEMS_A_CALL: usize = 100;
 
 /// Calls for items at the same time.
 const CALLS_AT_ONCE: usize = 4;
+
+/// The pause before what was not given is asked for again.
+const UNPROCESSED: Backoff = Backoff { first: Duration::from_millis(50), most: Duration::from_secs(2) };
+
+/// So many calls are made for the items of one, some ten seconds together.
+const CALLS_FOR_ALL: u32 = 10;
 
 /// Where a partition is to be read on.
 type From = Item;
@@ -193,32 +203,60 @@ impl DynamoLedger {
     }
 
     async fn read_batch(&self, names: Vec<String>) -> Result<Vec<Entry>, LedgerError> {
-        let mut keys: Vec<Item> = names.iter().map(|name| key(ENTRY, name)).collect();
-        let mut entries = Vec::with_capacity(keys.len());
-        while !keys.is_empty() {
-            let asked = keys.len();
-            let wanted = KeysAndAttributes::builder()
-                .set_keys(Some(keys))
-                .consistent_read(true)
-                .projection_expression("#pk, #doc")
-                .expression_attribute_names("#pk", PK)
-                .expression_attribute_names("#doc", DOC)
-                .build();
-            // Unwrap safety: the only field that must be set is set.
-            let wanted = wanted.expect("keys are given");
-            let read = self.client.batch_get_item().request_items(&self.table, wanted).send().await;
-            let read = read.map_err(|error| failed("list", &self.table, error))?;
-            for item in read.responses.into_iter().flatten().flat_map(|(_, items)| items) {
-                entries.push(self.entry("list", &item)?);
-            }
-            keys = read.unprocessed_keys.into_iter().flatten().flat_map(|(_, left)| left.keys).collect();
-            if keys.len() == asked {
-                let source = "the table is throttled: it gave none of the items that were asked for".into();
-                return Err(LedgerError::Unavailable { operation: "list", effect: Effect::NotApplied, source });
-            }
-        }
-        Ok(entries)
+        let keys = names.iter().map(|name| key(ENTRY, name)).collect();
+        let items = all_items(self.clock.as_ref(), &self.table, keys, |keys| self.some_items(keys)).await?;
+        items.iter().map(|item| self.entry("list", item)).collect()
     }
+
+    /// Asks for items once; gives those that came, and the keys of those that did not.
+    async fn some_items(&self, keys: Vec<Item>) -> Result<(Vec<Item>, Vec<Item>), LedgerError> {
+        let wanted = KeysAndAttributes::builder()
+            .set_keys(Some(keys))
+            .consistent_read(true)
+            .projection_expression("#pk, #doc")
+            .expression_attribute_names("#pk", PK)
+            .expression_attribute_names("#doc", DOC)
+            .build();
+        // Unwrap safety: the only field that must be set is set.
+        let wanted = wanted.expect("keys are given");
+        let read = self.client.batch_get_item().request_items(&self.table, wanted).send().await;
+        let read = read.map_err(|error| failed("list", &self.table, error))?;
+        let items = read.responses.into_iter().flatten().flat_map(|(_, items)| items).collect();
+        let left = read.unprocessed_keys.into_iter().flatten().flat_map(|(_, left)| left.keys).collect();
+        Ok((items, left))
+    }
+}
+
+/// Asks for items until all are there. A call gives back what would be more than 16 MB, or than the table may read just now
+/// (`BatchGetItem`); for these the service wants a growing pause before each call. A table that after many of them still
+/// does not give all is unavailable.
+async fn all_items<F>(
+    clock: &dyn Clock,
+    table: &str,
+    mut keys: Vec<Item>,
+    mut ask: impl FnMut(Vec<Item>) -> F,
+) -> Result<Vec<Item>, LedgerError>
+where
+    F: Future<Output = Result<(Vec<Item>, Vec<Item>), LedgerError>>,
+{
+    let (mut items, mut calls) = (Vec::with_capacity(keys.len()), 0);
+    while !keys.is_empty() {
+        if calls > 0 {
+            clock.sleep(UNPROCESSED.delay(calls, table)).await;
+        }
+        calls += 1;
+        let asked = keys.len();
+        let (given, left) = ask(keys).await?;
+        items.extend(given);
+        keys = left;
+        if keys.len() == asked || (calls == CALLS_FOR_ALL && !keys.is_empty()) {
+            let message =
+                format!("the table is throttled: {} items were asked for {calls} times and not given", keys.len());
+            let source = message.into();
+            return Err(LedgerError::Unavailable { operation: "list", effect: Effect::NotApplied, source });
+        }
+    }
+    Ok(items)
 }
 
 /// A string of an item.
@@ -226,5 +264,54 @@ pub(super) fn text_of(item: &Item, name: &str) -> Option<String> {
     match item.get(name) {
         Some(AttributeValue::S(value)) => Some(value.clone()),
         _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::future::ready;
+
+    use lakehand_domain::timestamp::Timestamp;
+    use lakehand_testkit::manual_clock::ManualClock;
+
+    use super::*;
+
+    fn keys(count: usize) -> Vec<Item> {
+        (0..count).map(|number| key(ENTRY, &number.to_string())).collect()
+    }
+
+    #[tokio::test]
+    async fn what_a_throttled_table_gives_little_by_little_is_asked_for_after_growing_pauses() {
+        let clock = ManualClock::hurrying(Timestamp::default());
+        let mut asked = Vec::new();
+        let items = all_items(&clock, "t", keys(8), |mut keys: Vec<Item>| {
+            asked.push(clock.now());
+            let left = keys.split_off(2);
+            ready(Ok((keys, left)))
+        });
+        assert_eq!(items.await.unwrap().len(), 8);
+        let pauses: Vec<_> = asked.windows(2).map(|pair| pair[1].since(pair[0])).collect();
+        let least = [25, 50, 100].map(Duration::from_millis);
+        assert_eq!(pauses.len(), least.len());
+        assert!(pauses.iter().zip(least).all(|(pause, least)| *pause >= least), "{pauses:?}");
+    }
+
+    #[tokio::test]
+    async fn a_table_that_gives_too_little_is_unavailable_after_some_calls() {
+        let clock = ManualClock::hurrying(Timestamp::default());
+        for (gives, calls) in [(0, 1), (1, CALLS_FOR_ALL)] {
+            let mut asked = 0;
+            let items = all_items(&clock, "t", keys(100), |mut keys: Vec<Item>| {
+                asked += 1;
+                let left = keys.split_off(gives);
+                ready(Ok((keys, left)))
+            });
+            let error = items.await.unwrap_err();
+            assert!(
+                matches!(error, LedgerError::Unavailable { effect: Effect::NotApplied, .. }),
+                "{gives} at a time: {error:?}"
+            );
+            assert_eq!(asked, calls);
+        }
     }
 }

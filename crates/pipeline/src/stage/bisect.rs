@@ -114,7 +114,7 @@ pub(super) async fn copy(
     let mut attempt = 0;
     loop {
         attempt += 1;
-        let name = loader.ports.identity.nonce();
+        let name = loader.ports.identity.dated_nonce(loader.ports.clock.now());
         memory.stagings.insert(name.clone());
         let staged = loader.ports.warehouse.stage(&loader.shape(), &name, manifests).await;
         let Err(error) = staged else { return Ok(Copied::Staged(name)) };

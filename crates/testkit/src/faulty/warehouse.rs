@@ -7,7 +7,8 @@ use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::port::warehouse::{
-    CommitOutcome, MigrateOutcome, MigrationPlan, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse, WarehouseError,
+    CallLimits, CommitOutcome, MigrateOutcome, MigrationPlan, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse,
+    WarehouseError,
 };
 use lakehand_domain::shape::FamilyShape;
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
@@ -106,6 +107,14 @@ impl<W: Warehouse + ?Sized> Warehouse for FaultyWarehouse<W> {
 
     fn ddl(&self, shape: &FamilyShape) -> Vec<String> {
         self.inner.ddl(shape)
+    }
+
+    fn call_limits(&self) -> Option<CallLimits> {
+        self.inner.call_limits()
+    }
+
+    async fn come_to_rest(&self) {
+        self.inner.come_to_rest().await;
     }
 }
 

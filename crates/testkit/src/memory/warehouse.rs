@@ -23,7 +23,8 @@ use lakehand_domain::id::{EntryId, FamilyId, LedgerId, LoadId, Nonce};
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::port::row_reader::PartReader;
 use lakehand_domain::port::warehouse::{
-    CommitOutcome, MigrateOutcome, MigrationPlan, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse, WarehouseError,
+    CallLimits, CommitOutcome, MigrateOutcome, MigrationPlan, QueryAnswer, QueryWarehouse, TakeOutcome, Warehouse,
+    WarehouseError,
 };
 use lakehand_domain::shape::{FamilyShape, TableShape};
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
@@ -241,6 +242,12 @@ impl Warehouse for MemoryWarehouse {
         };
         shape.tables.iter().map(create).collect()
     }
+
+    fn call_limits(&self) -> Option<CallLimits> {
+        None
+    }
+
+    async fn come_to_rest(&self) {}
 }
 
 #[async_trait]

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use lakehand_domain::clock::Clock;
 use lakehand_domain::timestamp::Timestamp;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// Requests a second, and statements under way at once.
 #[derive(Debug)]
@@ -18,14 +18,17 @@ pub(crate) struct Budget {
     saved: Duration,
     /// When the budget will be whole again.
     whole_at: Mutex<Timestamp>,
-    active: Semaphore,
+    active: Arc<Semaphore>,
+    most_active: u32,
 }
 
 impl Budget {
     pub(crate) fn new(clock: Arc<dyn Clock>, per_second: f64, burst: u32, max_active: usize) -> Self {
         let cost = Duration::from_secs_f64(1.0 / per_second.clamp(1e-3, 1e6));
         let whole_at = Mutex::new(clock.now());
-        Self { clock, cost, saved: cost.saturating_mul(burst), whole_at, active: Semaphore::new(max_active) }
+        let most_active = u32::try_from(max_active).unwrap_or(u32::MAX);
+        let active = Arc::new(Semaphore::new(max_active));
+        Self { clock, cost, saved: cost.saturating_mul(burst), whole_at, active, most_active }
     }
 
     /// Waits until one more request may be made, and takes it out of the budget.
@@ -46,9 +49,14 @@ impl Budget {
     }
 
     /// Waits until one more statement may be under way; it is until the permit is dropped.
-    pub(crate) async fn statement(&self) -> Option<SemaphorePermit<'_>> {
+    pub(crate) async fn statement(&self) -> Option<OwnedSemaphorePermit> {
         // Nobody closes the semaphore.
-        self.active.acquire().await.ok()
+        Arc::clone(&self.active).acquire_owned().await.ok()
+    }
+
+    /// Waits until no statement is under way.
+    pub(crate) async fn come_to_rest(&self) {
+        drop(self.active.acquire_many(self.most_active).await);
     }
 }
 

@@ -2,46 +2,52 @@
 //!
 //! Only the SDK repeats a request, and a submit that it repeats carries the same token, so that the statement runs once.
 //! Whoever sends a statement anew, does so as another one: the service remembers a token for hours, and would answer with
-//! what the statement came to then.
+//! what the statement came to then. No statement outlasts its call for long: one that takes too long, or that nobody waits
+//! for any more, is stopped.
 
+mod api;
+mod kept;
 mod request;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use aws_sdk_redshiftdata::types::ExecutionMode;
-use lakehand_aws::{Kind, classify};
-use lakehand_domain::backoff::Backoff;
+use lakehand_aws::classify;
 use lakehand_domain::clock::Clock;
-use lakehand_domain::id::digest;
 use lakehand_domain::timestamp::Timestamp;
+use tokio_util::sync::CancellationToken;
+use tracing::Instrument as _;
 
-use super::budget::Budget;
 use super::limits::{MOST_BYTES, MOST_STATEMENTS};
-use super::options::{RedshiftOptions, Target};
+use super::options::RedshiftOptions;
 use super::trouble::{Failed, Trouble};
-use request::{Described, State, described, read_page};
+use api::{Api, Limits, STOPPING};
+use kept::Kept;
+use request::{Described, State, read_page};
 pub(crate) use request::{Rows, Value};
 
-/// The pause between two looks at a statement, where the service does not itself wait for it.
-const LOOKS: Backoff = Backoff { first: Duration::from_millis(200), most: Duration::from_secs(10) };
-/// A look that came back sooner than this did not wait for the statement.
-const AT_ONCE: Duration = Duration::from_secs(1);
 /// The longest name of a statement that the service takes.
 const LONGEST_NAME: usize = 500;
+/// A call sends several scripts, of which few are long: as long as so many of the longest all of them together may take.
+const LONGEST_SCRIPTS: u32 = 4;
+
+/// After how long a call ends by itself whose statements may take so long.
+pub(crate) fn call_limit(statement: Duration) -> Duration {
+    statement.saturating_mul(LONGEST_SCRIPTS).saturating_add(STOPPING)
+}
 
 /// Statements that are sent together.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Script {
     /// Says to people what it is part of.
     name: String,
-    sqls: Vec<String>,
+    sqls: Arc<[String]>,
 }
 
 impl Script {
     pub(crate) fn new(name: String, sqls: Vec<String>) -> Self {
-        Self { name, sqls }
+        Self { name, sqls: sqls.into() }
     }
 
     pub(crate) fn name(&self) -> &str {
@@ -62,35 +68,28 @@ pub(crate) struct Ended {
     statements: usize,
 }
 
-/// The Data API, asked for one database.
-#[derive(Debug)]
+/// The Data API, asked for one database by one call of the port.
+#[derive(Debug, Clone)]
 pub(crate) struct Client {
-    api: aws_sdk_redshiftdata::Client,
-    target: Target,
-    database: String,
-    budget: Budget,
-    clock: Arc<dyn Clock>,
-    wait: Duration,
-    statement_timeout: Duration,
-    seed: String,
-    sent: AtomicU64,
+    api: Arc<Api>,
+    limits: Limits,
 }
 
 impl Client {
-    pub(crate) fn new(api: aws_sdk_redshiftdata::Client, options: &RedshiftOptions, clock: Arc<dyn Clock>) -> Self {
-        let budget =
-            Budget::new(Arc::clone(&clock), options.requests_per_second, options.burst, options.max_active_statements);
-        Self {
-            api,
-            target: options.target.clone(),
-            database: options.database.clone(),
-            budget,
-            clock,
-            wait: options.wait,
-            statement_timeout: options.statement_timeout,
-            seed: options.worker.clone(),
-            sent: AtomicU64::new(0),
-        }
+    pub(crate) fn new(sdk: aws_sdk_redshiftdata::Client, options: &RedshiftOptions, clock: Arc<dyn Clock>) -> Self {
+        let limits = Limits { statement: options.statement_timeout, until: None };
+        Self { api: Arc::new(Api::new(sdk, options, clock)), limits }
+    }
+
+    /// The same for a call that begins now, each of whose statements may take so long.
+    pub(crate) fn of_call(&self, statement: Duration) -> Self {
+        let until: Timestamp = self.api.clock.now().plus(statement.saturating_mul(LONGEST_SCRIPTS));
+        Self { api: Arc::clone(&self.api), limits: Limits { statement, until: Some(until) } }
+    }
+
+    /// Waits until no statement is under way, not even of calls that were given up.
+    pub(crate) async fn come_to_rest(&self) {
+        self.api.budget.come_to_rest().await;
     }
 
     /// Runs a script to its end, all of it or nothing: a single statement commits by itself, several are one transaction.
@@ -115,7 +114,7 @@ impl Client {
         let (id, end) = self.send(script, ExecutionMode::AutoCommit).await?;
         let described = match end {
             Some(described) => described,
-            None => self.describe(&script.name, &id, Duration::ZERO).await?,
+            None => self.api.describe(&script.name, &id).await?,
         };
         if script.sqls.len() == 1 {
             let words = (described.state != State::Finished).then(|| described.error.unwrap_or_default());
@@ -135,8 +134,8 @@ impl Client {
         let mut rows = Rows::default();
         let mut next = None;
         loop {
-            self.budget.request().await;
-            let request = self.api.get_statement_result().id(&id).set_next_token(next);
+            self.api.budget.request().await;
+            let request = self.api.sdk.get_statement_result().id(&id).set_next_token(next);
             let page = request.send().await.map_err(|error| Trouble::answer(&ended.name, classify(error)))?;
             next = page.next_token().map(str::to_owned);
             read_page(page, &mut rows);
@@ -164,92 +163,9 @@ impl Client {
                 script.sqls.len()
             )));
         }
-        let _active = self.budget.statement().await;
-        let begun = self.clock.now();
-        self.budget.request().await;
-        let token = self.token(script);
-        let (id, state) = request::submit(self, script, mode, &token)
-            .await
-            .map_err(|failure| Trouble::submit(&script.name, failure))?;
-        let Some(id) = id else {
-            return Err(Trouble::Doubt {
-                name: script.name.clone(),
-                message: "the answer names no statement".to_owned(),
-            });
-        };
-        let end = match state {
-            State::Finished => None,
-            // What failed, only a description tells.
-            State::Failed | State::Aborted => Some(self.describe(&script.name, &id, Duration::ZERO).await?),
-            State::Running => Some(self.wait_for_end(&script.name, &id, begun).await?),
-        };
-        let millis = self.clock.now().since(begun).as_millis();
-        tracing::debug!(statement.name = %script.name, statement.id = %id, statements = script.sqls.len(), duration_ms = millis, "statement ended");
-        Ok((id, end))
-    }
-
-    /// The same for the same statement sent once, another for each time it is sent.
-    fn token(&self, script: &Script) -> String {
-        let sent = self.sent.fetch_add(1, Ordering::SeqCst).to_be_bytes();
-        let mut parts: Vec<&[u8]> = vec![b"client token", self.seed.as_bytes(), &sent, script.name.as_bytes()];
-        parts.extend(script.sqls.iter().map(String::as_bytes));
-        digest(&parts)
-    }
-
-    async fn wait_for_end(&self, name: &str, id: &str, begun: Timestamp) -> Result<Described, Trouble> {
-        let mut looks = 0;
-        loop {
-            let left = self.statement_timeout.saturating_sub(self.clock.now().since(begun));
-            if left.is_zero() {
-                return self.stop(name, id).await;
-            }
-            let asked = self.clock.now();
-            let described = self.describe(name, id, self.wait.min(left)).await?;
-            if described.state != State::Running {
-                return Ok(described);
-            }
-            if self.clock.now().since(asked) < AT_ONCE {
-                looks += 1;
-                self.clock.sleep(LOOKS.delay(looks, id)).await;
-            }
-        }
-    }
-
-    /// Stops a statement that takes too long. It may have ended meanwhile.
-    async fn stop(&self, name: &str, id: &str) -> Result<Described, Trouble> {
-        self.budget.request().await;
-        if let Err(error) = self.api.cancel_statement().id(id).send().await {
-            let failure = classify(error);
-            tracing::warn!(statement.name = %name, statement.id = %id, error = %failure.cause, "a statement that takes too long is not stopped");
-        }
-        let described = self.describe(name, id, Duration::from_secs(5)).await?;
-        if matches!(described.state, State::Finished | State::Failed) {
-            return Ok(described);
-        }
-        let message = format!("it did not end within {} s and was stopped", self.statement_timeout.as_secs());
-        Err(Trouble::Doubt { name: name.to_owned(), message })
-    }
-
-    /// Looks at a statement. A look that fails says nothing of the statement, and is taken again for as long as the
-    /// statement may run; a statement that the service does not know any more may have come to anything.
-    async fn describe(&self, name: &str, id: &str, wait: Duration) -> Result<Described, Trouble> {
-        let (begun, mut looks) = (self.clock.now(), 0);
-        loop {
-            self.budget.request().await;
-            let seconds = i32::try_from(wait.as_secs()).ok().filter(|seconds| *seconds > 0);
-            let answer = self.api.describe_statement().id(id).set_wait_time_seconds(seconds).send().await;
-            let failure = match answer {
-                Ok(answer) => return Ok(described(&answer)),
-                Err(error) => classify(error),
-            };
-            let passes = matches!(failure.kind, Kind::Throttled | Kind::Unavailable | Kind::Condition);
-            if !passes || self.clock.now().since(begun) >= self.statement_timeout {
-                let message = format!("it cannot be described: {}", failure.cause);
-                return Err(Trouble::Doubt { name: name.to_owned(), message });
-            }
-            looks += 1;
-            self.clock.sleep(LOOKS.delay(looks, id)).await;
-        }
+        let given_up = CancellationToken::new();
+        let carried = Arc::clone(&self.api).carry(script.clone(), mode, self.limits, given_up.clone());
+        Kept::new(carried.in_current_span(), given_up).await
     }
 }
 

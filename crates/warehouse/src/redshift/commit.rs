@@ -68,7 +68,8 @@ pub(crate) async fn commit(
 /// Names the tables that the batch works with. A batch has its id for itself.
 fn work_name(request: &CommitRequest) -> Nonce {
     let token = request.fence.token.0.to_be_bytes();
-    Nonce::new(&digest(&[b"work", request.batch.as_bytes(), &token, request.fence.owner.as_str().as_bytes()])[..16])
+    let parts: [&[u8]; 4] = [b"work", request.batch.as_bytes(), &token, request.fence.owner.as_str().as_bytes()];
+    Nonce::dated(request.now, &digest(&parts))
 }
 
 /// Fence, register and markers of the listed entries, in one moment.

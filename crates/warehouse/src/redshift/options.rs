@@ -31,6 +31,9 @@ pub struct RedshiftOptions {
     pub wait: Duration,
     /// A statement that runs for longer is stopped, and its outcome unknown.
     pub statement_timeout: Duration,
+    /// The same for statements that move no rows; never longer than the other. A warehouse that wakes up, or has a queue,
+    /// is waited for.
+    pub short_statement_timeout: Duration,
 }
 
 /// A warehouse, and who asks it.
@@ -86,7 +89,8 @@ impl RedshiftOptions {
             burst: 20,
             max_active_statements: 20,
             wait: Duration::from_secs(20),
-            statement_timeout: Duration::from_hours(1),
+            statement_timeout: Duration::from_mins(30),
+            short_statement_timeout: Duration::from_mins(10),
         }
     }
 

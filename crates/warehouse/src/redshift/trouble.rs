@@ -24,6 +24,14 @@ pub(crate) enum Trouble {
         #[source]
         source: lakehand_domain::fault::Cause,
     },
+    /// The statement was not sent: its turn did not come in time.
+    #[error("{name} was not sent: {why}")]
+    Unsent {
+        /// The name of the statement.
+        name: String,
+        /// Why not.
+        why: String,
+    },
     /// The statement ran, failed, and was rolled back.
     #[error(transparent)]
     Failed(Failed),
@@ -220,6 +228,7 @@ impl Trouble {
                 }
             }
             Self::Mended(_) => WarehouseError::Conflict { operation, source: Box::new(self) },
+            Self::Unsent { .. } => unavailable(Effect::NotApplied, Box::new(self)),
             Self::Doubt { .. } => unavailable(Effect::Unknown, Box::new(self)),
             Self::Store(StoreError::Denied { .. } | StoreError::Foreign { .. }) => {
                 WarehouseError::Denied { operation, source: Box::new(self) }

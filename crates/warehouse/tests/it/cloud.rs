@@ -5,6 +5,7 @@
 
 mod conformance;
 mod cost;
+mod deadlines;
 mod faults;
 mod killed;
 mod parquet;

@@ -5,6 +5,8 @@ mod making;
 mod same_as_sqlite;
 mod suite;
 
+use std::sync::Arc;
+
 use lakehand_aws::provision::Mode;
 use lakehand_aws::{AwsOptions, SdkConfig, connect};
 use lakehand_domain::id::{LedgerId, WorkerId};
@@ -39,7 +41,7 @@ impl Table {
 
     async fn ledger_with(&self, identity: &str, options: DynamoOptions) -> DynamoLedger {
         let worker = WorkerId::new(format!("{identity}-{}", services::suffix()));
-        DynamoLedger::open(&self.config, options, &LedgerId::new(identity), &worker).await.unwrap()
+        DynamoLedger::open(&self.config, options, &LedgerId::new(identity), &worker, Arc::new(RealClock)).await.unwrap()
     }
 
     async fn drop(self) {

@@ -5,7 +5,8 @@ use aws_sdk_redshiftdata::operation::get_statement_result::GetStatementResultOut
 use aws_sdk_redshiftdata::types::{ExecutionMode, Field, StatementStatusString, StatusString};
 use lakehand_aws::{Failure, classify};
 
-use super::{Client, LONGEST_NAME, Script};
+use super::api::Api;
+use super::{LONGEST_NAME, Script};
 use crate::redshift::options::{ClusterUser, Target};
 
 /// How a statement stands.
@@ -63,12 +64,12 @@ pub(super) fn described(answer: &DescribeStatementOutput) -> Described {
 
 /// Sends a script: its id, and how it stands already.
 pub(super) async fn submit(
-    client: &Client,
+    api: &Api,
     script: &Script,
     mode: ExecutionMode,
     token: &str,
 ) -> Result<(Option<String>, State), Failure> {
-    let (workgroup, cluster, user, secret) = match &client.target {
+    let (workgroup, cluster, user, secret) = match &api.target {
         Target::Workgroup { name, secret_arn } => (Some(name.clone()), None, None, secret_arn.clone()),
         Target::Cluster { identifier, user } => {
             let (user, secret) = match user {
@@ -80,16 +81,16 @@ pub(super) async fn submit(
         }
     };
     let name = &script.name[..script.name.floor_char_boundary(LONGEST_NAME)];
-    let wait = i32::try_from(client.wait.as_secs()).ok().filter(|seconds| *seconds > 0);
-    if let [sql] = script.sqls.as_slice() {
-        let request = client
-            .api
+    let wait = i32::try_from(api.wait.as_secs()).ok().filter(|seconds| *seconds > 0);
+    if let [sql] = &*script.sqls {
+        let request = api
+            .sdk
             .execute_statement()
             .set_workgroup_name(workgroup)
             .set_cluster_identifier(cluster)
             .set_db_user(user)
             .set_secret_arn(secret)
-            .database(&client.database)
+            .database(&api.database)
             .statement_name(name)
             .client_token(token)
             .set_wait_time_seconds(wait)
@@ -98,19 +99,19 @@ pub(super) async fn submit(
         let state = State::of(answer.status().map(StatementStatusString::as_str));
         return Ok((answer.id().map(str::to_owned), state));
     }
-    let request = client
-        .api
+    let request = api
+        .sdk
         .batch_execute_statement()
         .set_workgroup_name(workgroup)
         .set_cluster_identifier(cluster)
         .set_db_user(user)
         .set_secret_arn(secret)
-        .database(&client.database)
+        .database(&api.database)
         .statement_name(name)
         .client_token(token)
         .set_wait_time_seconds(wait)
         .execution_mode(mode)
-        .set_sqls(Some(script.sqls.clone()));
+        .set_sqls(Some(script.sqls.to_vec()));
     let answer = request.send().await.map_err(classify)?;
     let state = State::of(answer.status().map(StatementStatusString::as_str));
     Ok((answer.id().map(str::to_owned), state))

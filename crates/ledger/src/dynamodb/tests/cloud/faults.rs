@@ -9,6 +9,7 @@ use lakehand_domain::id::{LedgerId, WorkerId};
 use lakehand_domain::port::ledger::{EntryQuery, Ledger, LedgerError, PutEntry};
 use lakehand_testkit::conformance::ledger::claimed_entry;
 use lakehand_testkit::microburst::Microburst;
+use lakehand_testkit::real_clock::RealClock;
 use lakehand_testkit::services;
 use tokio::task::JoinSet;
 
@@ -151,7 +152,8 @@ async fn what_cannot_be_reached_is_unavailable() {
     let ledger = table.ledger("l").await;
     let nowhere = reach("http://127.0.0.1:9").await;
     let options = DynamoOptions { max_attempts: 2, ..DynamoOptions::new(&table.name) };
-    let error = DynamoLedger::open(&nowhere, options, &LedgerId::new("l"), &WorkerId::new("w")).await.unwrap_err();
+    let (id, worker) = (LedgerId::new("l"), WorkerId::new("w"));
+    let error = DynamoLedger::open(&nowhere, options, &id, &worker, Arc::new(RealClock)).await.unwrap_err();
     assert!(matches!(error, LedgerError::Unavailable { operation: "open", .. }), "{error:?}");
     let entry: Entry = claimed_entry("d", "s3://landing/a", 1);
     assert_eq!(ledger.put(&entry).await.unwrap(), PutEntry::Stored);

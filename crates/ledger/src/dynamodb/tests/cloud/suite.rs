@@ -9,6 +9,7 @@ use lakehand_domain::object::ObjectUri;
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::port::ledger::{EntryQuery, Ledger, LedgerError, PageToken, PutEntry};
 use lakehand_testkit::conformance::ledger::{LedgerUnderTest, claimed_entry, ledger_suite};
+use lakehand_testkit::real_clock::RealClock;
 use lakehand_testkit::services::EMULATORS;
 use tokio::task::JoinSet;
 
@@ -85,7 +86,8 @@ async fn opening_a_new_ledger_at_once_gives_one_name() {
 async fn options_and_tables_that_make_no_sense_are_refused() {
     let config = reach(&lakehand_testkit::services::emulator("ROTO")).await;
     let open = async |options: DynamoOptions| {
-        DynamoLedger::open(&config, options, &LedgerId::new("l"), &WorkerId::new("w")).await.unwrap_err()
+        let (id, worker) = (LedgerId::new("l"), WorkerId::new("w"));
+        DynamoLedger::open(&config, options, &id, &worker, Arc::new(RealClock)).await.unwrap_err()
     };
     let missing = open(DynamoOptions::new("no-such-table")).await;
     let LedgerError::Denied { source, .. } = &missing else { panic!("{missing:?}") };
