@@ -1,5 +1,6 @@
 //! What must hold all along and at the end.
 
+mod deletion;
 mod ending;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -35,6 +36,7 @@ pub(crate) struct Judge {
     plan: Plan,
     timeline: Arc<Timeline>,
     ledger: Arc<MemoryLedger>,
+    landing: MemoryStore,
     lake: MemoryStore,
     warehouse: Mutex<Option<Arc<MemoryWarehouse>>>,
     /// Which definition each fingerprint is of.
@@ -49,13 +51,18 @@ struct Seen {
     versions: BTreeMap<EntryId, Version>,
     /// Loads that were marked at the last look.
     marked: BTreeSet<LoadId>,
+    /// Entries that were marked once.
+    ever_marked: BTreeSet<EntryId>,
+    /// Entries that were written once.
+    ever_written: BTreeSet<EntryId>,
+    /// Since when loading of a dataset, or of all, is paused without a break, and until when.
+    pauses: BTreeMap<Option<usize>, (Timestamp, Timestamp)>,
     /// Entries that were written or set aside once; a later claim of one is another message's.
     answered: BTreeSet<EntryId>,
     /// Messages that are no messages.
     junk: Vec<String>,
     /// Objects that were announced and are no dataset's.
     strays: BTreeSet<ObjectUri>,
-    ledger_restored: bool,
     /// When the warehouse was restored while loaders ran, and the loads that were marked until then.
     warehouse_restored: Option<(Timestamp, BTreeSet<LoadId>)>,
 }
@@ -78,7 +85,13 @@ pub(crate) fn told(entry: &Entry) -> String {
 }
 
 impl Judge {
-    pub(crate) fn new(plan: &Plan, timeline: Arc<Timeline>, ledger: Arc<MemoryLedger>, lake: MemoryStore) -> Self {
+    pub(crate) fn new(
+        plan: &Plan,
+        timeline: Arc<Timeline>,
+        ledger: Arc<MemoryLedger>,
+        landing: MemoryStore,
+        lake: MemoryStore,
+    ) -> Self {
         let mut fingerprints = BTreeMap::new();
         for (number, dataset) in plan.datasets.iter().enumerate() {
             for at in 0..dataset.revisions.len() {
@@ -91,7 +104,7 @@ impl Judge {
             }
         }
         let (warehouse, seen) = (Mutex::default(), Mutex::default());
-        Self { plan: plan.clone(), timeline, ledger, lake, warehouse, fingerprints, seen }
+        Self { plan: plan.clone(), timeline, ledger, landing, lake, warehouse, fingerprints, seen }
     }
 
     /// The warehouse to look at.
@@ -144,7 +157,8 @@ impl Judge {
     }
 
     pub(crate) fn ledger_restored(&self) {
-        self.seen().ledger_restored = true;
+        // Until when loading is paused is the ledger's to remember.
+        self.seen().pauses.clear();
     }
 
     pub(crate) fn letter(&self, body: &str) {
@@ -219,7 +233,14 @@ impl Judge {
             self.seen().answered.insert(entry.id.clone());
         }
         match &entry.state {
+            EntryState::SetAside { summary: Some(summary), .. } => {
+                let kept = summary.quarantine.as_ref().filter(|kept| self.lake.stat_now(kept).is_err());
+                if let Some(kept) = kept {
+                    self.fail(format!("set aside, and its rejects are not in {kept}: {}", told(entry)));
+                }
+            }
             EntryState::Written { summary, .. } => {
+                self.seen().ever_written.insert(entry.id.clone());
                 let Some(at) = &summary.manifest else {
                     self.fail(format!("written without a manifest: {}", told(entry)));
                     return;
@@ -253,7 +274,13 @@ impl Judge {
         let is_over = self.timeline.now().plus(SKEW) > lease.expires_at;
         let is_taken = entry.token.0 == before.token.0 + 1;
         let unseen = |kind| matches!(kind, SetAsideKind::Gone | SetAsideKind::Replaced);
+        // What was written before it was begun anew is all there is of it then.
+        let is_back = entry.state_name() == StateName::Written
+            && before.unloaded.as_ref().is_some_and(|unloaded| unloaded.load_id == entry.load_id);
+        // Or it was whole, and whoever wrote it did not come to say so.
+        let is_found = entry.state_name() == StateName::Written && entry.load_id == before.load_id;
         let is_abandoned = matches!(&entry.state, EntryState::SetAside { reason, .. } if unseen(reason.kind));
+        let is_abandoned = is_abandoned || is_back || is_found;
         if !is_over || !(is_taken || is_abandoned) {
             self.fail(format!(
                 "{} wrote under a lease it has lost: {} after {}",
@@ -290,11 +317,18 @@ impl Judge {
             let mut entries = BTreeSet::new();
             let mut amiss = None;
             let in_force = |marker: &Marker| family.in_force().iter().any(|one| one.fingerprint == marker.fingerprint);
-            let is_new = |marker: &&Marker| !seen.marked.contains(&marker.load_id) && !in_force(marker);
+            // What cannot be read again under the definition in force is loaded as it was written.
+            let is_there = |marker: &Marker| {
+                let version = seen.versions.get(&marker.entry);
+                version.is_some_and(|version| self.is_there(&version.stat))
+            };
+            let is_new =
+                |marker: &&Marker| !seen.marked.contains(&marker.load_id) && !in_force(marker) && is_there(marker);
             if let Some(marker) = markers.iter().find(is_new) {
                 amiss = Some(format!("committed under a definition that is not in force: {marker:?}"));
             }
             seen.marked.extend(marked);
+            seen.ever_marked.extend(markers.iter().map(|marker| marker.entry.clone()));
             for marker in &markers {
                 let version = seen.versions.get(&marker.entry);
                 let revision = self.fingerprints.get(marker.fingerprint.as_str());

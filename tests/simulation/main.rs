@@ -34,7 +34,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use plan::Plan;
-use world::{PANIC, Watch, run};
+use world::{CALM, ENDLESS, PANIC, Watch, run};
 
 /// Worlds in an ordinary run of the tests, where nothing else is said.
 const SEEDS: u64 = 2_000;
@@ -92,9 +92,13 @@ fn replay(seed: u64) -> bool {
     };
     println!("seed {seed} fails: {failure}\n");
     let (plan, ending) = shrink::shrink(&plan);
-    let skipped = ending.trace.len().saturating_sub(SHOWN);
-    println!("what is left of it:\n{plan:#?}\n\nthe last of {} lines:", ending.trace.len());
-    for line in ending.trace.iter().skip(skipped) {
+    let trace = &ending.trace;
+    // What only waits from the calm on says the same again and again.
+    let calm = trace.iter().position(|line| line.ends_with(CALM)).filter(|_| failure.starts_with(ENDLESS));
+    let end = calm.map_or(trace.len(), |calm| trace.len().min(calm + SHOWN / 3));
+    let skipped = end.saturating_sub(SHOWN);
+    println!("what is left of it:\n{plan:#?}\n\nlines {skipped} to {end} of {}:", trace.len());
+    for line in &trace[skipped..end] {
         println!("{line}");
     }
     println!("\nseed {seed} fails: {failure}");

@@ -195,6 +195,9 @@ impl Plan {
         let restores = random.below(6);
         let mut datasets: Vec<DatasetPlan> =
             (0..*random.pick(&[1, 1, 1, 2, 2, 3])).map(|_| draw_dataset(random, restores < 2)).collect();
+        if restores < 2 {
+            draw_after_load(seed, &mut datasets);
+        }
         draw_replacing(seed, &mut datasets);
         draw_families(seed, &mut datasets);
         let objects = random.between(1, 5);
@@ -278,6 +281,16 @@ fn draw_dataset(random: &mut Random, keeps: bool) -> DatasetPlan {
         revisions.push(if random.once_in(2) { next } else { Revision { extra, ..before } });
     }
     DatasetPlan { after_load, two_tables: random.once_in(3), parent: None, revisions }
+}
+
+/// Where something is restored, sources that are gone by then are worth the most.
+fn draw_after_load(seed: u64, datasets: &mut [DatasetPlan]) {
+    let random = &mut Random::new(seed ^ 0xA7C41);
+    for dataset in datasets {
+        if random.once_in(2) {
+            dataset.after_load = if random.once_in(2) { "delete" } else { "s3://archive/old" };
+        }
+    }
 }
 
 /// Some datasets are replaced by scope, drawn by a chance of its own, so that all else is as it was without it. A

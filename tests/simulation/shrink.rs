@@ -9,6 +9,7 @@ const RUNS: u32 = 1_500;
 struct Shrinker {
     plan: Plan,
     runs: u32,
+    kind: String,
 }
 
 /// A plan that still fails, and its run with a trace.
@@ -16,11 +17,21 @@ pub(crate) fn shrink(plan: &Plan) -> (Plan, Ending) {
     // What went wrong by chance is told by its place, so that each fault can be taken away by itself.
     let drawn = run(plan, Watch::default());
     let fixed = Plan { fates: Some(drawn.fates), ..plan.clone() };
+    let kind = drawn.failure.as_deref().map(kind).unwrap_or_default();
     let start = if run(&fixed, Watch::default()).failure.is_some() { fixed } else { plan.clone() };
-    let mut shrinker = Shrinker { plan: start, runs: 0 };
+    let mut shrinker = Shrinker { plan: start, runs: 0, kind };
     while shrinker.round() && shrinker.runs < RUNS {}
     let ending = run(&shrinker.plan, Watch { is_traced: true, ..Watch::default() });
     (shrinker.plan, ending)
+}
+
+/// What is wrong, without what it is wrong with: the words before the second colon, in which no name or number is.
+fn kind(failure: &str) -> String {
+    let words = failure.split(':').take(2).flat_map(str::split_whitespace);
+    words
+        .filter(|word| word.bytes().all(|byte| byte.is_ascii_lowercase() || byte == b','))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 impl Shrinker {
@@ -30,7 +41,8 @@ impl Shrinker {
             return false;
         }
         self.runs += 1;
-        let fails = run(&smaller, Watch::default()).failure.is_some();
+        // Another failure would be another story.
+        let fails = run(&smaller, Watch::default()).failure.is_some_and(|failure| kind(&failure) == self.kind);
         if fails {
             self.plan = smaller;
         }

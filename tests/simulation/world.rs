@@ -47,6 +47,11 @@ const PART_GRACE: Duration = Duration::from_mins(2);
 /// The lake is listed this often.
 const LAKE_EVERY: Duration = Duration::from_secs(40);
 
+/// How the failure of a world begins that does not come to its end.
+pub(crate) const ENDLESS: &str = "it does not come to its end";
+/// What the trace says when nothing goes wrong any more.
+pub(crate) const CALM: &str = "== CALM";
+
 thread_local! {
     /// What a panic on this thread said. One in a task is caught, and must not go unseen.
     pub(crate) static PANIC: RefCell<Option<String>> = const { RefCell::new(None) };
@@ -156,7 +161,8 @@ impl World {
         let parts = TinyParts { lake: lake.clone(), network: Arc::clone(&network) };
         let pace = Box::new(DrawnPace(Arc::clone(&network)));
         let warehouse = Arc::new(MemoryWarehouse::new(plan.isolation, pace, Arc::new(parts)));
-        let judge = Arc::new(Judge::new(plan, Arc::clone(&timeline), Arc::clone(&ledger), lake.clone()));
+        let judge =
+            Arc::new(Judge::new(plan, Arc::clone(&timeline), Arc::clone(&ledger), landing.clone(), lake.clone()));
         judge.watch(Arc::clone(&warehouse));
         let running = Running { revisions: vec![0; plan.datasets.len()], ..Running::default() };
         Arc::new(Self {
@@ -191,7 +197,10 @@ impl World {
         }
         let calm = start.plus(Duration::from_millis(self.plan.calm_ms));
         let world = Arc::clone(&self);
-        self.timeline.at(calm, move || world.look(calm.plus(PATIENCE), 0));
+        self.timeline.at(calm, move || {
+            world.timeline.trace(|| CALM.to_owned());
+            world.look(calm.plus(PATIENCE), 0);
+        });
         let mut changes = 0;
         let mut is_over = false;
         while self.judge.failure().is_none() && !is_over {
@@ -237,7 +246,7 @@ impl World {
             return;
         }
         if self.timeline.now() > until {
-            self.judge.fail(format!("it does not come to its end: {}", waits.unwrap_or_default()));
+            self.judge.fail(format!("{ENDLESS}: {}", waits.unwrap_or_default()));
             return;
         }
         let (world, looks) = (Arc::clone(self), if waits.is_none() { calm_looks + 1 } else { 0 });
@@ -252,7 +261,7 @@ impl World {
             return Some("replicas are not all there".to_owned());
         }
         drop(running);
-        self.judge.waits_for(&self.queue, &self.landing)
+        self.judge.waits_for(&self.queue)
     }
 
     fn close(&self) {
@@ -297,7 +306,12 @@ impl World {
             judge: Arc::clone(&self.judge),
             is_letters,
         };
-        let store = |store: &MemoryStore, port| WiredStore { wire: wire(port), store: store.clone() };
+        let store = |store: &MemoryStore, port| WiredStore {
+            wire: wire(port),
+            store: store.clone(),
+            judge: Arc::clone(&self.judge),
+            is_lake: port == Port::Lake,
+        };
         let ledger =
             WiredLedger { wire: wire(Port::Ledger), ledger: Arc::clone(&self.ledger), judge: Arc::clone(&self.judge) };
         Ports {
@@ -308,7 +322,11 @@ impl World {
             landing: Arc::new(store(&self.landing, Port::Landing)),
             lake: Arc::new(store(&self.lake, Port::Lake)),
             transformer: Arc::new(Tiny),
-            warehouse: Arc::new(WiredWarehouse { wire: wire(Port::Warehouse), warehouse: Arc::clone(&self.warehouse) }),
+            warehouse: Arc::new(WiredWarehouse {
+                wire: wire(Port::Warehouse),
+                warehouse: Arc::clone(&self.warehouse),
+                judge: Arc::clone(&self.judge),
+            }),
             catalog: catalog(&self.plan, revisions),
             lake_root: LakeRoot(uri(LAKE)),
             identity: Arc::new(Identity::new(WorkerId::new(process.name.clone()))),
@@ -384,6 +402,7 @@ fn settings(plan: &Plan) -> DaemonSettings {
             ask_again: seconds(20),
             lake_every: LAKE_EVERY,
             part_grace: PART_GRACE,
+            forgets_loaded: None,
             page: 7,
             pages_per_second: 10,
             max_pages: 4,

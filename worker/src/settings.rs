@@ -87,7 +87,9 @@ impl Settings {
         let spool = reader.folder("spool.folder", &state.join("spool"));
 
         let place = landing.as_ref().map(Location::to_string).unwrap_or_default();
-        let daemon = daemon(&mut reader, spool, place.split_once("://").map_or("file", |(scheme, _)| scheme));
+        let mut daemon = daemon(&mut reader, spool, place.split_once("://").map_or("file", |(scheme, _)| scheme));
+        // What time-to-live has taken from the ledger is not brought back from the lake.
+        daemon.sweeper.forgets_loaded = aws.dynamodb.keep_loaded;
         let transform_threads = reader.count("transform.threads", 1..=256, default_threads());
 
         let mask_secrets = reader.secrets("privacy.keys_folder");

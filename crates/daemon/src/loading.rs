@@ -66,6 +66,8 @@ impl LoadingTask {
                 Pass::Aborted => break,
                 Pass::Paused(why) => {
                     self.paused(why);
+                    // Neither the warehouse nor what waits for it was looked after meanwhile.
+                    memory.doubt();
                     self.wait(self.settings.poll).await;
                     continue;
                 }
@@ -217,18 +219,21 @@ impl LoadingTask {
             Standing::InForce => None,
             Standing::Retired { message } => Some(message.clone()),
         };
+        let (now, stuck) = (self.ports.clock.now(), outcome.stuck.clone());
         if let Some(message) = &aside {
             tracing::warn!(dataset.id = %self.dataset.id, "standing aside: {message}");
         }
         self.board.family(&self.dataset.id, |family| {
-            if family.unhealthy_since.take().is_some() {
+            if stuck.is_some() {
+                family.unhealthy_since.get_or_insert(now);
+            } else if family.unhealthy_since.take().is_some() {
                 tracing::info!(dataset.id = %self.dataset.id, "loading goes well again");
             }
             family.failures = 0;
-            family.needs_operator = false;
+            family.needs_operator = stuck.is_some();
             family.foreign = outcome.foreign;
             family.state = if aside.is_some() { FamilyState::StandingAside } else { FamilyState::Idle };
-            family.last_error = aside;
+            family.last_error = aside.or(stuck);
         });
     }
 

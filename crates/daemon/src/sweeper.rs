@@ -3,6 +3,7 @@
 
 mod claims;
 mod lake;
+mod revive;
 mod stagings;
 
 use std::time::Duration;
@@ -45,6 +46,8 @@ pub struct SweeperSettings {
     pub lake_every: Duration,
     /// A part of a dead load is deleted this long after it was last modified.
     pub part_grace: Duration,
+    /// The ledger forgets what was loaded this long ago; `None`: never.
+    pub forgets_loaded: Option<Duration>,
     /// Objects in a page of a listing of the lake.
     pub page: usize,
     /// At most this many pages a second, of the lake as of the ledger.
@@ -71,6 +74,7 @@ impl Default for SweeperSettings {
             ask_again: Duration::from_mins(30),
             lake_every: Duration::from_hours(1),
             part_grace: Duration::from_hours(24),
+            forgets_loaded: None,
             page: 1_000,
             pages_per_second: 2,
             max_pages: 200,

@@ -29,6 +29,10 @@ pub trait Transformer: Debug + Send + Sync {
         cancelled: &(dyn Fn() -> bool + Sync),
     ) -> Result<Transformed, TransformError>;
 
+    /// A part of these columns without a row, whole, and its checksum, as manifests have it: every warehouse that takes any
+    /// part of them takes it.
+    fn empty_part(&self, columns: &[ColumnShape]) -> Result<(Vec<u8>, String), TransformError>;
+
     /// Whether a transform takes no longer than any other code, so that it needs no thread where blocking is allowed:
     /// true only of what stands in for an engine, in a simulation whose every step is to be repeatable. The uploads of
     /// such a transform must be ready at once.

@@ -64,6 +64,10 @@ pub struct Entry {
     /// The load whose rows are in the warehouse, of this or an earlier generation.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub live: Option<LiveLoad>,
+    /// The load that was written, and not loaded, when this generation was begun. It comes back where the source turns out
+    /// to be gone before it is read again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unloaded: Option<Unloaded>,
     /// When it was first claimed.
     pub first_seen: Timestamp,
     /// When it last changed.
@@ -207,6 +211,20 @@ pub struct LiveLoad {
     /// When the ledger learned of it.
     pub at: Timestamp,
     /// What it holds.
+    pub summary: LoadSummary,
+}
+
+/// A load of an earlier generation that is whole in the lake and was never loaded.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Unloaded {
+    /// The load.
+    pub load_id: LoadId,
+    /// Its generation.
+    pub generation: Generation,
+    /// Its definition.
+    pub fingerprint: Fingerprint,
+    /// What was written.
     pub summary: LoadSummary,
 }
 

@@ -1,6 +1,7 @@
 //! The shape of tables: columns, types and how rows of one key contend. Independent of any engine.
 
 mod contest;
+mod older;
 mod reference;
 
 use std::fmt;
@@ -90,6 +91,19 @@ impl ColumnType {
                 _ => Err(refuse()),
             },
             _ => Err(refuse()),
+        }
+    }
+
+    /// Whether every value of this type is a value of `to` as well, digit for digit.
+    pub fn widens_to(self, to: Self) -> bool {
+        use ColumnType::{Bigint, Decimal, Integer, Smallint, Varchar};
+        match (self, to) {
+            (Smallint, Integer | Bigint) | (Integer, Bigint) => true,
+            (Varchar { bytes: old }, Varchar { bytes: new }) => old <= new,
+            (Decimal { precision: old, scale: old_scale }, Decimal { precision: new, scale: new_scale }) => {
+                old <= new && old_scale == new_scale
+            }
+            _ => self == to,
         }
     }
 

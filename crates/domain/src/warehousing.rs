@@ -104,6 +104,23 @@ pub struct StagedLoad {
     pub manifest: Arc<Manifest>,
     /// Where its rows are.
     pub staging: Nonce,
+    /// Whether it was made under another definition than the request's, which is not in force, and is loaded all the same,
+    /// as it was written: its source cannot be read again. It is staged by [`crate::shape::FamilyShape::as_written`],
+    /// under a name that only loads of its definition have.
+    pub as_written: bool,
+}
+
+impl StagedLoad {
+    /// Why this load is none of a batch of this definition, if it is not: it must be made under it, or on purpose be one
+    /// of a definition that is not in force.
+    pub fn foreign(&self, definition: &DefinitionInForce, in_force: &[DefinitionInForce]) -> Option<String> {
+        let manifest = &self.manifest;
+        let made_under =
+            DefinitionInForce { dataset: manifest.dataset.clone(), fingerprint: manifest.fingerprint.clone() };
+        let is_ours = made_under == *definition && !self.as_written;
+        let is_left = self.as_written && made_under.dataset == definition.dataset && !in_force.contains(&made_under);
+        (!is_ours && !is_left).then(|| format!("load {} was made under another definition", manifest.load_id))
+    }
 }
 
 /// How the rows of one load stand in one table.

@@ -180,6 +180,7 @@ mod tests {
             lapses: 0,
             last_error: Some("the disk".to_owned()),
             live: None,
+            unloaded: None,
             first_seen: at,
             updated: at,
             revision: 1,

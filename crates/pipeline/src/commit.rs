@@ -16,7 +16,7 @@ use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, StagedLoad};
 
 use crate::error::Stage;
 use crate::gather::{WrittenLoad, load_of_marker};
-use crate::loading::{LoadError, LoadOutcome, Loader, Memory, Standing, send_back};
+use crate::loading::{LoadError, LoadOutcome, Loader, Memory, Standing, lost_its_parts, send_back};
 use crate::stage::{Planned, Staged};
 pub(crate) use fence::batches_number;
 use fence::{Take, take};
@@ -140,7 +140,8 @@ impl std::fmt::Display for Obstacle {
 fn staged_loads(plan: &[Planned]) -> Vec<StagedLoad> {
     let staged = plan.iter().filter_map(|planned| {
         let staging = planned.staging.clone()?;
-        Some(StagedLoad { manifest: Arc::clone(&planned.load.manifest), staging })
+        let as_written = planned.load.as_written.is_some();
+        Some(StagedLoad { manifest: Arc::clone(&planned.load.manifest), staging, as_written })
     });
     staged.collect()
 }
@@ -186,8 +187,7 @@ async fn look(
             }
             _ if planned.load.manifest.erasure_epoch < fence.erasure_epoch => {
                 let why = "someone was erased since it was written".to_owned();
-                send_back(loader, STAGE, entry, &why, |entry, now| entry.parts_lost(load_id, why.clone(), now)).await?;
-                committed.outcome.sent_back += 1;
+                committed.outcome.sent_back += u64::from(lost_its_parts(loader, memory, STAGE, entry, &why).await?);
             }
             _ => rest.push(planned),
         }

@@ -4,6 +4,7 @@
 
 mod foreign;
 mod manifest;
+mod room;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -13,13 +14,14 @@ use lakehand_domain::entry::{Entry, EntryState, StateName};
 use lakehand_domain::id::EntryId;
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::port::ledger::EntryQuery;
-use lakehand_domain::port::object_store::StoreError;
+use lakehand_domain::shape::FamilyShape;
 use lakehand_domain::timestamp::Timestamp;
 
 use crate::error::Stage;
-use crate::loading::{LoadError, LoadOutcome, Loader, Memory, send_back};
-pub use manifest::{EntryOfLoad, entry_of_load};
-pub(crate) use manifest::{ReadManifest, load_of_marker, read_manifest};
+use crate::loading::{LoadError, LoadOutcome, Loader, Memory, lost_its_parts};
+pub use manifest::{ManifestOfLoad, load_of_marker, manifest_of_load};
+pub(crate) use manifest::{ReadManifest, read_manifest};
+use room::Room;
 
 const STAGE: Stage = Stage::Gather;
 
@@ -32,11 +34,13 @@ const MOST_FOREIGN: usize = 1_000;
 /// Objects named in one message.
 const OBJECTS_A_MESSAGE: usize = 100;
 
-/// A written entry of our definition and the manifest of its load.
+/// A written entry and the manifest of its load.
 #[derive(Debug, Clone)]
 pub(crate) struct WrittenLoad {
     pub(crate) entry: Entry,
     pub(crate) manifest: Arc<Manifest>,
+    /// The shape it is staged by, where it is of another definition than ours and is loaded as it was written.
+    pub(crate) as_written: Option<Arc<FamilyShape>>,
 }
 
 /// What gather came to.
@@ -54,6 +58,7 @@ pub(crate) async fn gather(loader: &Loader<'_>, memory: &mut Memory) -> Result<G
         gathered.outcome.left = 1;
         return Ok(gathered);
     }
+    memory.look_at_stuck(loader.ports.clock.now());
     let listed = linger(loader, memory).await?;
     gathered.outcome.gathered = true;
     gathered.outcome.left = listed.left;
@@ -63,8 +68,19 @@ pub(crate) async fn gather(loader: &Loader<'_>, memory: &mut Memory) -> Result<G
         foreign.into_iter().filter(|entry| entry.fingerprint != loader.dataset.fingerprint).collect();
     foreign::redo(loader, memory, foreign, &mut gathered).await?;
 
+    let mut room = Room::whole(loader.settings);
+    for load in gathered.loads.iter().filter(|load| load.as_written.is_some()) {
+        room.takes(&load.entry);
+    }
     let ours = read_again(loader, listed.ours).await?;
-    let ours = ours.into_iter().filter(|entry| entry.fingerprint == loader.dataset.fingerprint);
+    let mut ours: Vec<Entry> =
+        ours.into_iter().filter(|entry| entry.fingerprint == loader.dataset.fingerprint).collect();
+    let all = ours.len();
+    ours.retain(|entry| room.takes(entry));
+    if ours.len() < all {
+        gathered.outcome.left = 1;
+    }
+    let ours = ours.into_iter();
     let read = stream::iter(ours.map(|entry| async move {
         let read = read_manifest(loader.ports, &entry).await;
         (entry, read)
@@ -72,35 +88,15 @@ pub(crate) async fn gather(loader: &Loader<'_>, memory: &mut Memory) -> Result<G
     let read: Vec<_> = read.buffered(loader.settings.concurrency.max(1)).collect().await;
     for (entry, read) in read {
         match read.map_err(LoadError::store(STAGE))? {
-            ReadManifest::Whole(manifest) => gathered.loads.push(WrittenLoad { entry, manifest }),
-            ReadManifest::Lost(why) if !source_is_there(loader, &entry).await? => {
-                // Sent back to transform it could never come again; the lake may only be away.
-                tracing::error!(
-                    dataset.id = %entry.dataset,
-                    entry.id = %entry.id,
-                    object.uri = %entry.object.uri,
-                    "{why}, and its source is not there either: bring the lake back, or the file; it waits until then"
-                );
-                memory.pass_over(entry.id, loader.ports.clock.now().plus(loader.settings.poll));
+            ReadManifest::Whole(manifest) => {
+                gathered.loads.push(WrittenLoad { entry, manifest, as_written: None });
             }
             ReadManifest::Lost(why) => {
-                let load_id = entry.load_id.clone();
-                send_back(loader, STAGE, &entry, &why, |entry, now| entry.parts_lost(&load_id, why.clone(), now))
-                    .await?;
-                gathered.outcome.sent_back += 1;
+                gathered.outcome.sent_back += u64::from(lost_its_parts(loader, memory, STAGE, &entry, &why).await?);
             }
         }
     }
     Ok(gathered)
-}
-
-/// Whether the version that was read can be read again.
-async fn source_is_there(loader: &Loader<'_>, entry: &Entry) -> Result<bool, LoadError> {
-    match loader.ports.landing.stat(&entry.object.uri).await {
-        Ok(stat) => Ok(stat.version == entry.object.version),
-        Err(StoreError::NotFound { .. }) => Ok(false),
-        Err(error) => Err(LoadError::store(STAGE)(error)),
-    }
 }
 
 /// What the ledger's index shows.
@@ -137,7 +133,7 @@ async fn list(loader: &Loader<'_>, memory: &Memory) -> Result<Listed, LoadError>
     let settings = loader.settings;
     let mut listed = Listed::default();
     let mut seen = BTreeSet::new();
-    let (mut bytes, mut rows) = (0_u64, 0_u64);
+    let mut room = Room::whole(settings);
     let mut query = EntryQuery {
         dataset: Some(loader.dataset.id.clone()),
         state: Some(StateName::Written),
@@ -147,7 +143,7 @@ async fn list(loader: &Loader<'_>, memory: &Memory) -> Result<Listed, LoadError>
     loop {
         let page = loader.ports.ledger.list(&query).await.map_err(LoadError::ledger(STAGE))?;
         for entry in page.entries {
-            let EntryState::Written { at, summary } = &entry.state else { continue };
+            let EntryState::Written { at, .. } = &entry.state else { continue };
             if !seen.insert(entry.id.clone()) || memory.is_passed_over(&entry.id, loader.ports.clock.now()) {
                 continue;
             }
@@ -157,17 +153,11 @@ async fn list(loader: &Loader<'_>, memory: &Memory) -> Result<Listed, LoadError>
                 }
                 continue;
             }
-            let entry_rows: u64 = summary.rows.values().sum();
-            let full = listed.ours.len() >= settings.max_batch_entries
-                || bytes.saturating_add(summary.bytes) > settings.max_batch_bytes
-                || rows.saturating_add(entry_rows) > settings.max_batch_rows;
-            if full && !listed.ours.is_empty() {
+            if !room.takes(&entry) {
                 listed.full = true;
                 listed.left = 1;
                 return Ok(listed);
             }
-            bytes = bytes.saturating_add(summary.bytes);
-            rows = rows.saturating_add(entry_rows);
             listed.oldest = Some(listed.oldest.map_or(*at, |oldest| oldest.min(*at)));
             listed.ours.push(entry.id);
         }

@@ -23,8 +23,8 @@ pub use loader::{Loader, LoadingSettings};
 pub use memory::Memory;
 pub use outcome::{LoadObserver, LoadOutcome, LoadedEntry, Standing};
 
-pub use crate::gather::{EntryOfLoad, entry_of_load};
-pub(crate) use send_back::{ask, send_back};
+pub use crate::gather::{ManifestOfLoad, load_of_marker, manifest_of_load};
+pub(crate) use send_back::{ask, lost_its_parts, send_back, source_is_there};
 
 use lakehand_domain::timestamp::Timestamp;
 
@@ -42,7 +42,8 @@ pub async fn load(loader: &Loader<'_>, memory: &mut Memory) -> Result<LoadOutcom
     watch.left(Stage::Stage);
     let committed = commit::commit(loader, memory, staged).await?;
     watch.left(Stage::Commit);
-    let outcome = finish::finish(loader, memory, committed).await?;
+    let mut outcome = finish::finish(loader, memory, committed).await?;
+    outcome.stuck = memory.told_stuck();
     watch.left(Stage::Finish);
     if outcome.loaded > 0 {
         loader.observer.batch_loaded(outcome.loaded, watch.entered.since(watch.began));

@@ -5,15 +5,16 @@
 mod bisect;
 mod known_good;
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 
 use lakehand_domain::entry::{Entry, SetAsideKind, SetAsideReason};
-use lakehand_domain::id::{EntryId, LoadId, Nonce};
+use lakehand_domain::id::{EntryId, Fingerprint, LoadId, Nonce};
 
 use crate::change::{Changed, change};
 use crate::error::Stage;
 use crate::gather::{Gathered, WrittenLoad};
-use crate::loading::{LoadError, LoadOutcome, Loader, Memory, send_back};
+use crate::loading::{LoadError, LoadOutcome, Loader, Memory, lost_its_parts};
 use bisect::{Divided, Suspect, divide};
 
 const STAGE: Stage = Stage::Stage;
@@ -44,15 +45,22 @@ pub(crate) async fn stage(loader: &Loader<'_>, memory: &mut Memory, gathered: Ga
     let (marked, unmarked) = look(loader, memory, loads).await?;
     let mut plan: Vec<Planned> = marked.into_iter().map(|load| Planned { load, staging: None }).collect();
 
-    let Divided { staged, suspects, lost } = divide(loader, memory, unmarked).await?;
-    plan.extend(staged);
-    for (load, why) in lost {
-        let load_id = &load.entry.load_id;
-        send_back(loader, STAGE, &load.entry, &why, |entry, now| entry.parts_lost(load_id, why.clone(), now)).await?;
-        outcome.sent_back += 1;
+    // Loads of older definitions have columns of their own, and tables of staging of their own.
+    let mut groups: BTreeMap<Fingerprint, Vec<WrittenLoad>> = BTreeMap::new();
+    for load in unmarked {
+        groups.entry(load.entry.fingerprint.clone()).or_default().push(load);
     }
-    for suspect in suspects {
-        outcome.refused += u64::from(set_aside(loader, suspect).await?);
+    for loads in groups.into_values() {
+        let older = loads.first().and_then(|load| load.as_written.clone());
+        let shape = older.unwrap_or_else(|| Arc::new(loader.shape()));
+        let Divided { staged, suspects, lost } = divide(loader, memory, &shape, loads).await?;
+        plan.extend(staged);
+        for (load, why) in lost {
+            outcome.sent_back += u64::from(lost_its_parts(loader, memory, STAGE, &load.entry, &why).await?);
+        }
+        for suspect in suspects {
+            outcome.refused += u64::from(set_aside(loader, suspect).await?);
+        }
     }
     Ok(Staged { plan, outcome })
 }

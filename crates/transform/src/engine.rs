@@ -14,6 +14,7 @@ use lakehand_dataset::transformer::{
     PartSink, TransformError, TransformInput, Transformed, TransformedTable, Transformer, Verdict,
 };
 use lakehand_domain::reject::RejectCounts;
+use lakehand_domain::shape::ColumnShape;
 use polars_error::PolarsWarning;
 
 use self::ordered::Ordered;
@@ -22,10 +23,14 @@ use crate::decode::{Decoder, Plan};
 use crate::derive::{Batch, Program};
 use crate::encode::PartSchema;
 use crate::mask::MaskKeys;
+use crate::part::{InMemory, ParquetPart};
 use crate::source::{self, ChunkSource};
 
 /// An object of fewer bytes is done by the calling thread alone: starting workers would cost more than they save.
 const ONE_THREAD_BYTES: u64 = 256 * 1024;
+
+/// What has no pages has none to compress.
+const EMPTY_LEVEL: i32 = 1;
 
 /// So many datasets are kept ready; a worker that has more resolves some of them anew.
 const MOST_PROGRAMS: usize = 100;
@@ -95,6 +100,14 @@ fn warn(message: &str, _: PolarsWarning) {
 }
 
 impl Transformer for Engine {
+    fn empty_part(&self, columns: &[ColumnShape]) -> Result<(Vec<u8>, String), TransformError> {
+        let failed = |error| TransformError::Engine { what: "make an empty part".to_owned(), source: Box::new(error) };
+        let schema = PartSchema::of(columns, EMPTY_LEVEL).map_err(failed)?;
+        let memory = InMemory::default();
+        let part = ParquetPart::open(&memory, "empty".to_owned(), &schema)?.finish(Vec::new())?;
+        Ok((memory.take(), part.checksum))
+    }
+
     fn transform(
         &self,
         input: &TransformInput,

@@ -78,6 +78,40 @@ impl Write for Metered {
     }
 }
 
+/// Keeps the one part that is written into it.
+#[derive(Debug, Clone, Default)]
+pub(crate) struct InMemory(Arc<Mutex<Vec<u8>>>);
+
+impl InMemory {
+    /// What was written.
+    pub(crate) fn take(&self) -> Vec<u8> {
+        std::mem::take(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+    }
+}
+
+impl PartSink for InMemory {
+    fn create(&self, _: &str) -> io::Result<Box<dyn PartWriter>> {
+        Ok(Box::new(self.clone()))
+    }
+}
+
+impl Write for InMemory {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(bytes);
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+impl PartWriter for InMemory {
+    fn finish(self: Box<Self>) -> io::Result<()> {
+        Ok(())
+    }
+}
+
 /// A Parquet part being written.
 pub(crate) struct ParquetPart {
     name: String,

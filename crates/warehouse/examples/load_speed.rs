@@ -100,7 +100,11 @@ async fn main() {
             fence: site.take().await,
             batch: "b".to_owned(),
             definition: shape.definitions[0].clone(),
-            loads: vec![StagedLoad { manifest: Arc::clone(&staging.manifests[0]), staging: staging.name }],
+            loads: vec![StagedLoad {
+                manifest: Arc::clone(&staging.manifests[0]),
+                staging: staging.name,
+                as_written: false,
+            }],
             now: Timestamp::from_micros(0),
         };
         let began = Instant::now();

@@ -6,19 +6,6 @@ use lakehand_domain::shape::{ColumnType, Contest, DefinitionInForce, FamilyShape
 
 use crate::fit::told;
 
-/// Whether every value of `from` is the same value of `to`, so that a column may become wider.
-pub(crate) fn widens(from: ColumnType, to: ColumnType) -> bool {
-    use ColumnType::{Bigint, Decimal, Integer, Smallint, Varchar};
-    match (from, to) {
-        (Smallint, Integer | Bigint) | (Integer, Bigint) => true,
-        (Varchar { bytes: old }, Varchar { bytes: new }) => old <= new,
-        (Decimal { precision: old, scale: old_scale }, Decimal { precision: new, scale: new_scale }) => {
-            old <= new && old_scale == new_scale
-        }
-        _ => from == to,
-    }
-}
-
 /// What a migration does to a table that is there. `holds` gives the type of a column that it has, and how that is told.
 pub(crate) fn steps(
     known: &TableShape,

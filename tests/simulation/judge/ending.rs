@@ -1,19 +1,19 @@
 //! What must hold at the end, once nothing goes wrong any more.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::PoisonError;
 
 use lakehand_domain::entry::{Entry, EntryState, SetAsideKind};
 use lakehand_domain::id::EntryId;
 use lakehand_domain::object::ObjectStat;
 use lakehand_domain::warehousing::Marker;
-use lakehand_testkit::memory::object_store::MemoryStore;
 use lakehand_testkit::memory::queue::MemoryQueue;
 
-use super::{Judge, LAKE, Version, told, uri};
+use super::{Judge, LAKE, Version, family_of, told, uri};
 
 impl Judge {
     /// What still waits; nothing: it has come to its end.
-    pub(crate) fn waits_for(&self, queue: &MemoryQueue, landing: &MemoryStore) -> Option<String> {
+    pub(crate) fn waits_for(&self, queue: &MemoryQueue) -> Option<String> {
         let depth = queue.depth_now();
         if depth.total() > 0 {
             return Some(format!("messages are in the queue: {depth:?} {:?}", queue.bodies()));
@@ -35,25 +35,23 @@ impl Judge {
             };
             entries.iter().any(|entry| entry.id == version.entry || same(&entry.object))
         };
-        let unknown = self.current(landing).into_iter().find(|version| !is_known(version));
+        let unknown = self.current().into_iter().find(|version| !is_known(version));
         if let Some(version) = unknown {
             return Some(format!("nobody knows of {} {}", version.stat.uri, version.stat.version));
         }
-        self.amiss(landing).into_iter().next()
+        self.amiss().into_iter().next()
     }
 
     /// The versions that lie in the landing now.
-    fn current(&self, landing: &MemoryStore) -> Vec<Version> {
+    fn current(&self) -> Vec<Version> {
         let seen = self.seen();
-        let is_there = |version: &&Version| {
-            landing.stat_now(&version.stat.uri).is_ok_and(|stat| stat.version == version.stat.version)
-        };
+        let is_there = |version: &&Version| self.is_there(&version.stat);
         seen.versions.values().filter(is_there).cloned().collect()
     }
 
     /// What is not explained, not accounted for, not told. After a fault it may take until the next pass, sweep or
     /// lease to be right; it must not stay.
-    fn amiss(&self, landing: &MemoryStore) -> Vec<String> {
+    fn amiss(&self) -> Vec<String> {
         let mut amiss = Vec::new();
         let found = &mut amiss;
         let entries = self.ledger.entries();
@@ -61,7 +59,7 @@ impl Judge {
         for number in 0..self.plan.datasets.len() {
             markers.extend(self.markers(number).into_iter().map(|marker| (marker.entry.clone(), marker)));
         }
-        let current: BTreeSet<EntryId> = self.current(landing).into_iter().map(|version| version.entry).collect();
+        let current: BTreeSet<EntryId> = self.current().into_iter().map(|version| version.entry).collect();
         for entry in &entries {
             let version = self.seen().versions.get(&entry.id).cloned();
             let Some(version) = version else {
@@ -69,14 +67,29 @@ impl Judge {
                 continue;
             };
             explained(entry, &version, current.contains(&entry.id), found);
-            self.loaded(entry, &version, markers.get(&entry.id), found);
+            Self::loaded(entry, &version, markers.get(&entry.id), found);
             if self.plan.is_long && entry.lapses > 0 {
                 found.push(format!("nothing went wrong, and its worker has lost its lease: {}", told(entry)));
             }
         }
-        let restored = self.seen().ledger_restored;
+        let (ever_marked, ever_written) = {
+            let seen = self.seen();
+            (seen.ever_marked.clone(), seen.ever_written.clone())
+        };
+        let told_of = |id: &EntryId| entries.iter().find(|entry| entry.id == *id).map(told);
+        for id in ever_marked.iter().filter(|id| !markers.contains_key(id)) {
+            found.push(format!("it was in the warehouse once, and is not any more: {id} {:?}", told_of(id)));
+        }
+        // Files that pass are loaded in the end, and those that do not are set aside for what they are.
+        for id in ever_written {
+            let entry = entries.iter().find(|entry| entry.id == id);
+            let passes = self.seen().versions.get(&id).is_some_and(|version| version.refusal().is_none());
+            if passes && entry.is_none_or(|entry| entry.is_set_aside_unseen() && entry.live.is_none()) {
+                found.push(format!("it was written once, and is not loaded: {id} {:?}", told_of(&id)));
+            }
+        }
         for marker in markers.values() {
-            if !restored && !entries.iter().any(|entry| entry.id == marker.entry) {
+            if !entries.iter().any(|entry| entry.id == marker.entry) {
                 found.push(format!("a marker without an entry: {marker:?}"));
             }
             let manifest = uri(LAKE).join(&format!("{}/_manifests/{}.json", marker.dataset, marker.load_id));
@@ -89,8 +102,7 @@ impl Judge {
     }
 
     /// Whether ledger and warehouse say the same, and read is loaded and rejected.
-    fn loaded(&self, entry: &Entry, version: &Version, marker: Option<&Marker>, found: &mut Vec<String>) {
-        let restored = self.seen().ledger_restored;
+    fn loaded(entry: &Entry, version: &Version, marker: Option<&Marker>, found: &mut Vec<String>) {
         match (&entry.live, marker) {
             (None, None) => {}
             (Some(live), Some(marker)) if live.load_id == marker.load_id => {
@@ -107,8 +119,6 @@ impl Judge {
                     found.push(format!("records are lost: {} {:?} {marker:?}", told(entry), live.summary));
                 }
             }
-            // A ledger that went back learns of live loads only when it meets their markers; the warehouse knows.
-            (_, Some(_)) if restored => {}
             (live, marker) => found.push(format!(
                 "ledger and warehouse differ: {} {live:?} {:?}",
                 told(entry),
@@ -142,14 +152,21 @@ impl Judge {
 
     /// Once the lake was swept, nothing lies in it that is not of a load somebody names.
     pub(crate) fn swept(&self) {
-        // What a restored ledger has lost may come back from its manifest, and stays.
-        if !self.plan.is_swept || self.seen().ledger_restored {
+        if !self.plan.is_swept {
             return;
+        }
+        let warehouse = self.warehouse.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        for family in (0..self.plan.datasets.len()).map(|dataset| family_of(&self.plan, dataset)) {
+            let stagings = warehouse.iter().flat_map(|warehouse| warehouse.stagings_now(&family)).count();
+            if stagings > 0 {
+                self.fail(format!("{stagings} stagings of {family} are left"));
+            }
         }
         let mut named: BTreeSet<String> = BTreeSet::new();
         for entry in self.ledger.entries() {
             named.insert(entry.load_id.to_string());
             named.extend(entry.live.map(|live| live.load_id.to_string()));
+            named.extend(entry.unloaded.map(|unloaded| unloaded.load_id.to_string()));
         }
         for number in 0..self.plan.datasets.len() {
             named.extend(self.markers(number).iter().map(|marker| marker.load_id.to_string()));
@@ -157,7 +174,9 @@ impl Judge {
         let listed = self.lake.list_now(&uri(LAKE), None, usize::MAX).map(|page| page.objects).unwrap_or_default();
         for object in listed {
             let name = object.uri.file_name();
-            if !named.iter().any(|load| name.starts_with(load.as_str())) {
+            // What a warehouse is tried with is of no load, and stays.
+            let is_empty = object.uri.key().contains("/_empty/");
+            if !is_empty && !named.iter().any(|load| name.starts_with(load.as_str())) {
                 self.fail(format!("{} lies in the lake, and is of no load", object.uri));
             }
         }

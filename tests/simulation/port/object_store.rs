@@ -1,6 +1,7 @@
 //! Landing and lake behind a wire.
 
 use std::ops::Range;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -14,12 +15,15 @@ use lakehand_domain::timestamp::Timestamp;
 use lakehand_testkit::memory::object_store::MemoryStore;
 
 use super::cause;
+use crate::judge::Judge;
 use crate::wire::{Broken, Fate, Wire};
 
 #[derive(Debug, Clone)]
 pub(crate) struct WiredStore {
     pub(crate) wire: Wire,
     pub(crate) store: MemoryStore,
+    pub(crate) judge: Arc<Judge>,
+    pub(crate) is_lake: bool,
 }
 
 fn broken(operation: &'static str, uri: &ObjectUri) -> impl Fn(Broken) -> StoreError + use<> {
@@ -101,7 +105,17 @@ impl ObjectStore for WiredStore {
 
     async fn delete(&self, stat: &ObjectStat) -> Result<DeleteOutcome, StoreError> {
         let wanted = stat.clone();
-        self.ask("store.delete", &stat.uri, move |store| store.delete_now(&wanted)).await
+        let (judge, is_lake) = (Arc::clone(&self.judge), self.is_lake);
+        let delete = move |store: &MemoryStore| {
+            let outcome = store.delete_now(&wanted)?;
+            match (outcome, is_lake) {
+                (DeleteOutcome::Deleted, false) => judge.source_deleted(&wanted),
+                (DeleteOutcome::Deleted, true) => judge.part_deleted(&wanted.uri),
+                (DeleteOutcome::Changed, _) => {}
+            }
+            Ok(outcome)
+        };
+        self.ask("store.delete", &stat.uri, delete).await
     }
 
     async fn tag(&self, stat: &ObjectStat, _: &str, _: &str) -> Result<(), StoreError> {

@@ -15,6 +15,7 @@ use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableS
 use lakehand_testkit::memory::warehouse::{MemoryWarehouse, Pace};
 
 use super::cause;
+use crate::judge::Judge;
 use crate::timeline::Slot;
 use crate::wire::{Broken, Network, Wire};
 
@@ -43,6 +44,7 @@ impl Pace for DrawnPace {
 pub(crate) struct WiredWarehouse {
     pub(crate) wire: Wire,
     pub(crate) warehouse: Arc<MemoryWarehouse>,
+    pub(crate) judge: Arc<Judge>,
 }
 
 fn broken(operation: &'static str) -> impl Fn(Broken) -> WarehouseError {
@@ -123,6 +125,7 @@ impl Warehouse for WiredWarehouse {
         let (shape, request) = (shape.clone(), request.clone());
         let loads: Vec<String> = request.loads.iter().map(|load| load.manifest.load_id.to_string()).collect();
         let detail = format!("token {} {loads:?}", request.fence.token.0);
+        self.judge.commits(&request.definition.dataset);
         let timeline = Arc::clone(&self.wire.network.timeline);
         let commit = async move |w: Arc<MemoryWarehouse>| {
             let answer = w.commit(&shape, &request).await;

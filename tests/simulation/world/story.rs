@@ -68,9 +68,13 @@ impl World {
             }
             Step::Pause { dataset, seconds } => {
                 let until = self.timeline.now().plus(Duration::from_secs(*seconds));
+                self.judge.paused(*dataset, until);
                 self.ledger.reset_now(&pause_number(named(*dataset).as_ref()), until.micros());
             }
-            Step::Resume { dataset } => self.ledger.reset_now(&pause_number(named(*dataset).as_ref()), 0),
+            Step::Resume { dataset } => {
+                self.judge.paused(*dataset, self.timeline.now());
+                self.ledger.reset_now(&pause_number(named(*dataset).as_ref()), 0);
+            }
             Step::ShowAgain { which } => drop(self.queue.show_again(*which)),
             Step::KeepLedger => self.running().kept_ledger = Some(self.ledger.snapshot()),
             Step::KeepWarehouse => self.running().kept_warehouse = Some(self.warehouse.snapshot()),

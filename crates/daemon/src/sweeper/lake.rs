@@ -13,9 +13,10 @@ use lakehand_domain::object::ObjectStat;
 use lakehand_domain::port::ledger::EntryQuery;
 use lakehand_domain::port::object_store::{DeleteOutcome, StoreError};
 use lakehand_domain::timestamp::Timestamp;
-use lakehand_pipeline::loading::{EntryOfLoad, entry_of_load};
+use lakehand_pipeline::loading::{ManifestOfLoad, manifest_of_load};
 use lakehand_pipeline::ports::Ports;
 
+use crate::sweeper::revive::{revive, rewrite};
 use crate::sweeper::{SweepError, SweeperSettings, Turn};
 
 /// Entries on a page of the ledger.
@@ -236,20 +237,28 @@ impl OfDataset<'_> {
         if self.spared.holds(load_id, now) {
             return Ok(Verdict::Spared);
         }
-        let id = match entry_of_load(ports, &self.dataset.id, load_id).await? {
-            EntryOfLoad::Entry(id) => id,
-            EntryOfLoad::NoManifest => return Ok(Verdict::Nameless),
-            EntryOfLoad::Unreadable => {
+        let (manifest, uri) = match manifest_of_load(ports, &self.dataset.id, load_id).await? {
+            ManifestOfLoad::Whole(manifest, uri) => (manifest, uri),
+            ManifestOfLoad::NoManifest => return Ok(Verdict::Nameless),
+            ManifestOfLoad::Unreadable => {
                 self.spared.until(load_id.clone(), now.plus(settings.lake_every), settings);
                 return Ok(Verdict::Spared);
             }
         };
+        let id = manifest.entry.clone();
         let until = match ports.ledger.get(&id).await? {
-            // An entry that the ledger has lost comes back from its manifest: the load stays.
-            None => now.plus(settings.lake_every),
+            None => {
+                revive(ports, settings, self.dataset, &manifest, uri).await?;
+                now.plus(settings.lake_every)
+            }
             Some(entry) if names(&entry, load_id) => now.plus(settings.remember),
             // Readers who began before it was replaced are given the whole grace from then on.
             Some(entry) if now < entry.updated.plus(settings.part_grace) => entry.updated.plus(settings.part_grace),
+            // It was read once, which the ledger has lost.
+            Some(entry) if entry.is_set_aside_unseen() && entry.live.is_none() => {
+                rewrite(ports, self.dataset, &manifest, uri).await?;
+                now.plus(settings.lake_every)
+            }
             Some(_) => {
                 // The warehouse says what is live, whatever the ledger says.
                 let markers = ports.warehouse.markers(&self.dataset.family(), std::slice::from_ref(&id)).await?;
@@ -290,7 +299,8 @@ impl OfDataset<'_> {
             let page = self.ports.ledger.list(&query).await?;
             for entry in page.entries {
                 let live = entry.live.map(|live| live.load_id);
-                for known in [Some(entry.load_id), live].into_iter().flatten() {
+                let unloaded = entry.unloaded.map(|unloaded| unloaded.load_id);
+                for known in [Some(entry.load_id), live, unloaded].into_iter().flatten() {
                     if nameless.remove(&known).is_some() {
                         self.spared.until(known, until, self.settings);
                     }
@@ -307,9 +317,11 @@ impl OfDataset<'_> {
     }
 }
 
-/// Whether an entry has this load as its own, or as its live one.
+/// Whether an entry has this load as its own, as its live one, or as one that was to be.
 fn names(entry: &Entry, load_id: &LoadId) -> bool {
-    entry.load_id == *load_id || entry.live.as_ref().is_some_and(|live| live.load_id == *load_id)
+    let live = entry.live.as_ref().map(|live| &live.load_id);
+    let unloaded = entry.unloaded.as_ref().map(|unloaded| &unloaded.load_id);
+    entry.load_id == *load_id || live == Some(load_id) || unloaded == Some(load_id)
 }
 
 /// Deletes an object as it is now, if it is still as old as the listing said.

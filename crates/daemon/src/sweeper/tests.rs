@@ -11,10 +11,12 @@ use lakehand_dataset::dataset::Dataset;
 use lakehand_dataset::fingerprint::TransformIdentity;
 use lakehand_dataset::problem::DefinitionFile;
 use lakehand_dataset::transformer::{PartSink, TransformError, TransformInput, Transformed, Transformer};
-use lakehand_domain::entry::{ClaimDecision, ClaimRequest, Entry, LoadSummary, SetAsideKind, SetAsideReason, claim};
+use lakehand_domain::entry::{
+    ClaimDecision, ClaimRequest, Entry, EntryState, Lease, LoadSummary, SetAsideKind, SetAsideReason, StateName, claim,
+};
 use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{
-    DatasetId, EntryId, FamilyId, Fingerprint, Generation, LedgerId, LoadId, Nonce, WorkerId, digest,
+    DatasetId, EntryId, FamilyId, FencingToken, Fingerprint, Generation, LedgerId, LoadId, Nonce, WorkerId, digest,
 };
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::object::{ObjectStat, ObjectUri, ObjectVersion};
@@ -24,7 +26,7 @@ use lakehand_domain::port::object_store::{ObjectStore, PutCondition};
 use lakehand_domain::port::queue::Queue;
 use lakehand_domain::port::warehouse::{CommitOutcome, MigrateOutcome, MigrationPlan, TakeOutcome, Warehouse};
 use lakehand_domain::reject::RejectCounts;
-use lakehand_domain::shape::FamilyShape;
+use lakehand_domain::shape::{ColumnShape, FamilyShape};
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
 use lakehand_ledger::sqlite::SqliteLedger;
@@ -194,7 +196,7 @@ async fn only_what_nobody_can_name_any_more_is_deleted() {
     world.lay(&format!("t/{stray}-00000.parquet")).await;
     // The ledger lost the entry of one; of the other it believes that it was replaced, and the warehouse does not.
     let lost = Entry { id: EntryId::new("lost"), load_id: LoadId::new(digest(&[b"lost"])), ..written.clone() };
-    let lost = Entry { state: aside.state.clone(), ..lost };
+    let lost = Entry { state: world.claimed(), ..lost };
     world.write_only(&lost).await;
     let marked = world.load(&world.write(&world.claim("marked", None, Cause::Arrived).await).await).await;
     let believed = world.claim("marked", Some(&marked), Cause::Replay).await;
@@ -224,9 +226,55 @@ async fn only_what_nobody_can_name_any_more_is_deleted() {
     assert!(world.ports.lake.stat(&world.ports.lake_root.0.join("d/readme.txt")).await.is_ok());
     assert!(!sweep.is_due(world.ports.clock.now(), &world.settings), "not again so soon");
     assert_eq!(world.sweep(&mut sweep).await, 0);
+    let found = world.ports.ledger.get(&lost.id).await.unwrap().unwrap();
+    assert_eq!((found.state_name(), &found.load_id), (StateName::Written, &lost.load_id), "it is known again");
+}
+
+/// The ledger was restored from a backup of before all of these.
+#[tokio::test]
+async fn what_the_ledger_has_lost_comes_back_from_the_lake() {
+    let mut world = World::new();
+    let other = World::new();
+    let mut lost = Vec::new();
+    for name in ["written", "loaded", "forgotten", "aside"] {
+        let entry = other.write(&other.claim(name, None, Cause::Arrived).await).await;
+        world.write_only(&Entry { state: other.claimed(), ..entry.clone() }).await;
+        lost.push(entry);
+    }
+    let [written, loaded, forgotten, aside] = lost.try_into().unwrap();
+    let loaded = other.load(&loaded).await;
+    let forgotten = other.load(&forgotten).await;
+    world.warehouse.mark(&loaded);
+    // Of one the ledger has learned anew that it exists, and that its source is gone.
+    let reason = SetAsideReason { kind: SetAsideKind::Gone, message: "deleted".to_owned() };
+    let claimed = EntryState::Claimed { lease: None, retry_at: None };
+    let unread = Entry { state: claimed, generation: Generation(9), load_id: LoadId::new("other"), ..aside.clone() };
+    let gone = unread.abandoned(reason, Duration::ZERO, world.ports.clock.now()).unwrap();
+    world.put(&Entry { revision: 1, ..gone }).await;
+    world.settings.forgets_loaded = Some(Duration::from_hours(48));
+    let now = world.ports.clock.now();
+    world.warehouse.mark_as_of(&forgotten, now.minus(Duration::from_hours(24)));
+    world.clock.advance(world.settings.part_grace);
+    assert_eq!(world.sweep(&mut LakeSweep::default()).await, 0);
+    let state = async |id: &EntryId| {
+        let entry = world.ports.ledger.get(id).await.unwrap();
+        entry.map(|entry| (entry.state_name(), entry.generation, entry.load_id.clone()))
+    };
+    let back = |entry: &Entry, state| Some((state, entry.generation, entry.load_id.clone()));
+    assert_eq!(state(&written.id).await, back(&written, StateName::Written));
+    assert_eq!(state(&loaded.id).await, back(&loaded, StateName::Loaded));
+    assert_eq!(state(&forgotten.id).await, None, "it was loaded so long ago that the ledger need not know");
+    assert_eq!(state(&aside.id).await, back(&aside, StateName::Written));
 }
 
 impl World {
+    /// Held by whoever writes it.
+    fn claimed(&self) -> EntryState {
+        let expires_at = self.ports.clock.now().plus(Duration::from_mins(1));
+        let lease = Lease { worker: WorkerId::new("w"), token: FencingToken(1), expires_at };
+        EntryState::Claimed { lease: Some(lease), retry_at: None }
+    }
+
     /// A load in the lake whose entry the ledger does not have.
     async fn write_only(&self, entry: &Entry) {
         let other = World::new();
@@ -488,6 +536,10 @@ fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
 
 impl Marked {
     fn mark(&self, entry: &Entry) {
+        self.mark_as_of(entry, entry.updated);
+    }
+
+    fn mark_as_of(&self, entry: &Entry, at: Timestamp) {
         lock(&self.markers).push(Marker {
             entry: entry.id.clone(),
             dataset: entry.dataset.clone(),
@@ -500,7 +552,7 @@ impl Marked {
             rejects: 0,
             scopes: BTreeMap::new(),
             batch: "b".to_owned(),
-            at: Timestamp::default(),
+            at,
         });
     }
 
@@ -572,6 +624,10 @@ impl Transformer for NoTransformer {
         _: &(dyn Fn() -> bool + Sync),
     ) -> Result<Transformed, TransformError> {
         unreachable!("sweeping transforms nothing")
+    }
+
+    fn empty_part(&self, _: &[ColumnShape]) -> Result<(Vec<u8>, String), TransformError> {
+        Ok((Vec::new(), String::new()))
     }
 
     fn check(&self, _: &Dataset) -> Vec<(String, String)> {

@@ -55,6 +55,33 @@ async fn a_drain_does_not_wait_for_what_only_a_person_can_mend() {
     assert_eq!(world.states().await["in_1.txt"], StateName::Written);
 }
 
+/// Neither the lake nor the landing has what was written: nobody can load it, and health says so until either is back.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_file_that_nobody_can_load_is_told_of() {
+    let world = World::new();
+    world.land("in_1.txt", "1");
+    let mut ports = world.ports("first");
+    let plan = (1..=1_000).fold(FaultPlan::new(), |plan, number| plan.with(number, Fate::FailsBefore));
+    ports.warehouse = Arc::new(FaultyWarehouse::new(world.warehouse(), Arc::new(plan)));
+    Daemon::new(ports, world.settings.clone(), None).run(Mode::Drain, CancellationToken::new()).await.unwrap();
+    let (lake, away) = (world.folder.path().join("lake/d"), world.folder.path().join("away"));
+    std::fs::rename(&lake, &away).unwrap();
+    std::fs::remove_file(world.folder.path().join("landing/in_1.txt")).unwrap();
+    let daemon = world.daemon("second");
+    let snapshot = daemon.snapshot();
+    let report = daemon.run(Mode::Drain, CancellationToken::new()).await.unwrap();
+    assert!(report.unfinished[0].message.contains("bring the lake back"), "{report:#?}");
+    assert!(!snapshot.borrow().is_healthy());
+    assert_eq!(world.states().await["in_1.txt"], StateName::Written);
+
+    std::fs::rename(&away, &lake).unwrap();
+    let daemon = world.daemon("third");
+    let snapshot = daemon.snapshot();
+    assert!(daemon.run(Mode::Drain, CancellationToken::new()).await.unwrap().is_clean());
+    assert!(snapshot.borrow().is_healthy());
+    assert_eq!(world.rows().await, ["/in_1.txt 1 1 visible"]);
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn a_call_without_an_answer_is_given_up() {
     let mut world = World::new();

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::entry::{Entry, EntryState, Lease};
+use crate::entry::{Entry, EntryState, Lease, Unloaded};
 use crate::id::{DatasetId, EntryId, FencingToken, Fingerprint, Generation, LoadId, WorkerId};
 use crate::object::ObjectStat;
 use crate::object_event::Cause;
@@ -106,6 +106,7 @@ fn discover(request: &ClaimRequest) -> Entry {
         lapses: 0,
         last_error: None,
         live: None,
+        unloaded: None,
         first_seen: request.now,
         updated: request.now,
         revision: 1,
@@ -115,6 +116,14 @@ fn discover(request: &ClaimRequest) -> Entry {
 fn take(entry: &Entry, request: &ClaimRequest, raise: bool) -> ClaimDecision {
     let mut taken = entry.clone();
     if raise {
+        if let EntryState::Written { summary, .. } = &entry.state {
+            taken.unloaded = Some(Unloaded {
+                load_id: entry.load_id.clone(),
+                generation: entry.generation,
+                fingerprint: entry.fingerprint.clone(),
+                summary: summary.clone(),
+            });
+        }
         taken.generation = entry.generation.next();
         taken.fingerprint = request.fingerprint.clone();
         taken.load_id = LoadId::of(&entry.id, taken.generation, &taken.fingerprint);

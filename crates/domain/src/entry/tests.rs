@@ -187,18 +187,68 @@ fn a_load_that_is_found_in_the_warehouse_is_live_though_its_entry_has_begun_anew
     let before = written();
     let again = taken(claim(Some(&before), &request("b", "f2", Cause::DefinitionChanged, 100)));
     let reason = SetAsideReason { kind: SetAsideKind::Gone, message: "deleted".to_owned() };
-    let gone = again.abandoned(reason, SKEW, at(200)).unwrap();
+    let gone = Entry { unloaded: None, ..again.clone() }.abandoned(reason, SKEW, at(200)).unwrap();
     for entry in [again.clone(), gone.clone()] {
         let found = entry.found_live(live(&before)).unwrap().unwrap();
         assert_eq!((found.live.as_ref(), found.revision), (Some(&live(&before)), entry.revision + 1));
-        assert_eq!(Entry { live: None, revision: entry.revision, ..found.clone() }, entry, "nothing else is changed");
+        let unfound = Entry { live: None, unloaded: entry.unloaded.clone(), revision: entry.revision, ..found.clone() };
+        assert_eq!(unfound, entry, "nothing else is changed");
+        assert_eq!(found.unloaded, None, "it waits for nothing any more");
         assert_eq!(found.found_live(live(&before)), Ok(None), "it is known");
     }
     let third = Entry { generation: Generation(3), live: Some(live(&again)), ..gone.clone() };
     assert_eq!(third.found_live(live(&before)), Ok(None), "a newer one is live");
     let moved_on = |state| Err(Refusal::MovedOn { state });
-    assert_eq!(gone.found_live(live(&again)), moved_on(StateName::SetAside), "its own load is to be called loaded");
     assert_eq!(before.found_live(live(&before)), moved_on(StateName::Written));
+    assert_eq!(again.found_live(live(&again)), moved_on(StateName::Claimed), "its end will meet the marker");
+}
+
+/// The ledger was restored from a backup, and the warehouse has what was loaded since.
+#[test]
+fn a_load_that_a_restored_ledger_has_lost_is_its_entrys_again() {
+    let again = taken(claim(Some(&loaded()), &request("b", "f2", Cause::Replay, 100)));
+    let of = |entry: &Entry| {
+        let (load_id, generation) = (entry.load_id.clone(), entry.generation);
+        let fingerprint = entry.fingerprint.clone();
+        loaded().live.map(|live| LiveLoad { load_id, generation, fingerprint, ..live }).unwrap()
+    };
+    let reason = SetAsideReason { kind: SetAsideKind::Gone, message: "deleted".to_owned() };
+    let gone = claimed().abandoned(reason, SKEW, at(100)).unwrap();
+    for (entry, live) in [(loaded(), of(&again)), (aside(), of(&again)), (gone.clone(), of(&gone))] {
+        let found = entry.found_live(live.clone()).unwrap().unwrap();
+        assert_eq!(
+            (found.state_name(), &found.load_id, found.generation),
+            (StateName::Loaded, &live.load_id, live.generation)
+        );
+        assert_eq!((found.live.as_ref(), found.updated), (Some(&live), entry.updated));
+        assert_eq!(found.found_live(live), Ok(None), "it is known");
+    }
+    let other = LiveLoad { load_id: LoadId::new("other"), ..of(&gone) };
+    assert_eq!(gone.found_live(other), Err(Refusal::MovedOn { state: StateName::SetAside }));
+}
+
+/// Begun anew under another definition, and gone or replaced before it was read again: what was written is whole.
+#[test]
+fn what_was_written_comes_back_where_the_source_is_gone_before_it_is_read_again() {
+    let before = written();
+    let again = taken(claim(Some(&before), &request("b", "f2", Cause::DefinitionChanged, 100)));
+    assert_eq!(again.unloaded.as_ref().map(|unloaded| &unloaded.load_id), Some(&before.load_id));
+    let third = taken(claim(Some(&again), &request("c", "f3", Cause::Arrived, 200)));
+    let reason = SetAsideReason { kind: SetAsideKind::Replaced, message: "replaced".to_owned() };
+    let back = third.abandoned(reason.clone(), SKEW, at(300)).unwrap();
+    assert_eq!(
+        (&back.load_id, back.generation, &back.fingerprint),
+        (&before.load_id, before.generation, &before.fingerprint)
+    );
+    assert_eq!((back.summary(), back.unloaded.as_ref()), (before.summary(), None));
+    let lease = third.lease().unwrap().clone();
+    let summary = before.summary().unwrap().clone();
+    assert_eq!(third.written(&lease, summary, at(201)).unwrap().unloaded, None);
+    assert_eq!(
+        third.set_aside(&lease, reason, None, at(201)).unwrap().unloaded,
+        None,
+        "the newer definition refuses it"
+    );
 }
 
 #[test]
@@ -236,15 +286,15 @@ fn giving_back_counts_only_the_files_own_failures_and_waits() {
 
 #[test]
 fn a_restored_warehouse_sends_loads_back_to_written() {
-    let back = loaded().restored(None, at(50)).unwrap();
+    let back = loaded().restored(None, at(50)).unwrap().unwrap();
     assert_eq!((back.state_name(), back.live), (StateName::Written, None));
     assert!(written().restored(None, at(50)).is_err(), "nothing of it was live");
     let before = loaded();
     let again = taken(claim(Some(&before), &request("b", "f2", Cause::Replay, 100)));
-    assert_eq!(again.restored(None, at(101)).unwrap().live, None, "a replay under way brings its own rows");
+    assert_eq!(again.restored(None, at(101)), Ok(None), "a replay under way brings its own rows, or fails");
     let lease = again.lease().unwrap().clone();
     let reason = SetAsideReason { kind: SetAsideKind::TooManyRejects, message: "9 of 10".to_owned() };
-    let back = again.set_aside(&lease, reason, None, at(101)).unwrap().restored(None, at(102)).unwrap();
+    let back = again.set_aside(&lease, reason, None, at(101)).unwrap().restored(None, at(102)).unwrap().unwrap();
     assert_eq!(
         (back.state_name(), &back.load_id, back.generation),
         (StateName::Written, &before.load_id, Generation(1))

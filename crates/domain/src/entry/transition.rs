@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::entry::{Entry, EntryState, Lease, LiveLoad, LoadSummary, SetAsideReason, StateName};
+use crate::entry::{Entry, EntryState, Lease, LiveLoad, LoadSummary, SetAsideReason, StateName, Unloaded};
 use crate::id::{Generation, LoadId};
 use crate::timestamp::Timestamp;
 
@@ -62,7 +62,7 @@ impl Entry {
     /// The Parquet is in the lake.
     pub fn written(&self, lease: &Lease, summary: LoadSummary, now: Timestamp) -> Result<Self, Refusal> {
         self.held_by(lease)?;
-        Ok(self.changed(now, EntryState::Written { at: now, summary }))
+        Ok(Self { unloaded: None, ..self.changed(now, EntryState::Written { at: now, summary }) })
     }
 
     /// It cannot succeed.
@@ -77,7 +77,7 @@ impl Entry {
         let reason = reason.in_short();
         let last_error = Some(reason.message.clone());
         let state = EntryState::SetAside { at: now, reason, told: false, summary };
-        Ok(Self { last_error, ..self.changed(now, state) })
+        Ok(Self { last_error, unloaded: None, ..self.changed(now, state) })
     }
 
     /// The worker lets go: it drains, or something failed that may succeed later. `file_failed`: the failure counts as
@@ -124,17 +124,33 @@ impl Entry {
     }
 
     /// The warehouse has marked a load of an earlier generation, of which the ledger had not learned before the entry was
-    /// begun anew: it is live until this generation is loaded, and stays live where this one is set aside. Known already,
-    /// or a newer one is: `Ok(None)`. The entry is no newer for it, so that a replay that was asked for before is still to
-    /// be done.
+    /// begun anew: it is live until this generation is loaded, and stays live where this one is set aside. Or a load of this
+    /// generation or a later one, which a ledger that was restored from a backup has lost: the entry is loaded by it,
+    /// unless it is in work, whose end will meet the marker. Known already, or a newer one is: `Ok(None)`. The entry is no
+    /// newer for it, so that a replay that was asked for before is still to be done.
     pub fn found_live(&self, live: LiveLoad) -> Result<Option<Self>, Refusal> {
-        if live.generation >= self.generation {
-            return Err(self.moved_on());
-        }
         if self.live.as_ref().is_some_and(|known| known.generation >= live.generation) {
             return Ok(None);
         }
-        Ok(Some(Self { live: Some(live), revision: self.revision + 1, ..self.clone() }))
+        let revision = self.revision + 1;
+        if live.generation < self.generation {
+            let unloaded = self.unloaded.clone().filter(|unloaded| unloaded.generation > live.generation);
+            return Ok(Some(Self { live: Some(live), unloaded, revision, ..self.clone() }));
+        }
+        let is_over = matches!(self.state, EntryState::Loaded { .. } | EntryState::SetAside { .. });
+        if !is_over || (live.generation == self.generation && live.load_id != self.load_id) {
+            return Err(self.moved_on());
+        }
+        Ok(Some(Self {
+            generation: live.generation,
+            load_id: live.load_id.clone(),
+            fingerprint: live.fingerprint.clone(),
+            state: EntryState::Loaded { at: live.at },
+            last_error: None,
+            live: Some(live),
+            revision,
+            ..self.clone()
+        }))
     }
 
     /// The warehouse refuses the rows of this load, and of no other.
@@ -150,16 +166,34 @@ impl Entry {
         }
     }
 
-    /// A version that nobody will ever read again, because the object is gone or replaced, is set aside. Only from a
-    /// claim on which nobody works.
+    /// A version that nobody will ever read again, because the object is gone or replaced, is set aside; or what was written
+    /// of it before it was begun anew waits to be loaded as it is. Only from a claim on which nobody works.
     pub fn abandoned(&self, reason: SetAsideReason, skew: Duration, now: Timestamp) -> Result<Self, Refusal> {
         if !self.is_lapsed(now, skew) {
             return Err(self.moved_on());
         }
         let reason = reason.in_short();
         let last_error = Some(reason.message.clone());
+        if let Some(unloaded) = self.unloaded.clone() {
+            return Ok(Self { last_error, ..self.written_as(unloaded, now) });
+        }
         let state = EntryState::SetAside { at: now, reason, told: false, summary: None };
         Ok(Self { last_error, ..self.changed(now, state) })
+    }
+
+    /// What was set aside, because its version could not be seen any more, is whole in the lake: a ledger that was restored
+    /// from a backup did not know.
+    pub fn found_written(&self, written: Unloaded, now: Timestamp) -> Result<Self, Refusal> {
+        if !self.is_set_aside_unseen() || self.live.is_some() {
+            return Err(self.moved_on());
+        }
+        Ok(self.written_as(written, now))
+    }
+
+    fn written_as(&self, written: Unloaded, now: Timestamp) -> Self {
+        let Unloaded { load_id, generation, fingerprint, summary } = written;
+        let changed = self.changed(now, EntryState::Written { at: now, summary });
+        Self { load_id, generation, fingerprint, unloaded: None, ..changed }
     }
 
     /// A dead letter about it was sent.
@@ -176,24 +210,23 @@ impl Entry {
 
     /// The warehouse has lost the marker of the live load (it was restored from an earlier state). A load that is
     /// loaded, or that a failed replay left live, waits to be loaded again; its rows are worth more than the replay's
-    /// failure, which a replay shows again. A claim under way, and what is written already, bring their own rows. `left`
-    /// is the load of an earlier generation that the warehouse has instead: it is live until they come.
-    pub fn restored(&self, left: Option<LiveLoad>, now: Timestamp) -> Result<Self, Refusal> {
+    /// failure, which a replay shows again. A claim under way, and what is written already, bring their own rows, and stay as
+    /// they are (`Ok(None)`): they may come to nothing, and what they name as live is then what to load again. `left` is
+    /// the load of an earlier generation that the warehouse has instead: it is live until they come.
+    pub fn restored(&self, left: Option<LiveLoad>, now: Timestamp) -> Result<Option<Self>, Refusal> {
         let Some(live) = &self.live else { return Err(self.moved_on()) };
         match &self.state {
             EntryState::Loaded { .. } | EntryState::SetAside { .. } => {
                 let changed = self.changed(now, EntryState::Written { at: now, summary: live.summary.clone() });
-                Ok(Self {
+                Ok(Some(Self {
                     generation: live.generation,
                     load_id: live.load_id.clone(),
                     fingerprint: live.fingerprint.clone(),
                     live: left,
                     ..changed
-                })
+                }))
             }
-            EntryState::Claimed { .. } | EntryState::Written { .. } => {
-                Ok(Self { live: left, ..self.changed(now, self.state.clone()) })
-            }
+            EntryState::Claimed { .. } | EntryState::Written { .. } => Ok(None),
         }
     }
 

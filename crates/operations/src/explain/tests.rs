@@ -80,6 +80,7 @@ impl World {
             lapses: 0,
             last_error: None,
             live: None,
+            unloaded: None,
             first_seen: at,
             updated: at,
             revision: 1,

@@ -1,7 +1,8 @@
-//! Entries of versions that nobody will ever read again, because the object is gone or has a newer version.
+//! Entries of versions that nobody will ever read again, because the object is gone or has a newer version. What was
+//! written of them is loaded; the others are set aside.
 
 use lakehand_dataset::dataset::Dataset;
-use lakehand_domain::entry::{Entry, EntryState, SetAsideReason, StateName};
+use lakehand_domain::entry::{Entry, EntryState, LoadSummary, SetAsideReason, StateName, Unloaded};
 use lakehand_domain::id::EntryId;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::ledger::EntryQuery;
@@ -9,7 +10,8 @@ use lakehand_domain::timestamp::Timestamp;
 
 use crate::change::{Changed, change};
 use crate::claim::of_claim;
-use crate::error::StageError;
+use crate::error::{Stage, StageError};
+use crate::gather::{ManifestOfLoad, manifest_of_load};
 use crate::intake::Intake;
 
 /// What the ledger knows of the other versions of an object.
@@ -46,9 +48,18 @@ pub(super) async fn abandon(
                 continue;
             }
             let now = intake.now();
-            let changed = change(ledger, &entry.id, |entry| entry.abandoned(reason.clone(), skew, now).map(Some));
+            let written = written(intake, entry).await?;
+            let changed = change(ledger, &entry.id, |entry| {
+                let known = written.as_ref().filter(|known| known.load_id == entry.load_id).cloned();
+                let entry = Entry { unloaded: known.or_else(|| entry.unloaded.clone()), ..entry.clone() };
+                entry.abandoned(reason.clone(), skew, now).map(Some)
+            });
             match changed.await.map_err(of_claim)? {
-                Changed::Stored(entry) => others.abandoned = Some(entry.id),
+                Changed::Stored(entry) if entry.state_name() == StateName::SetAside => {
+                    others.abandoned = Some(entry.id);
+                }
+                // What was written before it was begun anew waits to be loaded.
+                Changed::Stored(entry) => others.known = Some(entry.state_name()),
                 Changed::AlreadySo(entry) | Changed::Refused(_, entry) => match lapses(intake, &entry) {
                     Some(at) => others.again = Some(others.again.map_or(at, |earlier| earlier.min(at))),
                     None => others.known = Some(entry.state_name()),
@@ -61,6 +72,23 @@ pub(super) async fn abandon(
             None => return Ok(others),
         }
     }
+}
+
+/// What is whole in the lake of this very load: its worker died before it could say so, or the ledger has forgotten that it
+/// did. A manifest is put last, and only of what is accepted.
+async fn written(intake: &Intake<'_>, entry: &Entry) -> Result<Option<Unloaded>, StageError> {
+    if !entry.is_lapsed(intake.now(), intake.settings.skew) {
+        return Ok(None);
+    }
+    let found = manifest_of_load(intake.ports, &entry.dataset, &entry.load_id).await;
+    let found = found.map_err(|error| StageError::of(Stage::Claim, error))?;
+    let ManifestOfLoad::Whole(manifest, uri) = found else { return Ok(None) };
+    Ok(Some(Unloaded {
+        load_id: entry.load_id.clone(),
+        generation: entry.generation,
+        fingerprint: entry.fingerprint.clone(),
+        summary: LoadSummary::of(&manifest, uri),
+    }))
 }
 
 /// When a claim lapses unless it is prolonged.

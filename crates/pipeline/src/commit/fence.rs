@@ -91,8 +91,13 @@ pub(super) async fn take(
         outcome.restored += reconcile(loader, memory, &fence).await?;
         ports.ledger.reset(&number, batches).await.map_err(LoadError::ledger(STAGE))?;
     } else if batches > remembered {
+        // A batch that nobody could tell the ledger of; or the ledger is one of a backup, and has lost what was loaded since.
+        if !memory.compared {
+            outcome.restored += reconcile(loader, memory, &fence).await?;
+        }
         ports.ledger.raise(&number, batches).await.map_err(LoadError::ledger(STAGE))?;
     }
+    memory.compared = true;
     if let Some(since) = memory.look_since {
         outcome.restored += look_anew(loader, memory, family, since).await?;
         memory.look_since = None;

@@ -4,6 +4,9 @@
 //! A batch that was committed just before a restore can be hidden by one that brings the number back just after it, while
 //! loaders run. So what was loaded of late is compared now and then whatever the numbers say.
 //!
+//! A ledger that remembers fewer batches than the warehouse may have been restored from a backup: who begins to work with it
+//! compares everything once, too.
+//!
 //! The other way round, a load can be marked of which the ledger was never told: its loader was late, or was not heard and
 //! died, while its entry was begun anew under another definition. That generation brings its own rows, unless it is set
 //! aside; so what was set aside is compared, too.
@@ -31,7 +34,7 @@ const PAGE: usize = 500;
 /// One number stands for all datasets of the family: who finds it too low looks after all of them, those included that
 /// only the fence knows.
 pub(super) async fn reconcile(loader: &Loader<'_>, memory: &mut Memory, fence: &Fence) -> Result<u64, LoadError> {
-    tracing::warn!(dataset.id = %loader.dataset.id, "the warehouse is older than the ledger remembers; looking for what it has lost");
+    tracing::warn!(dataset.id = %loader.dataset.id, "warehouse and ledger remember another number of batches; looking for what either has lost");
     let of_fence = fence.in_force.iter().chain(&fence.retired).map(|definition| definition.dataset.clone());
     let of_catalog = loader.ports.catalog.of_family(&fence.family).map(|dataset| dataset.id.clone());
     let datasets: BTreeSet<DatasetId> = of_fence.chain(of_catalog).chain([loader.dataset.id.clone()]).collect();
@@ -111,9 +114,10 @@ fn difference<'a>(entry: &Entry, marker: Option<&'a Marker>) -> Difference<'a> {
     }
     let is_newer = |marker: &&Marker| live.is_none_or(|live| live.generation < marker.generation);
     let is_untold = |marker: &&Marker| {
-        let was_written = || entry.summary().is_some_and(|summary| summary.manifest.is_some());
-        let is_own = marker.load_id == entry.load_id && entry.state_name() == StateName::SetAside;
-        (is_own && was_written()) || marker.generation < entry.generation
+        // What is claimed or written comes to its end by itself, and meets the marker there.
+        let is_over = matches!(entry.state_name(), StateName::SetAside | StateName::Loaded);
+        let is_lost = marker.load_id == entry.load_id || marker.generation > entry.generation;
+        (is_over && is_lost) || marker.generation < entry.generation
     };
     match marker.filter(is_newer).filter(is_untold) {
         Some(marker) => Difference::Untold(marker),
@@ -122,13 +126,14 @@ fn difference<'a>(entry: &Entry, marker: Option<&'a Marker>) -> Difference<'a> {
     }
 }
 
-/// The ledger is told of a load that is marked: the one the entry was set aside with is finished as any other, an earlier
-/// one is live.
+/// The ledger is told of a load that is marked: the one the entry was set aside with is finished as any other; an earlier
+/// one, or one that was lost with the ledger, is live.
 async fn learn(loader: &Loader<'_>, entry: &Entry, marker: &Marker) -> Result<(), LoadError> {
-    if marker.load_id == entry.load_id {
+    let was_written = entry.summary().is_some_and(|summary| summary.manifest.is_some());
+    if marker.load_id == entry.load_id && was_written {
         let read = read_manifest(loader.ports, entry).await.map_err(LoadError::store(STAGE))?;
         if let ReadManifest::Whole(manifest) = read {
-            let load = WrittenLoad { entry: entry.clone(), manifest };
+            let load = WrittenLoad { entry: entry.clone(), manifest, as_written: None };
             finish_one(loader, Marked { load, batch: marker.batch.clone() }).await?;
         }
         return Ok(());
@@ -150,7 +155,7 @@ async fn restore(loader: &Loader<'_>, entry: &Entry, known: Option<&Marker>) -> 
         if entry.live.as_ref().map(|live| &live.load_id) != lost.as_ref() {
             return Err(Refusal::MovedOn { state: entry.state_name() });
         }
-        entry.restored(left.clone(), ports.clock.now()).map(Some)
+        entry.restored(left.clone(), ports.clock.now())
     };
     let changed = change(ports.ledger.as_ref(), &entry.id, make).await.map_err(LoadError::ledger(STAGE))?;
     Ok(matches!(changed, Changed::Stored(entry) if entry.state_name() == StateName::Written))

@@ -2,24 +2,26 @@
 //!
 //! Only the loader can decide about it: it knows which definitions are retired, so that no commit under them can come
 //! any more, and which loads the warehouse has marked. What was committed before its definition was retired is loaded.
+//! What can be read again is read again; what cannot is whole in the lake, and is loaded as it was written.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
 
-use lakehand_domain::entry::{Entry, EntryState, SetAsideKind, SetAsideReason};
-use lakehand_domain::id::{EntryId, LoadId};
+use lakehand_domain::entry::Entry;
+use lakehand_domain::id::{EntryId, Fingerprint, LoadId};
+use lakehand_domain::manifest::Manifest;
 use lakehand_domain::object_event::{Cause, ObjectEvent};
-use lakehand_domain::port::object_store::StoreError;
+use lakehand_domain::shape::DefinitionInForce;
 use lakehand_domain::timestamp::Timestamp;
 
-use crate::change::{Changed, change};
-use crate::gather::{Gathered, OBJECTS_A_MESSAGE, ReadManifest, STAGE, WrittenLoad, read_manifest};
-use crate::loading::{LoadError, Loader, Memory, ask, refused};
+use crate::gather::{Gathered, OBJECTS_A_MESSAGE, ReadManifest, Room, STAGE, WrittenLoad, read_manifest};
+use crate::loading::{LoadError, Loader, Memory, ask, newer, refused, source_is_there};
 
 /// A definition that nobody has put in force for so many times the pause between two questions is given up: it was
 /// taken back before it came into force.
 const GIVEN_UP: u32 = 10;
 
-/// Finishes what is marked, asks for what can be read again, and sets aside what cannot.
+/// Finishes what is marked, asks for what can be read again, and gathers the rest as it was written.
 pub(super) async fn redo(
     loader: &Loader<'_>,
     memory: &mut Memory,
@@ -27,12 +29,11 @@ pub(super) async fn redo(
     gathered: &mut Gathered,
 ) -> Result<(), LoadError> {
     let now = loader.ports.clock.now();
+    memory.meet_strangers(foreign.iter().map(|entry| entry.id.clone()), now);
+    let over = over(loader, memory, &foreign).await?;
     let mut due = foreign;
-    let unknown = due.iter().map(|entry| &entry.fingerprint).filter(|one| !memory.is_retired(one)).cloned().collect();
-    let refused = refused(loader.ports, &loader.dataset.id, unknown).await.map_err(LoadError::ledger(STAGE))?;
     due.retain(|entry| {
-        let is_retired = memory.is_retired(&entry.fingerprint) || is_given_up(loader, entry, now);
-        let is_over = is_retired || refused.contains(&entry.fingerprint);
+        let is_over = over.contains(&entry.fingerprint) || is_given_up(loader, memory, entry, now);
         gathered.outcome.foreign += u64::from(!is_over);
         is_over && memory.is_to_be_asked(&entry.id, loader.settings.ask_again, now)
     });
@@ -45,23 +46,37 @@ pub(super) async fn redo(
         LoadError::Warehouse { stage: STAGE, source }
     })?;
     let marked: BTreeMap<EntryId, LoadId> = markers.into_iter().map(|marker| (marker.entry, marker.load_id)).collect();
-    let (mut again, mut waiting) = (Vec::new(), BTreeSet::new());
+    // The other half is left to those of our definition.
+    let mut room = Room::half(loader.settings);
+    let mut again = Vec::new();
     for entry in due {
-        if marked.get(&entry.id) == Some(&entry.load_id)
-            && let ReadManifest::Whole(manifest) =
-                read_manifest(loader.ports, &entry).await.map_err(LoadError::store(STAGE))?
-        {
-            gathered.loads.push(WrittenLoad { entry, manifest });
+        let is_marked = marked.get(&entry.id) == Some(&entry.load_id);
+        if !is_marked && source_is_there(loader, STAGE, &entry).await? {
+            again.push(entry);
             continue;
         }
-        match unseen(loader, &entry).await? {
-            None => again.push(entry),
-            // The warehouse may be made to take it yet: what cannot be read again is not given up at once.
-            Some(_) if refused.contains(&entry.fingerprint) && !is_given_up(loader, &entry, now) => {
-                waiting.insert(entry.id);
+        let read = read_manifest(loader.ports, &entry).await.map_err(LoadError::store(STAGE))?;
+        let manifest = match read {
+            ReadManifest::Whole(manifest) if is_marked => {
+                gathered.loads.push(WrittenLoad { entry, manifest, as_written: None });
+                continue;
             }
-            Some(reason) => gathered.outcome.refused += u64::from(set_aside(loader, &entry, reason).await?),
+            ReadManifest::Whole(manifest) => manifest,
+            ReadManifest::Lost(_) if is_marked && source_is_there(loader, STAGE, &entry).await? => {
+                again.push(entry);
+                continue;
+            }
+            ReadManifest::Lost(why) => {
+                let why = format!("{why}, and its source is not there either: bring the lake back, or the file");
+                memory.is_stuck(loader, &entry, &why);
+                continue;
+            }
+        };
+        if !room.takes(&entry) {
+            gathered.outcome.left = 1;
+            continue;
         }
+        as_written(loader, memory, entry, manifest, gathered);
     }
     // Remembered once it is done: what fails in between is asked for again with the next pass.
     for some in again.chunks(OBJECTS_A_MESSAGE) {
@@ -71,46 +86,61 @@ pub(super) async fn redo(
             loader.observer.sent_back(entry, "it was written under a definition that is no longer in force");
         }
     }
-    gathered.outcome.foreign += waiting.len() as u64;
-    let ids = ids.into_iter().filter(|id| !waiting.contains(id)).collect();
-    memory.asked(ids, loader.settings.ask_again, now);
     gathered.outcome.sent_back += again.len() as u64;
+    memory.asked(again.into_iter().map(|entry| entry.id).collect(), loader.settings.ask_again, now);
     Ok(())
 }
 
-fn is_given_up(loader: &Loader<'_>, entry: &Entry, now: Timestamp) -> bool {
-    let EntryState::Written { at, .. } = &entry.state else { return false };
-    now.since(*at) >= loader.settings.ask_again * GIVEN_UP
+/// Gathers a load as it was written, where its rows can stand in the tables as they are now.
+fn as_written(
+    loader: &Loader<'_>,
+    memory: &mut Memory,
+    entry: Entry,
+    manifest: Arc<Manifest>,
+    gathered: &mut Gathered,
+) {
+    match loader.shape().as_written(&manifest) {
+        Ok(shape) => {
+            tracing::info!(
+                dataset.id = %entry.dataset,
+                entry.id = %entry.id,
+                object.uri = %entry.object.uri,
+                load.id = %entry.load_id,
+                "it was written under a definition that is no longer in force, and cannot be read again: it is loaded as it was written"
+            );
+            gathered.loads.push(WrittenLoad { entry, manifest, as_written: Some(Arc::new(shape)) });
+        }
+        Err(why) => {
+            let why = format!(
+                "it was written under a definition that is no longer in force, cannot be read again, and does not fit \
+                 the tables as it was written: {why}; bring the file back, or a definition that its rows fit"
+            );
+            memory.is_stuck(loader, &entry, &why);
+        }
+    }
 }
 
-/// Why the version that was read cannot be read again, if it cannot.
-async fn unseen(loader: &Loader<'_>, entry: &Entry) -> Result<Option<SetAsideReason>, LoadError> {
-    let uri = &entry.object.uri;
-    let (kind, what) = match loader.ports.landing.stat(uri).await {
-        Ok(stat) if stat.version == entry.object.version => return Ok(None),
-        Ok(stat) => (SetAsideKind::Replaced, format!("was replaced by version {}", stat.version)),
-        Err(StoreError::NotFound { .. }) => (SetAsideKind::Gone, "was deleted".to_owned()),
-        Err(error) => return Err(LoadError::store(STAGE)(error)),
-    };
-    let message = format!(
-        "{uri} {what} before it was loaded: it was written under a definition that is no longer in force, and cannot be \
-         read again"
-    );
-    Ok(Some(SetAsideReason { kind, message }))
+/// Those of the entries' definitions under which nothing can be committed any more: they are retired or refused, or workers
+/// had them before ours, which is in force; an empty warehouse remembers none that were.
+async fn over(loader: &Loader<'_>, memory: &mut Memory, foreign: &[Entry]) -> Result<BTreeSet<Fingerprint>, LoadError> {
+    let theirs: BTreeSet<&Fingerprint> = foreign.iter().map(|entry| &entry.fingerprint).collect();
+    let known: BTreeSet<Fingerprint> = theirs.iter().map(|one| (*one).clone()).collect();
+    let refused = refused(loader.ports, &loader.dataset.id, known).await.map_err(LoadError::ledger(STAGE))?;
+    let mut over = BTreeSet::new();
+    for fingerprint in theirs {
+        let definition = DefinitionInForce { dataset: loader.dataset.id.clone(), fingerprint: fingerprint.clone() };
+        let ours = [loader.definition()];
+        if memory.is_retired(fingerprint)
+            || refused.contains(fingerprint)
+            || newer(loader.ports, &definition, &ours).await.map_err(LoadError::ledger(STAGE))?.is_some()
+        {
+            over.insert(fingerprint.clone());
+        }
+    }
+    Ok(over)
 }
 
-async fn set_aside(loader: &Loader<'_>, entry: &Entry, reason: SetAsideReason) -> Result<bool, LoadError> {
-    let ports = loader.ports;
-    let make = |now: &Entry| now.refused(&entry.load_id, reason.clone(), ports.clock.now()).map(Some);
-    let changed = change(ports.ledger.as_ref(), &entry.id, make).await.map_err(LoadError::ledger(STAGE))?;
-    let Changed::Stored(stored) = changed else { return Ok(false) };
-    tracing::warn!(
-        dataset.id = %stored.dataset,
-        entry.id = %stored.id,
-        object.uri = %stored.object.uri,
-        kind = reason.kind.as_str(),
-        "set aside: {}", reason.message
-    );
-    loader.observer.refused(&stored, &reason.message);
-    Ok(true)
+/// Whether nobody has put its definition in force for so long while this process could load.
+fn is_given_up(loader: &Loader<'_>, memory: &Memory, entry: &Entry, now: Timestamp) -> bool {
+    memory.met(&entry.id).is_some_and(|met| now.since(met) >= loader.settings.ask_again * GIVEN_UP)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use futures::StreamExt;
 use lakehand_domain::entry::{Entry, LiveLoad, LoadSummary};
 use lakehand_domain::fault::{Effect, chain};
-use lakehand_domain::id::{DatasetId, EntryId, LoadId};
+use lakehand_domain::id::{DatasetId, LoadId};
 use lakehand_domain::manifest::Manifest;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::object_store::{ObjectBody, ObjectStore, StoreError};
@@ -49,7 +49,7 @@ pub(crate) async fn read_manifest(ports: &Ports, entry: &Entry) -> Result<ReadMa
 }
 
 /// The load of a marker, as the ledger keeps a live load; `None` where its manifest is not there any more.
-pub(crate) async fn load_of_marker(ports: &Ports, marker: &Marker) -> Result<Option<LiveLoad>, StoreError> {
+pub async fn load_of_marker(ports: &Ports, marker: &Marker) -> Result<Option<LiveLoad>, StoreError> {
     let uri = ports.lake_root.manifest(&marker.dataset, &marker.load_id);
     let bytes = match read_whole(ports.lake.as_ref(), &uri).await {
         Ok(bytes) => bytes,
@@ -68,28 +68,29 @@ pub(crate) async fn load_of_marker(ports: &Ports, marker: &Marker) -> Result<Opt
     }))
 }
 
-/// Whose load this is, as its manifest says.
+/// What the lake knows of a load.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub enum EntryOfLoad {
-    /// This entry's.
-    Entry(EntryId),
+pub enum ManifestOfLoad {
+    /// Its manifest, which says whose it is, and where the manifest lies.
+    Whole(Box<Manifest>, ObjectUri),
     /// It has no manifest: it was never written to its end.
     NoManifest,
     /// Its manifest is there and cannot be understood.
     Unreadable,
 }
 
-/// Finds the entry of a load by the manifest that lies in the lake.
-pub async fn entry_of_load(ports: &Ports, dataset: &DatasetId, load: &LoadId) -> Result<EntryOfLoad, StoreError> {
-    let bytes = match read_whole(ports.lake.as_ref(), &ports.lake_root.manifest(dataset, load)).await {
+/// Finds what the lake knows of a load.
+pub async fn manifest_of_load(ports: &Ports, dataset: &DatasetId, load: &LoadId) -> Result<ManifestOfLoad, StoreError> {
+    let uri = ports.lake_root.manifest(dataset, load);
+    let bytes = match read_whole(ports.lake.as_ref(), &uri).await {
         Ok(Some(bytes)) => bytes,
-        Ok(None) => return Ok(EntryOfLoad::Unreadable),
-        Err(StoreError::NotFound { .. }) => return Ok(EntryOfLoad::NoManifest),
+        Ok(None) => return Ok(ManifestOfLoad::Unreadable),
+        Err(StoreError::NotFound { .. }) => return Ok(ManifestOfLoad::NoManifest),
         Err(error) => return Err(error),
     };
     Ok(match serde_json::from_slice::<Manifest>(&bytes) {
-        Ok(manifest) if manifest.load_id == *load => EntryOfLoad::Entry(manifest.entry),
-        _ => EntryOfLoad::Unreadable,
+        Ok(manifest) if manifest.load_id == *load => ManifestOfLoad::Whole(Box::new(manifest), uri),
+        _ => ManifestOfLoad::Unreadable,
     })
 }
 

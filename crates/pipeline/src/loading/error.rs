@@ -1,5 +1,6 @@
 //! Why a batch could not be loaded. Nothing is lost by any of these: the entries stay written.
 
+use lakehand_dataset::transformer::TransformError;
 use lakehand_domain::fault::{Effect, Fault, Retry};
 use lakehand_domain::id::{FamilyId, LedgerId};
 use lakehand_domain::port::ledger::LedgerError;
@@ -38,6 +39,15 @@ pub enum LoadError {
         /// How.
         #[source]
         source: StoreError,
+    },
+    /// The engine could not make what the warehouse is tried with.
+    #[error("{stage}: the engine failed")]
+    Engine {
+        /// Where.
+        stage: Stage,
+        /// How.
+        #[source]
+        source: TransformError,
     },
     /// The queue failed, so that an entry could not be asked for again at once; the sweeper asks later.
     #[error("{stage}: the queue failed")]

@@ -3,8 +3,11 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
+use lakehand_domain::entry::Entry;
 use lakehand_domain::id::{EntryId, Fingerprint, Nonce};
 use lakehand_domain::timestamp::Timestamp;
+
+use crate::loading::loader::Loader;
 
 /// What one process remembers of a family between batches.
 #[derive(Debug, Default)]
@@ -17,6 +20,8 @@ pub struct Memory {
     pub(crate) retired: BTreeSet<Fingerprint>,
     /// The warehouse was seen to be ours, complete, and of our definition.
     pub(crate) verified: bool,
+    /// This process has met this fence: what the ledger had lost before it began was looked for.
+    pub(crate) compared: bool,
     /// Staging tables that we made, or may have made, and that are not known to be dropped.
     pub(crate) stagings: BTreeSet<Nonce>,
     /// What the ledger calls loaded, or has set aside, since then is to be compared with the markers.
@@ -24,6 +29,10 @@ pub struct Memory {
     asked: BTreeMap<EntryId, Timestamp>,
     /// Entries that are marked and could not be finished, and until when they are passed over.
     unfinished: BTreeMap<EntryId, Timestamp>,
+    /// Entries of definitions that may be about to come into force, and since when they were seen without a break.
+    strangers: BTreeMap<EntryId, Timestamp>,
+    /// Entries that nobody can load before somebody acts: until when they are passed over, and why.
+    stuck: BTreeMap<EntryId, (Timestamp, String)>,
 }
 
 /// So many entries are remembered as asked for; beyond it, asking twice is the lesser evil.
@@ -32,14 +41,58 @@ const MOST_ASKED: usize = 10_000;
 impl Memory {
     /// After a failure of the warehouse nothing is taken for granted any more: it may come back as an older self.
     pub fn doubt(&mut self) {
+        self.make_sure();
+        // Nor could anybody else load meanwhile, and put a definition in force.
+        self.strangers.clear();
+    }
+
+    fn make_sure(&mut self) {
         self.ensured = false;
         self.verified = false;
+    }
+
+    /// These entries are of definitions that are not in force.
+    pub(crate) fn meet_strangers(&mut self, entries: impl Iterator<Item = EntryId>, now: Timestamp) {
+        let mut before = std::mem::take(&mut self.strangers);
+        self.strangers = entries.map(|id| before.remove_entry(&id).unwrap_or((id, now))).collect();
+    }
+
+    /// Since when this entry was met in every pass, as one of a definition that is not in force.
+    pub(crate) fn met(&self, entry: &EntryId) -> Option<Timestamp> {
+        self.strangers.get(entry).copied()
+    }
+
+    /// Nobody can load this entry before somebody acts. It is passed over for a while, and its reason told.
+    pub(crate) fn is_stuck(&mut self, loader: &Loader<'_>, entry: &Entry, why: &str) {
+        tracing::error!(
+            dataset.id = %entry.dataset,
+            entry.id = %entry.id,
+            object.uri = %entry.object.uri,
+            "{why}; it waits until then"
+        );
+        let until = loader.ports.clock.now().plus(loader.settings.poll);
+        self.pass_over(entry.id.clone(), until);
+        if self.stuck.len() < MOST_ASKED {
+            self.stuck.insert(entry.id.clone(), (until, format!("{}: {why}", entry.object.uri)));
+        }
+    }
+
+    /// Those that are looked at again now are stuck only if they still are.
+    pub(crate) fn look_at_stuck(&mut self, now: Timestamp) {
+        self.stuck.retain(|_, (until, _)| now < *until);
+    }
+
+    /// What nobody can load before somebody acts: how many entries, and why the first of them.
+    pub(crate) fn told_stuck(&self) -> Option<String> {
+        let (_, first) = self.stuck.values().next()?;
+        let others = self.stuck.len() - 1;
+        Some(if others == 0 { first.clone() } else { format!("{first} (and {others} others)") })
     }
 
     /// The warehouse is looked at anew, and what was loaded or set aside since then looked for in it. A look that is still to
     /// come looks back as far as it was to.
     pub fn look_anew(&mut self, since: Timestamp) {
-        self.doubt();
+        self.make_sure();
         self.look_since = Some(self.look_since.map_or(since, |before| before.min(since)));
     }
 
@@ -102,6 +155,24 @@ mod tests {
         let mut memory = Memory::default();
         memory.others_look(at(50));
         assert_eq!(memory.look_since, None, "no look is to come");
+    }
+
+    #[test]
+    fn a_stranger_is_known_since_it_was_met_first_unless_there_was_a_break() {
+        let mut memory = Memory::default();
+        let (entry, at) = (EntryId::new("e"), |second: i64| Timestamp::from_micros(second * 1_000_000));
+        for second in [10, 20] {
+            memory.meet_strangers([entry.clone()].into_iter(), at(second));
+            assert_eq!(memory.met(&entry), Some(at(10)));
+        }
+        memory.look_anew(at(0));
+        assert_eq!(memory.met(&entry), Some(at(10)), "a look is no break");
+        memory.doubt();
+        assert_eq!(memory.met(&entry), None, "nobody could load meanwhile");
+        memory.meet_strangers([entry.clone()].into_iter(), at(30));
+        memory.meet_strangers(std::iter::empty(), at(40));
+        memory.meet_strangers([entry.clone()].into_iter(), at(50));
+        assert_eq!(memory.met(&entry), Some(at(50)));
     }
 
     #[test]

@@ -30,6 +30,8 @@ pub struct LoadOutcome {
     pub foreign: u64,
     /// Entries that the warehouse has lost and that wait to be loaded again.
     pub restored: u64,
+    /// Why some entry waits until somebody acts, if one does: neither the lake nor its source has it.
+    pub stuck: Option<String>,
     /// Entries left for the next batch: this one was full, or another loader was in the way.
     pub left: u64,
 }

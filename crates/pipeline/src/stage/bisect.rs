@@ -8,6 +8,7 @@ use lakehand_domain::manifest::Manifest;
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::row_reader::PartError;
 use lakehand_domain::port::warehouse::WarehouseError;
+use lakehand_domain::shape::FamilyShape;
 
 use crate::gather::WrittenLoad;
 use crate::loading::{LoadError, Loader, Memory};
@@ -45,6 +46,7 @@ pub(super) enum Copied {
 pub(super) async fn divide(
     loader: &Loader<'_>,
     memory: &mut Memory,
+    shape: &FamilyShape,
     loads: Vec<WrittenLoad>,
 ) -> Result<Divided, LoadError> {
     let batch = loads.len();
@@ -56,7 +58,7 @@ pub(super) async fn divide(
             continue;
         }
         let manifests: Vec<Arc<Manifest>> = group.iter().map(|load| Arc::clone(&load.manifest)).collect();
-        match copy(loader, memory, &manifests).await? {
+        match copy(loader, memory, shape, &manifests).await? {
             Copied::Staged(name) => {
                 divided.staged.extend(group.into_iter().map(|load| Planned { load, staging: Some(name.clone()) }));
             }
@@ -109,6 +111,7 @@ async fn probe(loader: &Loader<'_>, memory: &mut Memory, loads: usize, message: 
 pub(super) async fn copy(
     loader: &Loader<'_>,
     memory: &mut Memory,
+    shape: &FamilyShape,
     manifests: &[Arc<Manifest>],
 ) -> Result<Copied, LoadError> {
     let mut attempt = 0;
@@ -116,7 +119,7 @@ pub(super) async fn copy(
         attempt += 1;
         let name = loader.ports.identity.dated_nonce(loader.ports.clock.now());
         memory.stagings.insert(name.clone());
-        let staged = loader.ports.warehouse.stage(&loader.shape(), &name, manifests).await;
+        let staged = loader.ports.warehouse.stage(shape, &name, manifests).await;
         let Err(error) = staged else { return Ok(Copied::Staged(name)) };
         match error {
             WarehouseError::Data { message } => return Ok(Copied::Refused(message)),

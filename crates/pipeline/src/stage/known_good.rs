@@ -3,12 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use lakehand_dataset::dataset::Table;
 use lakehand_domain::entry::{Entry, StateName};
 use lakehand_domain::id::{EntryId, Generation, LoadId, digest};
-use lakehand_domain::manifest::{Manifest, TableManifest};
+use lakehand_domain::manifest::{Manifest, Part, TableManifest};
 use lakehand_domain::object::{ObjectStat, ObjectVersion};
 use lakehand_domain::port::ledger::EntryQuery;
+use lakehand_domain::port::object_store::PutCondition;
 use lakehand_domain::reject::RejectCounts;
 use lakehand_domain::timestamp::Timestamp;
 
@@ -32,8 +34,10 @@ pub(super) enum Good {
     Refused { good: String },
 }
 
-/// Stages the newest load that the warehouse has taken, or, where there is none, an empty one of the same shape.
+/// Stages the newest load that the warehouse has taken, or, where there is none, one of the same shape whose parts have no
+/// rows: it is read from the lake as any other.
 pub(super) async fn stage_known_good(loader: &Loader<'_>, memory: &mut Memory) -> Result<Good, LoadError> {
+    let shape = loader.shape();
     let query = EntryQuery {
         dataset: Some(loader.dataset.id.clone()),
         state: Some(StateName::Loaded),
@@ -49,7 +53,7 @@ pub(super) async fn stage_known_good(loader: &Loader<'_>, memory: &mut Memory) -
         if manifest.rows() == 0 {
             continue;
         }
-        match copy(loader, memory, &[manifest]).await? {
+        match copy(loader, memory, &shape, &[manifest]).await? {
             Copied::Staged(_) => return Ok(Good::Taken),
             Copied::Refused(_) => {
                 return Ok(Good::Refused { good: format!("load {}, which it took before,", entry.load_id) });
@@ -57,25 +61,25 @@ pub(super) async fn stage_known_good(loader: &Loader<'_>, memory: &mut Memory) -
             Copied::Lost { .. } => {}
         }
     }
-    match copy(loader, memory, &[Arc::new(empty(loader))]).await? {
+    let empty = Arc::new(empty(loader).await?);
+    match copy(loader, memory, &shape, &[empty]).await? {
         Copied::Staged(_) => Ok(Good::Taken),
         Copied::Refused(_) | Copied::Lost { .. } => Ok(Good::Refused { good: "an empty load".to_owned() }),
     }
 }
 
-/// A load of our shape without rows. It is staged and never committed.
-fn empty(loader: &Loader<'_>) -> Manifest {
+/// A load of our shape without rows, of a part for each table. It is staged and never committed, and its parts, which are
+/// the same for all loads of one shape, stay where they are.
+async fn empty(loader: &Loader<'_>) -> Result<Manifest, LoadError> {
     let uri = loader.ports.lake_root.dataset(&loader.dataset.id).join("_manifests/none.json");
     let version = ObjectVersion::of(Some("none"), None, 0, Timestamp::default());
     let object =
         ObjectStat { uri, version, version_id: None, etag: None, size: 0, last_modified: Timestamp::default() };
-    let table = |table: &Table| TableManifest {
-        table: table.shape.name.clone(),
-        columns: table.shape.part_columns(),
-        rows: 0,
-        parts: Vec::new(),
-    };
-    Manifest {
+    let mut tables = Vec::with_capacity(loader.dataset.tables.len());
+    for table in &loader.dataset.tables {
+        tables.push(empty_table(loader, table).await?);
+    }
+    Ok(Manifest {
         format: 1,
         load_id: LoadId::new(digest(&[b"empty load"])),
         entry: EntryId::new(digest(&[b"empty entry"])),
@@ -87,8 +91,21 @@ fn empty(loader: &Loader<'_>) -> Manifest {
         erasure_epoch: 0,
         records: 0,
         rejects: RejectCounts::default(),
-        tables: loader.dataset.tables.iter().map(table).collect(),
+        tables,
         quarantine: None,
         scopes: BTreeMap::new(),
-    }
+    })
+}
+
+async fn empty_table(loader: &Loader<'_>, table: &Table) -> Result<TableManifest, LoadError> {
+    let columns = table.shape.part_columns();
+    let (bytes, checksum) =
+        loader.ports.transformer.empty_part(&columns).map_err(|source| LoadError::Engine { stage: STAGE, source })?;
+    let place = format!("_empty/{}-{}.parquet", table.shape.name, digest(&[&bytes]));
+    let uri = loader.ports.lake_root.dataset(&loader.dataset.id).join(&place);
+    let (size, bytes) = (bytes.len() as u64, Bytes::from(bytes));
+    // Putting the same bytes again under the same name is harmless.
+    loader.ports.lake.put(&uri, bytes, PutCondition::Always).await.map_err(LoadError::store(STAGE))?;
+    let part = Part { uri, rows: 0, bytes: size, checksum, partition: Vec::new() };
+    Ok(TableManifest { table: table.shape.name.clone(), columns, rows: 0, parts: vec![part] })
 }

@@ -16,7 +16,7 @@ use lakehand_domain::port::warehouse::{
     CommitOutcome, MigrateOutcome, MigrationPlan, TakeOutcome, Warehouse, WarehouseError,
 };
 use lakehand_domain::reject::{RejectCounts, Rule};
-use lakehand_domain::shape::FamilyShape;
+use lakehand_domain::shape::{ColumnShape, FamilyShape};
 use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableStanding};
 
 type During = Box<dyn FnMut() + Send>;
@@ -98,6 +98,10 @@ impl Transformer for Tiny {
         let rows = good.len() as u64;
         let tables = vec![TransformedTable { table: "t".to_owned(), columns: Vec::new(), rows, parts }];
         Ok(Transformed { verdict, records: rows + bad.len() as u64, rejects, tables, quarantine })
+    }
+
+    fn empty_part(&self, _: &[ColumnShape]) -> Result<(Vec<u8>, String), TransformError> {
+        Ok((Vec::new(), String::new()))
     }
 
     fn check(&self, _dataset: &Dataset) -> Vec<(String, String)> {

@@ -71,8 +71,9 @@ async fn what_was_committed_under_a_retired_definition_is_loaded_and_not_set_asi
     assert_eq!(world.rows().await.len(), 2);
 }
 
+/// Its source was deleted, or overwritten, while it waited, and the definition changed.
 #[tokio::test]
-async fn what_was_written_under_a_retired_definition_and_cannot_be_read_again_is_set_aside_once() {
+async fn what_was_written_under_a_retired_definition_and_cannot_be_read_again_is_loaded_as_it_was_written() {
     for is_rewritten in [false, true] {
         let world = World::new();
         world.load(&world.ports, &mut Memory::default()).await.unwrap();
@@ -82,15 +83,89 @@ async fn what_was_written_under_a_retired_definition_and_cannot_be_read_again_is
             fs::write(world.landed("in_1.txt"), "another text").unwrap();
         }
         let (newer, mut memory) = (world.redefined(2), Memory::default());
-        for _ in 0..4 {
+        for _ in 0..2 {
             world.load_under(&world.as_worker("newer"), &newer, &mut memory).await.unwrap();
-            world.clock.advance(world.settings.ask_again);
         }
         let entry = world.entries().await.into_iter().find(|entry| entry.id == written.id).unwrap();
-        let EntryState::SetAside { reason, .. } = &entry.state else { panic!("{entry:?}") };
-        assert_eq!(reason.kind, if is_rewritten { SetAsideKind::Replaced } else { SetAsideKind::Gone });
+        assert_eq!((entry.state_name(), &entry.load_id), (StateName::Loaded, &written.load_id));
+        assert_eq!(entry.live.unwrap().fingerprint, world.dataset.fingerprint, "as it was written");
         assert!(world.asked().await.is_empty());
+        assert_eq!(world.rows().await, ["/in_1.txt 1 1 visible"]);
     }
+}
+
+/// Loaded under one definition, its source archived, deleted or overwritten; then came another one, and then the warehouse
+/// was emptied, which remembers no definition.
+#[tokio::test]
+async fn what_an_emptied_warehouse_has_lost_is_loaded_again_though_its_source_is_gone_and_its_definition_too() {
+    let mut world = World::new();
+    for number in 1..=7 {
+        world.write(&format!("in_{number}.txt"), &[number]).await;
+    }
+    let (older, newer) = (Arc::clone(&world.dataset), world.redefined(2));
+    for (dataset, started) in [(&older, 1), (&newer, 2)] {
+        let definition = DefinitionInForce { dataset: dataset.id.clone(), fingerprint: dataset.fingerprint.clone() };
+        let started = Timestamp::from_micros(started);
+        remember_definition(&world.ports, &definition, started, &mut Memory::default()).await.unwrap();
+    }
+    world.load_all(&world.ports, &mut Memory::default()).await.unwrap();
+    let rows = world.rows().await;
+    fs::remove_file(world.landed("in_1.txt")).unwrap();
+    fs::write(world.landed("in_2.txt"), "another text").unwrap();
+    for number in 4..=7 {
+        fs::remove_file(world.landed(&format!("in_{number}.txt"))).unwrap();
+    }
+    world.swap_warehouse(&world.folder.path().join("empty.db"));
+    world.settings.max_batch_entries = 4;
+    let mut memory = Memory::default();
+    for _ in 0..6 {
+        world.load_under(&world.as_worker("newer"), &newer, &mut memory).await.unwrap();
+    }
+    let states = world.states().await;
+    let loaded = states.iter().filter(|(_, state)| **state == (StateName::Loaded, 1)).count();
+    assert_eq!(loaded, 6, "{states:?}");
+    // What can be read again is read again, under the definition in force.
+    assert_eq!(world.asked().await, [("in_3.txt".to_owned(), Cause::DefinitionChanged)]);
+    world.write_under("in_3.txt", &[3], &newer, Cause::DefinitionChanged).await;
+    world.load_under(&world.as_worker("newer"), &newer, &mut memory).await.unwrap();
+    assert_eq!(world.rows().await, rows);
+}
+
+/// What it has cannot stand in the table as it is now: it waits, and says why.
+#[tokio::test]
+async fn a_load_of_an_older_definition_that_fits_no_more_waits_for_somebody() {
+    let world = World::new();
+    world.load(&world.ports, &mut Memory::default()).await.unwrap();
+    world.write("in_1.txt", &[1]).await;
+    fs::remove_file(world.landed("in_1.txt")).unwrap();
+    let (newer, mut memory) = (world.retyped("date"), Memory::default());
+    for _ in 0..3 {
+        let outcome = world.load_under(&world.as_worker("newer"), &newer, &mut memory).await.unwrap();
+        let stuck = outcome.stuck.filter(|_| outcome.gathered);
+        assert!(!outcome.gathered || stuck.unwrap().contains("column a of t is date now, and was integer"));
+    }
+    assert_eq!(world.state("in_1.txt").await, StateName::Written);
+}
+
+/// Begun anew under the newer definition, and deleted before it was read again.
+#[tokio::test]
+async fn what_was_written_and_is_gone_when_it_is_read_again_is_loaded_as_it_was_written() {
+    let world = World::new();
+    world.load(&world.ports, &mut Memory::default()).await.unwrap();
+    let written = world.write("in_1.txt", &[1]).await;
+    fs::remove_file(world.landed("in_1.txt")).unwrap();
+    let claimed = begun_anew(&world, &written);
+    let reason = SetAsideReason { kind: SetAsideKind::Gone, message: "deleted".to_owned() };
+    let later = world.clock.now().plus(Duration::from_mins(1));
+    let back = claimed.abandoned(reason, Duration::ZERO, later).unwrap();
+    let back = Entry { revision: written.revision + 1, ..back };
+    assert_eq!(world.ledger.put(&back).await.unwrap(), PutEntry::Stored);
+    let (newer, mut memory) = (world.redefined(2), Memory::default());
+    for _ in 0..2 {
+        world.load_under(&world.as_worker("newer"), &newer, &mut memory).await.unwrap();
+    }
+    assert_eq!(world.states().await["in_1.txt"], (StateName::Loaded, 1));
+    assert_eq!(world.rows().await.len(), 1);
 }
 
 /// A definition that no loader ever puts in force was taken back: what was written under it is asked for in the end.
@@ -103,6 +178,13 @@ async fn what_was_written_under_a_definition_that_never_came_into_force_is_asked
     for _ in 0..3 {
         world.load(&world.ports, &mut memory).await.unwrap();
         assert!(world.asked().await.is_empty(), "its own loader may be about to come");
+    }
+    // Nobody could load meanwhile: neither could its own loader.
+    memory.doubt();
+    world.clock.advance(world.settings.ask_again * 10);
+    for _ in 0..2 {
+        world.load(&world.ports, &mut memory).await.unwrap();
+        assert!(world.asked().await.is_empty(), "it is met anew");
     }
     world.clock.advance(world.settings.ask_again * 10);
     world.load(&world.ports, &mut memory).await.unwrap();
@@ -117,26 +199,22 @@ async fn what_was_written_under_a_refused_definition_is_asked_for_at_once() {
     world.write("in_0.txt", &[1]).await;
     world.load_all(&world.ports, &mut memory).await.unwrap();
     let narrow = world.narrowed();
-    for name in ["in_1.txt", "in_2.txt"] {
-        fs::write(world.landed(name), "1").unwrap();
-        world.write_under(name, &[1], &narrow, Cause::Arrived).await;
-    }
-    fs::remove_file(world.landed("in_2.txt")).unwrap();
+    fs::write(world.landed("in_1.txt"), "1").unwrap();
+    world.write_under("in_1.txt", &[1], &narrow, Cause::Arrived).await;
+    // Its workers were started after ours.
+    let definition = DefinitionInForce { dataset: narrow.id.clone(), fingerprint: narrow.fingerprint.clone() };
+    let later = world.clock.now().plus(Duration::from_secs(1));
+    remember_definition(&world.ports, &definition, later, &mut Memory::default()).await.unwrap();
     let outcome = world.load(&world.ports, &mut memory).await.unwrap();
-    assert_eq!((outcome.foreign, outcome.sent_back), (2, 0), "it may be about to come into force");
+    assert_eq!((outcome.foreign, outcome.sent_back), (1, 0), "it may be about to come into force");
     assert!(world.asked().await.is_empty());
 
     let refused = world.load_under(&world.as_worker("narrow"), &narrow, &mut Memory::default()).await;
     assert!(matches!(refused, Err(LoadError::MigrationRefused { .. })), "{refused:?}");
     for _ in 0..2 {
-        let outcome = world.load(&world.ports, &mut memory).await.unwrap();
-        assert_eq!((outcome.foreign, outcome.refused), (1, 0), "what cannot be read again is not given up so soon");
+        assert_eq!(world.load(&world.ports, &mut memory).await.unwrap().foreign, 0);
     }
     assert_eq!(world.asked().await, [("in_1.txt".to_owned(), Cause::DefinitionChanged)], "once");
-    assert_eq!(world.state("in_2.txt").await, StateName::Written);
-    world.clock.advance(world.settings.ask_again * 10);
-    world.load(&world.ports, &mut memory).await.unwrap();
-    assert_eq!(world.state("in_2.txt").await, StateName::SetAside);
 }
 
 #[tokio::test]
@@ -166,11 +244,13 @@ async fn a_question_that_could_not_be_sent_is_asked_with_the_next_pass() {
             let world = World::with(plan, "keep");
             fs::write(world.landed("in_1.txt"), "1").unwrap();
             world.write_under("in_1.txt", &[1], &world.redefined(2), Cause::Arrived).await;
-            world.clock.advance(world.settings.ask_again * 10);
             let mut memory = Memory::default();
-            let first = world.load(&world.ports, &mut memory).await;
-            let second = world.load(&world.ports, &mut memory).await;
-            assert!(first.is_ok() && second.is_ok() != is_disturbed, "{first:?} {second:?}");
+            for _ in 0..2 {
+                world.load(&world.ports, &mut memory).await.unwrap();
+            }
+            world.clock.advance(world.settings.ask_again * 10);
+            let asking = world.load(&world.ports, &mut memory).await;
+            assert_eq!(asking.is_ok(), !is_disturbed, "{asking:?}");
             if is_disturbed {
                 world.load_all(&world.ports, &mut memory).await.unwrap();
             }
@@ -180,8 +260,8 @@ async fn a_question_that_could_not_be_sent_is_asked_with_the_next_pass() {
     }
 }
 
-/// The entry of `in_1.txt`, begun anew under another definition by a worker that found the object gone.
-async fn begun_anew_and_gone(world: &World, written: Entry) -> Entry {
+/// The entry, begun anew under another definition.
+fn begun_anew(world: &World, written: &Entry) -> Entry {
     let request = ClaimRequest {
         dataset: written.dataset.clone(),
         object: written.object.clone(),
@@ -194,15 +274,22 @@ async fn begun_anew_and_gone(world: &World, written: Entry) -> Entry {
         marked: None,
         now: world.clock.now(),
     };
-    let ClaimDecision::Take(claimed) = claim(Some(&written), &request) else { panic!("{written:?}") };
-    let reason = SetAsideReason { kind: SetAsideKind::Gone, message: "deleted".to_owned() };
-    let gone = claimed.abandoned(reason, Duration::ZERO, world.clock.now().plus(Duration::from_mins(1))).unwrap();
-    let gone = Entry { revision: written.revision + 1, ..gone };
-    assert_eq!(world.ledger.put(&gone).await.unwrap(), PutEntry::Stored);
-    gone
+    let ClaimDecision::Take(claimed) = claim(Some(written), &request) else { panic!("{written:?}") };
+    *claimed
 }
 
-/// Its definition was given up, another read the file anew, and the object was gone. Only then did its own loader commit.
+/// The entry, begun anew under another definition, which refuses it.
+async fn begun_anew_and_refused(world: &World, written: Entry) -> Entry {
+    let claimed = begun_anew(world, &written);
+    let reason = SetAsideReason { kind: SetAsideKind::TooManyRejects, message: "9 of 10".to_owned() };
+    let lease = claimed.lease().unwrap().clone();
+    let refused = claimed.set_aside(&lease, reason, None, world.clock.now()).unwrap();
+    let refused = Entry { revision: written.revision + 1, ..refused };
+    assert_eq!(world.ledger.put(&refused).await.unwrap(), PutEntry::Stored);
+    refused
+}
+
+/// Its definition was given up, and another read the file anew and refused it. Only then did its own loader commit.
 #[tokio::test]
 async fn a_load_that_is_committed_when_its_entry_was_begun_anew_and_set_aside_is_live() {
     let world = Arc::new(World::new());
@@ -210,7 +297,7 @@ async fn a_load_that_is_committed_when_its_entry_was_begun_anew_and_set_aside_is
     world.load(&world.ports, &mut memory).await.unwrap();
     let written = world.write("in_1.txt", &[1, 2]).await;
     let (meanwhile, before) = (Arc::clone(&world), written.clone());
-    world.meddled.before_commit(async move { drop(begun_anew_and_gone(&meanwhile, before).await) });
+    world.meddled.before_commit(async move { drop(begun_anew_and_refused(&meanwhile, before).await) });
     assert_eq!(world.load(&world.ports, &mut memory).await.unwrap().loaded, 0);
     assert_eq!(world.rows().await.len(), 2);
     let entry = world.entries().await.remove(0);
@@ -234,7 +321,7 @@ async fn a_load_that_was_committed_and_never_told_of_is_found_at_the_next_look()
     let loaded = world.entries().await.remove(0);
     let state = EntryState::Written { at: loaded.updated, summary: loaded.summary().unwrap().clone() };
     let untold = Entry { state, live: None, ..loaded.clone() };
-    let gone = begun_anew_and_gone(&world, untold).await;
+    let gone = begun_anew_and_refused(&world, untold).await;
     memory.look_anew(Timestamp::from_micros(0));
     world.load_all(&world.ports, &mut memory).await.unwrap();
     let entry = world.entries().await.remove(0);

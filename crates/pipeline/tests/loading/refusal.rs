@@ -66,6 +66,30 @@ async fn what_was_taken_before_tells_a_bad_file_from_a_bad_warehouse() {
     assert_eq!(world.state("in_good.txt").await, StateName::SetAside);
 }
 
+/// Under a new definition nothing was taken before. A warehouse that reads no part of it finds no file at fault.
+#[tokio::test]
+async fn a_warehouse_that_reads_no_part_finds_no_file_at_fault_before_the_first_is_in() {
+    let (world, mut memory) = nine().await;
+    world.meddled.refuse(|manifest| manifest.parts().next().is_some());
+    let error = world.load_all(&world.ports, &mut memory).await.unwrap_err();
+    assert!(matches!(&error, LoadError::RefusesEverything { good, .. } if good.contains("empty load")), "{error}");
+    assert!(world.states().await.values().all(|(state, _)| *state == StateName::Written));
+}
+
+#[tokio::test]
+async fn a_load_whose_parts_and_source_are_gone_waits_for_either() {
+    let (world, mut memory) = nine().await;
+    let entry = world.entries().await.into_iter().find(|entry| entry.object.uri.file_name() == "in_3.txt").unwrap();
+    let folder = world.ports.lake_root.dataset(&world.dataset.id);
+    world.parts.remove(&folder.join(&format!("t/{}-00000.parquet", entry.load_id)));
+    std::fs::remove_file(world.landed("in_3.txt")).unwrap();
+    let outcome = world.load(&world.ports, &mut memory).await.unwrap();
+    assert_eq!((outcome.loaded, outcome.sent_back, outcome.refused), (8, 0, 0));
+    assert_eq!(world.state("in_3.txt").await, StateName::Written, "sent back it could never come again");
+    assert!(outcome.stuck.unwrap().contains("its source is not there either"));
+    assert!(world.asked().await.is_empty());
+}
+
 #[tokio::test]
 async fn a_load_whose_parts_are_gone_goes_back_and_keeps_nobody() {
     let (world, mut memory) = nine().await;

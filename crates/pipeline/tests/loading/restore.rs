@@ -3,8 +3,13 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use lakehand_domain::entry::{Entry, StateName};
+use lakehand_domain::clock::Clock;
+use lakehand_domain::entry::{
+    ClaimDecision, ClaimRequest, Entry, EntryState, SetAsideKind, SetAsideReason, StateName, claim,
+};
+use lakehand_domain::id::WorkerId;
 use lakehand_domain::object_event::Cause;
+use lakehand_domain::port::ledger::{Ledger, PutEntry};
 use lakehand_domain::port::warehouse::QueryWarehouse;
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::loading::Memory;
@@ -89,9 +94,80 @@ async fn a_load_whose_lake_and_source_are_away_waits_for_either() {
     let outcome = world.load_all(&world.ports, &mut Memory::default()).await.unwrap();
     assert_eq!((outcome.restored, outcome.sent_back, outcome.loaded), (1, 0, 0));
     assert_eq!(world.state("in_1.txt").await, StateName::Written, "sent back it could never come again");
+    let stuck = world.load_all(&world.ports, &mut Memory::default()).await.unwrap().stuck.unwrap();
+    assert!(stuck.contains("in_1.txt") && stuck.contains("bring the lake back"), "{stuck}");
     std::fs::rename(&away, &manifest).unwrap();
     assert_eq!(world.load_all(&world.ports, &mut Memory::default()).await.unwrap().loaded, 1);
     assert_eq!(world.rows().await, ["/in_1.txt 1 1 visible"]);
+}
+
+/// A replay is under way when the warehouse is restored, and fails: what it was to replace is all there is.
+#[tokio::test]
+async fn what_a_replay_that_fails_was_to_replace_is_loaded_again_after_a_restore() {
+    let world = World::new();
+    let mut memory = Memory::default();
+    let (path, kept) = one_is_kept(&world, &mut memory).await;
+    let first = world.write("in_2.txt", &[2]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let loaded = world.entries().await.into_iter().find(|entry| entry.id == first.id).unwrap();
+    let request = ClaimRequest {
+        dataset: loaded.dataset.clone(),
+        object: loaded.object.clone(),
+        fingerprint: loaded.fingerprint.clone(),
+        worker: WorkerId::new("other"),
+        lease_for: Duration::from_mins(1),
+        skew: Duration::ZERO,
+        cause: Cause::Replay,
+        asked_at: world.clock.now(),
+        marked: None,
+        now: world.clock.now(),
+    };
+    let ClaimDecision::Take(replaying) = claim(Some(&loaded), &request) else { panic!("{loaded:?}") };
+    assert_eq!(world.ledger.put(&replaying).await.unwrap(), PutEntry::Stored);
+    restore(&path, &kept);
+    let outcome = world.load_all(&world.ports, &mut Memory::default()).await.unwrap();
+    assert_eq!((outcome.restored, world.rows().await.len()), (0, 1), "the replay may bring its own rows");
+    let reason = SetAsideReason { kind: SetAsideKind::TooManyRejects, message: "9 of 10".to_owned() };
+    let lease = replaying.lease().unwrap().clone();
+    let failed = replaying.set_aside(&lease, reason, None, world.clock.now()).unwrap();
+    assert_eq!(world.ledger.put(&failed).await.unwrap(), PutEntry::Stored);
+    memory.look_anew(Timestamp::from_micros(0));
+    let outcome = world.load_all(&world.ports, &mut memory).await.unwrap();
+    assert_eq!((outcome.restored, outcome.loaded), (1, 1));
+    assert_eq!(world.states().await["in_2.txt"], (StateName::Loaded, 1));
+    assert_eq!(world.rows().await.len(), 2);
+}
+
+/// Since the backup one file was loaded by a replay, and another for the first time, which is claimed in the backup and was
+/// then taken for gone.
+#[tokio::test]
+async fn a_ledger_from_a_backup_learns_of_replays_and_of_what_it_takes_for_gone() {
+    let world = World::new();
+    let mut memory = Memory::default();
+    world.write("in_1.txt", &[1]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let (path, backup) = (world.folder.path().join("ledger.db"), world.folder.path().join("backup.db"));
+    copy(&path, &backup);
+    world.write_under("in_1.txt", &[1, 7], &world.dataset, Cause::Replay).await;
+    let second = world.write("in_2.txt", &[2]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let expected = world.entries().await;
+    restore(&path, &backup);
+    let claimed = EntryState::Claimed { lease: None, retry_at: None };
+    let claimed = Entry { state: claimed, revision: 1, ..second };
+    let reason = SetAsideReason { kind: SetAsideKind::Gone, message: "deleted".to_owned() };
+    let gone = claimed.abandoned(reason, Duration::ZERO, world.clock.now()).unwrap();
+    assert_eq!(world.ledger.put(&Entry { revision: 1, ..gone }).await.unwrap(), PutEntry::Stored);
+    let outcome = world.load_all(&world.as_worker("next"), &mut Memory::default()).await.unwrap();
+    assert_eq!((outcome.restored, outcome.sent_back), (0, 0), "nothing is taken for lost");
+    let told = |entries: &[Entry]| {
+        let one =
+            |entry: &Entry| (entry.state_name(), entry.generation, entry.load_id.clone(), entry.summary().cloned());
+        let mut told: Vec<_> = entries.iter().map(one).collect();
+        told.sort_by_key(|(_, _, load, _)| load.clone());
+        told
+    };
+    assert_eq!(told(&world.entries().await), told(&expected));
 }
 
 #[tokio::test]

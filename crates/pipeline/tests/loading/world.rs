@@ -25,6 +25,7 @@ use lakehand_domain::port::object_store::{ObjectStore, PutCondition};
 use lakehand_domain::port::queue::Queue;
 use lakehand_domain::port::warehouse::QueryWarehouse;
 use lakehand_domain::reject::RejectCounts;
+use lakehand_domain::shape::ColumnShape;
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::value::{ColumnValues, RowBatch};
 use lakehand_ledger::sqlite::SqliteLedger;
@@ -56,6 +57,10 @@ impl Transformer for NoTransformer {
         _: &(dyn Fn() -> bool + Sync),
     ) -> Result<Transformed, TransformError> {
         unreachable!("loading transforms nothing")
+    }
+
+    fn empty_part(&self, _: &[ColumnShape]) -> Result<(Vec<u8>, String), TransformError> {
+        Ok((Vec::new(), String::new()))
     }
 
     fn check(&self, _: &Dataset) -> Vec<(String, String)> {
@@ -140,6 +145,12 @@ impl World {
     /// The same dataset under a definition that the warehouse refuses, once it has the usual one.
     pub(crate) fn narrowed(&self) -> Arc<Dataset> {
         let text = definition("keep", 1).replace("integer", "smallint");
+        Arc::clone(checked(self.folder.path(), &[("d.toml", text)]).iter().next().unwrap())
+    }
+
+    /// The same dataset, whose column has another type.
+    pub(crate) fn retyped(&self, column_type: &str) -> Arc<Dataset> {
+        let text = definition("keep", 2).replace("\"integer\"", &format!("{column_type:?}"));
         Arc::clone(checked(self.folder.path(), &[("d.toml", text)]).iter().next().unwrap())
     }
 
@@ -274,6 +285,7 @@ impl World {
             all.sent_back += outcome.sent_back;
             all.restored += outcome.restored;
             all.standing = outcome.standing.clone();
+            all.stuck.clone_from(&outcome.stuck);
             if !outcome.more() {
                 return Ok(all);
             }

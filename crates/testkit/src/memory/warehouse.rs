@@ -115,6 +115,11 @@ impl MemoryWarehouse {
         self.engine.state().changes()
     }
 
+    /// The stagings of a family that are there, for a test to look at.
+    pub fn stagings_now(&self, family: &FamilyId) -> Vec<Nonce> {
+        self.engine.state().stagings(family)
+    }
+
     /// A family as it is committed, for a test to look at.
     pub fn family(&self, family: &FamilyId) -> Option<Family> {
         self.engine.state().family(family).cloned()
@@ -340,7 +345,7 @@ mod tests {
                     fence: site.take().await,
                     batch: "batch".to_owned(),
                     definition: site.shape.definitions[0].clone(),
-                    loads: vec![StagedLoad { manifest, staging }],
+                    loads: vec![StagedLoad { manifest, staging, as_written: false }],
                     now: Timestamp::from_micros(0),
                 };
                 *pace.0.lock().unwrap() = Some((step, Arc::clone(&warehouse)));

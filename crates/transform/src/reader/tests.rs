@@ -11,6 +11,39 @@ use lakehand_domain::timestamp::Timestamp;
 use super::*;
 use crate::encode::{ColumnData, encode_column};
 
+#[tokio::test]
+async fn an_empty_part_has_its_columns_and_no_row() {
+    use lakehand_dataset::transformer::Transformer;
+    use lakehand_domain::shape::ColumnType;
+    let types = ["boolean", "smallint", "bigint", "decimal(38,2)", "varchar(9)", "date", "timestamptz", "json", "real"];
+    let column = |(at, text): (usize, &&str)| ColumnShape {
+        name: format!("c{at}"),
+        column_type: ColumnType::parse(text).unwrap(),
+        required: at % 2 == 0,
+    };
+    let columns: Vec<ColumnShape> = types.iter().enumerate().map(column).collect();
+    let engine = crate::engine::Engine::new();
+    let (bytes, checksum) = engine.empty_part(&columns).unwrap();
+    assert_eq!((bytes.clone(), checksum.clone()), engine.empty_part(&columns).unwrap(), "the same bytes each time");
+    for as_file in [true, false] {
+        let store = OneObject { told: bytes.len() as u64, bytes: Some(Bytes::from(bytes.clone())), as_file };
+        let part = Part {
+            uri: ObjectUri::parse("s3://lake/d/_empty/t.parquet").unwrap(),
+            rows: 0,
+            bytes: bytes.len() as u64,
+            checksum: checksum.clone(),
+            partition: Vec::new(),
+        };
+        let mut rows = PartFiles::new(Arc::new(store)).open(&part, &columns).await.unwrap();
+        assert!(rows.next().unwrap().is_none_or(|batch| batch.rows == 0));
+        let mut others = columns.clone();
+        others[1].name = "other".to_owned();
+        let store = OneObject { told: bytes.len() as u64, bytes: Some(Bytes::from(bytes.clone())), as_file };
+        let opened = PartFiles::new(Arc::new(store)).open(&part, &others).await;
+        assert!(opened.is_err(), "its columns are looked at");
+    }
+}
+
 /// One object, as a file or as a stream of small chunks; what readers never call is foreign to it.
 #[derive(Debug)]
 struct OneObject {

@@ -7,6 +7,7 @@
 mod check;
 mod diagnosis;
 mod loads;
+mod older;
 pub(crate) mod plan;
 mod references;
 
@@ -108,7 +109,10 @@ fn batch_tables(
         .map(|(number, registered)| {
             let in_force =
                 shape.tables.iter().find(|table| table.without_layout() == registered.shape.without_layout());
-            let staging = |nonce: &&Nonce| ((*nonce).clone(), plan.staging(nonce, &registered.shape));
+            let staging = |nonce: &&Nonce| {
+                let staged = plan.staged_shape(nonce, &registered.shape);
+                ((*nonce).clone(), plan.staging(nonce, &staged))
+            };
             let stagings = in_force.map_or_else(Vec::new, |_| nonces.iter().map(staging).collect());
             BatchTable { number, stagings, registered, is_recomputed: true }
         })

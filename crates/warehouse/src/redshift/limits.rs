@@ -107,6 +107,7 @@ fn some_request(
     let load = |number: usize| StagedLoad {
         manifest: std::sync::Arc::new(some_manifest(uri, definition, tables, number)),
         staging: nonce(number),
+        as_written: false,
     };
     CommitRequest {
         fence: Fence {

@@ -237,7 +237,7 @@ fn next_columns(known: &Registered, table: &TableShape) -> Result<Vec<RowsColumn
             next.push(RowsColumn::new(column, table));
             continue;
         };
-        if !change::widens(there.column_type, column.column_type) {
+        if !there.column_type.widens_to(column.column_type) {
             let holds = there.column_type.to_string();
             return Err(change::would_bend(table, &column.name, &holds, column.column_type));
         }

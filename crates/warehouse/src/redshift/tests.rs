@@ -125,7 +125,7 @@ fn load(number: u32, staging: &str) -> StagedLoad {
         quarantine: None,
         scopes: BTreeMap::new(),
     };
-    StagedLoad { manifest: Arc::new(manifest), staging: Nonce::new(staging) }
+    StagedLoad { manifest: Arc::new(manifest), staging: Nonce::new(staging), as_written: false }
 }
 
 fn request(loads: Vec<StagedLoad>) -> CommitRequest {

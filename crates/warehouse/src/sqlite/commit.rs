@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use lakehand_domain::id::{EntryId, LoadId, Nonce};
 use lakehand_domain::port::warehouse::CommitOutcome;
-use lakehand_domain::shape::{FamilyShape, TableShape, lineage};
+use lakehand_domain::shape::{ColumnShape, FamilyShape, TableShape, lineage};
 use lakehand_domain::warehousing::CommitRequest;
 use rusqlite::Connection;
 
@@ -12,12 +12,12 @@ use crate::fit::{self, told};
 
 use super::connection::End;
 use super::contest::{self, Scope};
-use super::ddl::quoted_list;
+use super::ddl::{RowsColumn, quoted_list};
 use super::fence::{self, unsigned};
 use super::names::{self, quote};
 use super::reference::Tied;
 use super::trouble::Trouble;
-use super::{stage, tables};
+use super::{migrate, stage, tables};
 
 /// Commits the batch, or finds why not.
 pub(crate) fn commit(
@@ -61,8 +61,8 @@ fn guard(transaction: &Connection, shape: &FamilyShape, request: &CommitRequest)
     let mut entries = BTreeSet::new();
     for load in &request.loads {
         let manifest = &load.manifest;
-        if manifest.dataset != definition.dataset || manifest.fingerprint != definition.fingerprint {
-            return refuse(format!("load {} was made under another definition", manifest.load_id));
+        if let Some(message) = load.foreign(definition, &now.in_force) {
+            return refuse(message);
         }
         if manifest.erasure_epoch != now.erasure_epoch {
             return refuse(format!(
@@ -178,7 +178,13 @@ fn apply(
         if shape.tables.contains(table) {
             for (nonce, loads) in by_staging(request) {
                 if let Some(staging) = stage::find(transaction, &shape.family, nonce, table)? {
-                    add(transaction, table, &staging, &serde_json::to_string(&loads)?)?;
+                    add(
+                        transaction,
+                        table,
+                        &staged_shape(table, request, nonce),
+                        &staging,
+                        &serde_json::to_string(&loads)?,
+                    )?;
                 }
             }
         }
@@ -189,16 +195,38 @@ fn apply(
     tied.map_or(Ok(()), |tied| tied.decide(transaction))
 }
 
-fn add(transaction: &Connection, table: &TableShape, staging: &str, loads: &str) -> Result<(), Trouble> {
-    let columns: Vec<String> = table.part_columns().into_iter().map(|column| column.name).collect();
-    let columns = quoted_list("", &columns);
+/// The table as it is staged under this name: a load of an older definition is staged as it was written.
+fn staged_shape(table: &TableShape, request: &CommitRequest, staging: &Nonce) -> TableShape {
+    let older = request.loads.iter().find(|load| load.as_written && load.staging == *staging);
+    let described = older.and_then(|load| load.manifest.tables.iter().find(|part| part.table == table.name));
+    described.and_then(|described| table.as_written(described).ok()).unwrap_or_else(|| table.clone())
+}
+
+/// What a load does not bring is null, and what the table does not have any more stays in the lake.
+fn add(
+    transaction: &Connection,
+    table: &TableShape,
+    staged: &TableShape,
+    staging: &str,
+    loads: &str,
+) -> Result<(), Trouble> {
+    let there = staged.part_columns();
+    let (mut columns, mut values) = (Vec::new(), Vec::new());
+    for column in table.part_columns() {
+        let Some(staged) = there.iter().find(|staged| staged.name == column.name) else { continue };
+        let form = |of: &ColumnShape| RowsColumn::new(&of.name, of.column_type);
+        values.push(migrate::converted(&form(staged), &form(&column)));
+        columns.push(column.name);
+    }
+    let passes = if staged.has_where { contest::unrivalled(table, "") } else { "'visible'".to_owned() };
     transaction.execute(
         &format!(
-            "INSERT INTO {} ({columns}, {}) SELECT {columns}, {} FROM {} \
+            "INSERT INTO {} ({}, {}) SELECT {}, {passes} FROM {} \
              WHERE \"_load_id\" IN (SELECT value FROM json_each(?1))",
             quote(&names::rows(table)),
+            quoted_list("", &columns),
             quote(lineage::STANDING),
-            contest::unrivalled(table, ""),
+            values.join(", "),
             quote(staging),
         ),
         [loads],

@@ -9,7 +9,7 @@ use lakehand_domain::shape::{Contest, FamilyShape, TableShape, has_references};
 use lakehand_domain::warehousing::Fence;
 use rusqlite::{Connection, params};
 
-use crate::change::{self, widens};
+use crate::change;
 use crate::fit::told;
 
 use super::connection::End;
@@ -280,7 +280,7 @@ fn next_columns(table: &TableShape, physical: &[RowsColumn], is_empty: bool) -> 
             continue;
         };
         let old = read_declared_type(&there.declared);
-        if !is_empty && !old.is_some_and(|old| widens(old, column.column_type)) {
+        if !is_empty && !old.is_some_and(|old| old.widens_to(column.column_type)) {
             let holds = old.map_or_else(|| there.declared.clone(), |old| old.to_string());
             return Err(change::would_bend(table, &column.name, &holds, column.column_type));
         }
@@ -307,7 +307,7 @@ fn rebuild(transaction: &Connection, rows: &str, physical: &[RowsColumn], next: 
 }
 
 /// A value in the column's next type. Of all that is wider, only a decimal that outgrows a double is kept otherwise.
-fn converted(from: &RowsColumn, to: &RowsColumn) -> String {
+pub(crate) fn converted(from: &RowsColumn, to: &RowsColumn) -> String {
     use lakehand_domain::shape::ColumnType::Decimal;
     let name = quote(&from.name);
     match (read_declared_type(&from.declared), read_declared_type(&to.declared)) {

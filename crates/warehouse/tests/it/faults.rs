@@ -47,7 +47,11 @@ pub(crate) async fn attempt(
             fence,
             batch: nonce.to_owned(),
             definition: shape.definitions[0].clone(),
-            loads: vec![StagedLoad { manifest: Arc::clone(&manifest), staging: staging.name.clone() }],
+            loads: vec![StagedLoad {
+                manifest: Arc::clone(&manifest),
+                staging: staging.name.clone(),
+                as_written: false,
+            }],
             now: Timestamp::from_micros(0),
         };
         let outcome = warehouse.commit(shape, &request).await?;

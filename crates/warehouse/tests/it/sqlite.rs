@@ -193,7 +193,11 @@ async fn every_value_lies_in_the_file_as_it_came() {
         fence,
         batch: "b".to_owned(),
         definition: shape.definitions[0].clone(),
-        loads: vec![StagedLoad { manifest: Arc::clone(&staging.manifests[0]), staging: staging.name }],
+        loads: vec![StagedLoad {
+            manifest: Arc::clone(&staging.manifests[0]),
+            staging: staging.name,
+            as_written: false,
+        }],
         now: Timestamp::from_micros(0),
     };
     assert_eq!(warehouse.commit(&shape, &request).await.unwrap(), CommitOutcome::Committed { batches: 1 });
@@ -270,7 +274,11 @@ async fn a_raised_erasure_epoch_sends_older_manifests_back() {
         fence,
         batch: "b".to_owned(),
         definition: site.shape.definitions[0].clone(),
-        loads: vec![StagedLoad { manifest: Arc::clone(&staging.manifests[0]), staging: staging.name }],
+        loads: vec![StagedLoad {
+            manifest: Arc::clone(&staging.manifests[0]),
+            staging: staging.name,
+            as_written: false,
+        }],
         now: Timestamp::from_micros(0),
     };
     let CommitOutcome::Refused { message } = warehouse.commit(&site.shape, &request).await.unwrap() else {
@@ -302,7 +310,11 @@ async fn a_table_that_a_definition_drops_keeps_its_rows_until_they_are_replaced(
         fence: site.take().await,
         batch: "b".to_owned(),
         definition: shape.definitions[0].clone(),
-        loads: vec![StagedLoad { manifest: Arc::clone(&staging.manifests[0]), staging: staging.name }],
+        loads: vec![StagedLoad {
+            manifest: Arc::clone(&staging.manifests[0]),
+            staging: staging.name,
+            as_written: false,
+        }],
         now: Timestamp::from_micros(0),
     };
     let outcome = warehouse.commit(&shape, &request).await.unwrap();

@@ -133,7 +133,7 @@ fn next(dice: &mut Dice, entry: &Entry, cause: Cause, now: Timestamp) -> Option<
             1 => entry.refused(&entry.load_id, reason("22003"), now).ok(),
             _ => entry.loaded(&entry.load_id, "0f1e2d3c4b5a6978", now).ok()?,
         },
-        (EntryState::Loaded { .. }, _) => again(now).or_else(|| entry.restored(None, now).ok()),
+        (EntryState::Loaded { .. }, _) => again(now).or_else(|| entry.restored(None, now).ok().flatten()),
         (EntryState::SetAside { told: false, .. }, _) if dice.below(2) == 0 => entry.told(now).ok(),
         (EntryState::SetAside { .. } | EntryState::Claimed { .. }, _) => again(now),
     }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use lakehand_domain::fault::{Effect, Fault};
 use lakehand_domain::id::{FamilyId, Generation, LoadId, Nonce};
-use lakehand_domain::manifest::Manifest;
+use lakehand_domain::manifest::{Manifest, Part};
 use lakehand_domain::object::ObjectUri;
 use lakehand_domain::port::row_reader::PartError;
 use lakehand_domain::port::warehouse::{CommitOutcome, WarehouseError};
@@ -12,7 +12,7 @@ use lakehand_domain::shape::{Contest, OnRewrite};
 use lakehand_domain::value::{ColumnValues, RowBatch};
 use lakehand_domain::warehousing::{StagedLoad, TableStanding};
 
-use super::sample::{Site, Sites, load, upsert};
+use super::sample::{Site, Sites, column, load, upsert};
 use super::scope::replace;
 
 pub(super) async fn check(sites: &Sites) {
@@ -27,6 +27,8 @@ pub(super) async fn check(sites: &Sites) {
     refused_rows_are_told_and_leave_nothing(sites).await;
     definition_and_epoch_are_guarded(sites).await;
     a_load_that_says_no_scope_is_refused(sites).await;
+    a_part_without_rows_is_staged(sites).await;
+    loads_of_older_definitions_are_taken_as_they_were_written(sites).await;
     many_markers_are_found(sites).await;
 }
 
@@ -107,9 +109,9 @@ async fn stagings_are_named_and_dropped(sites: &Sites) {
         warehouse.drop_staging(&name).await.unwrap();
     }
     assert_eq!(warehouse.stagings(&site.shape.family).await.unwrap(), vec![second.clone()]);
-    assert_refused(&site, &[StagedLoad { manifest: Arc::clone(&manifest), staging: name }]).await;
+    assert_refused(&site, &[StagedLoad { manifest: Arc::clone(&manifest), staging: name, as_written: false }]).await;
     let fence = site.take().await;
-    let staged = [StagedLoad { manifest, staging: second.clone() }];
+    let staged = [StagedLoad { manifest, staging: second.clone(), as_written: false }];
     assert_eq!(site.commit(&fence, &staged).await, CommitOutcome::Committed { batches: 1 });
     warehouse.drop_staging(&second).await.unwrap();
     assert!(warehouse.stagings(&site.shape.family).await.unwrap().is_empty());
@@ -173,7 +175,11 @@ async fn staged_rows_are_counted(sites: &Sites) {
         assert_refused(&site, &[other]).await;
     }
     let elsewhere = site.stage(&[site.manifest(&load(2, 1, 1, &[(1, None)]))]).await.unwrap();
-    let wrong = StagedLoad { manifest: Arc::clone(&staged[0].manifest), staging: elsewhere[0].staging.clone() };
+    let wrong = StagedLoad {
+        manifest: Arc::clone(&staged[0].manifest),
+        staging: elsewhere[0].staging.clone(),
+        as_written: false,
+    };
     assert_refused(&site, &[wrong]).await;
 }
 
@@ -260,6 +266,66 @@ async fn definition_and_epoch_are_guarded(sites: &Sites) {
     site.put_in_force().await;
     let fence = site.take().await;
     assert_eq!((&fence.in_force, &fence.retired), (&site.shape.definitions, &next.shape.definitions));
+}
+
+/// Whoever holds the definition in force may load what was made under one that is not, and says that it does.
+async fn loads_of_older_definitions_are_taken_as_they_were_written(sites: &Sites) {
+    let site = sites.bare(&upsert()).await;
+    let old = site.redefined("old", |table| {
+        table.columns.push(column("small", "integer", false));
+        table.columns.push(column("rent", "decimal(5,2)", false));
+        table.columns.push(column("gone", "integer", false));
+        table.has_where = false;
+    });
+    old.put_in_force().await;
+    let next = site.redefined("next", |table| {
+        table.columns.push(column("new", "varchar(9)", false));
+        table.columns.push(column("small", "bigint", false));
+        table.columns.push(column("rent", "decimal(38,2)", true));
+    });
+    next.put_in_force().await;
+    let (first, second) = (load(1, 1, 1, &[(1, None), (2, None)]), load(2, 1, 1, &[(2, Some(1)), (3, None)]));
+    let written = old.manifest(&first);
+    let shape = next.shape.as_written(&written).unwrap();
+    let staging = next.nonce();
+    next.warehouse().stage(&shape, &staging, std::slice::from_ref(&written)).await.unwrap();
+    let as_written = StagedLoad { manifest: written, staging, as_written: true };
+    let ours = next.stage(&[next.manifest(&second)]).await.unwrap().remove(0);
+    assert_refused(&next, &[StagedLoad { as_written: false, ..as_written.clone() }]).await;
+    assert_refused(&next, &[StagedLoad { as_written: true, ..ours.clone() }]).await;
+    assert_refused(&old, std::slice::from_ref(&as_written)).await;
+
+    let fence = next.take().await;
+    let outcome = next.commit(&fence, &[as_written.clone(), ours]).await;
+    assert!(matches!(outcome, CommitOutcome::Committed { .. }), "{outcome:?}");
+    let rows = (site.tested.rows)(site.table());
+    let mut found = next.answer(&format!("SELECT listing_id, small, rent, new, _standing FROM {rows}")).await;
+    found.sort();
+    let line = |values: [&str; 5]| values.map(|value| (!value.is_empty()).then(|| value.to_owned())).to_vec();
+    let expected = [
+        line(["1", "7", "7.00", "", "visible"]),
+        line(["2", "7", "7.00", "", "lost"]),
+        line(["2", "7", "7.00", "new", "visible"]),
+        line(["3", "7", "7.00", "new", "visible"]),
+    ];
+    assert_eq!(found, expected);
+    let entries = [old.entry(&first), next.entry(&second)];
+    let mut markers = next.warehouse().markers(&next.shape.family, &entries).await.unwrap();
+    markers.sort_by_key(|marker| marker.fingerprint.clone());
+    let fingerprints: Vec<&str> = markers.iter().map(|marker| marker.fingerprint.as_str()).collect();
+    assert_eq!(fingerprints, ["next", "old"], "each under the definition that it was made under");
+    assert_refused(&next, &[as_written]).await;
+}
+
+/// A part without rows is read as any other, and adds none.
+async fn a_part_without_rows_is_staged(sites: &Sites) {
+    let site = sites.site(&upsert()).await;
+    let mut manifest = site.manifest(&load(1, 1, 1, &[]));
+    let described = &mut Arc::make_mut(&mut manifest).tables[0];
+    let uri = site.parts.root().join(&format!("{}/_empty/flats.parquet", site.definition().dataset));
+    let (bytes, checksum) = site.parts.keep(&uri, &described.columns, Vec::new());
+    described.parts = vec![Part { uri: uri.clone(), rows: 0, bytes, checksum, partition: Vec::new() }];
+    site.stage(&[manifest]).await.unwrap();
 }
 
 async fn many_markers_are_found(sites: &Sites) {

@@ -307,7 +307,11 @@ impl Site {
         Ok(staging
             .manifests
             .iter()
-            .map(|manifest| StagedLoad { manifest: Arc::clone(manifest), staging: staging.name.clone() })
+            .map(|manifest| StagedLoad {
+                manifest: Arc::clone(manifest),
+                staging: staging.name.clone(),
+                as_written: false,
+            })
             .collect())
     }
 

@@ -162,10 +162,7 @@ fn definition_amiss(transaction: &Transaction, shape: &FamilyShape, request: &Co
     if unsaid {
         return Some("a load does not say of which scope it speaks".to_owned());
     }
-    let foreign = request.loads.iter().find(|load| {
-        load.manifest.dataset != definition.dataset || load.manifest.fingerprint != definition.fingerprint
-    });
-    foreign.map(|load| format!("load {} was made under another definition", load.manifest.load_id))
+    request.loads.iter().find_map(|load| load.foreign(definition, &transaction.view.fence.in_force))
 }
 
 fn markers_amiss(transaction: &Transaction, request: &CommitRequest) -> Option<String> {

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use lakehand_domain::port::warehouse::{MigrateOutcome, MigrationPlan, PlannedChange, PlannedStep, WarehouseError};
-use lakehand_domain::shape::{ColumnShape, ColumnType, Contest, FamilyShape, TableShape};
+use lakehand_domain::shape::{ColumnShape, Contest, FamilyShape, TableShape};
 use lakehand_domain::warehousing::Fence;
 
 use super::Engine;
@@ -122,7 +122,7 @@ fn next(family: &Family, shape: &TableShape) -> Result<Table, String> {
     for column in &shape.columns {
         match columns.iter_mut().find(|there| there.name == column.name) {
             None => columns.push(column.clone()),
-            Some(there) if is_empty || widens(there.column_type, column.column_type) => *there = column.clone(),
+            Some(there) if is_empty || there.column_type.widens_to(column.column_type) => *there = column.clone(),
             Some(there) => {
                 return Err(format!(
                     "column {} of {told} holds {} and is to hold {}",
@@ -154,16 +154,4 @@ fn next(family: &Family, shape: &TableShape) -> Result<Table, String> {
         return Err(format!("rows of {told} are of loads that do not say {}", must.join(", ")));
     }
     Ok(Table { shape: shape.clone(), columns })
-}
-
-fn widens(from: ColumnType, to: ColumnType) -> bool {
-    use ColumnType::{Bigint, Decimal, Integer, Smallint, Varchar};
-    match (from, to) {
-        (Smallint, Integer | Bigint) | (Integer, Bigint) => true,
-        (Varchar { bytes: old }, Varchar { bytes: new }) => old <= new,
-        (Decimal { precision: old, scale }, Decimal { precision: new, scale: new_scale }) => {
-            old <= new && scale == new_scale
-        }
-        _ => from == to,
-    }
 }

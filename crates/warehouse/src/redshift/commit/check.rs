@@ -23,8 +23,8 @@ pub(super) fn request_amiss(shape: &FamilyShape, request: &CommitRequest) -> Opt
     let mut entries = BTreeSet::new();
     for load in &request.loads {
         let manifest = &load.manifest;
-        if manifest.dataset != definition.dataset || manifest.fingerprint != definition.fingerprint {
-            return Some(format!("load {} was made under another definition", manifest.load_id));
+        if let Some(message) = load.foreign(definition, &request.fence.in_force) {
+            return Some(message);
         }
         if manifest.erasure_epoch != request.fence.erasure_epoch {
             return Some(format!(
@@ -58,6 +58,9 @@ pub(super) fn state_amiss(shape: &FamilyShape, request: &CommitRequest, state: &
     let definition = &request.definition;
     if !state.fence.in_force.contains(definition) {
         let message = format!("definition {} of {} is not in force", definition.fingerprint, definition.dataset);
+        return Checked::Refused(message);
+    }
+    if let Some(message) = request.loads.iter().find_map(|load| load.foreign(definition, &state.fence.in_force)) {
         return Checked::Refused(message);
     }
     if state.fence.erasure_epoch != request.fence.erasure_epoch {

@@ -219,7 +219,7 @@ impl<'a> Plan<'a> {
     pub(super) fn staged(&self, table: &BatchTable) -> String {
         format!(
             "({}) AS s JOIN {} AS l ON l.\"load_id\" = s.\"_load_id\" AND l.\"staging\" = s.\"staging\"",
-            union(&table.stagings, "*"),
+            self.staged_rows(table),
             self.list()
         )
     }
@@ -295,7 +295,7 @@ impl<'a> Plan<'a> {
             "INSERT INTO {markers} ({MARKER_COLUMNS}) SELECT \"entry\", {}, \"object\", \"version_order\", \
              \"generation\", \"load_id\", {}, \"rows\", \"rejects\", \"scopes\", {}, {} FROM {list}",
             literal(request.definition.dataset.as_str()),
-            literal(request.definition.fingerprint.as_str()),
+            self.fingerprint(),
             literal(&request.batch),
             literal(&request.now.to_string()),
         ));

@@ -35,7 +35,11 @@ async fn pass(world: &World, site: &Site, name: &str, loads: &[SampleLoad]) -> (
     let taken = warehouse.take_fence(family, &Nonce::new(name), &LedgerId::new("the ledger")).await.unwrap();
     let TakeOutcome::Taken(fence) = taken else { panic!("{taken:?}") };
     warehouse.markers(family, &entries).await.unwrap();
-    let staged = |manifest: &Arc<_>| StagedLoad { manifest: Arc::clone(manifest), staging: staging.name.clone() };
+    let staged = |manifest: &Arc<_>| StagedLoad {
+        manifest: Arc::clone(manifest),
+        staging: staging.name.clone(),
+        as_written: false,
+    };
     let request = CommitRequest {
         fence,
         batch: name.to_owned(),

@@ -47,7 +47,11 @@ async fn bring_in(warehouse: &dyn Warehouse, site: &Site, object: u32) -> Result
                     fence,
                     batch: owner.to_string(),
                     definition: site.shape.definitions[0].clone(),
-                    loads: vec![StagedLoad { manifest: Arc::clone(&manifest), staging: staging.name.clone() }],
+                    loads: vec![StagedLoad {
+                        manifest: Arc::clone(&manifest),
+                        staging: staging.name.clone(),
+                        as_written: false,
+                    }],
                     now: Timestamp::from_micros(0),
                 };
                 warehouse.commit(&site.shape, &request).await
@@ -159,7 +163,7 @@ async fn a_loader_that_wakes_up_late_changes_nothing() {
         fence,
         batch: batch.to_owned(),
         definition: site.shape.definitions[0].clone(),
-        loads: vec![StagedLoad { manifest: Arc::clone(&manifest), staging: staging.name.clone() }],
+        loads: vec![StagedLoad { manifest: Arc::clone(&manifest), staging: staging.name.clone(), as_written: false }],
         now: Timestamp::from_micros(0),
     };
     // It has read all that it needs, and sleeps before its transaction: the stand-in refuses it, which is as good.

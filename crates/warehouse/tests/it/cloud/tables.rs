@@ -123,7 +123,11 @@ async fn a_text_that_was_made_narrower_is_made_wide_again() {
         fence,
         batch: format!("batch of {}", staging.name),
         definition: site.shape.definitions[0].clone(),
-        loads: vec![StagedLoad { manifest: Arc::clone(&staging.manifests[0]), staging: staging.name.clone() }],
+        loads: vec![StagedLoad {
+            manifest: Arc::clone(&staging.manifests[0]),
+            staging: staging.name.clone(),
+            as_written: false,
+        }],
         now: Timestamp::from_micros(0),
     };
     let error = site.tested.warehouse.commit(&site.shape, &request(site.take().await)).await.unwrap_err();
@@ -195,7 +199,11 @@ async fn a_table_that_a_definition_drops_keeps_its_rows_until_they_are_replaced(
         fence: site.take().await,
         batch: "b".to_owned(),
         definition: shape.definitions[0].clone(),
-        loads: vec![StagedLoad { manifest: Arc::clone(&staging.manifests[0]), staging: staging.name }],
+        loads: vec![StagedLoad {
+            manifest: Arc::clone(&staging.manifests[0]),
+            staging: staging.name,
+            as_written: false,
+        }],
         now: Timestamp::from_micros(0),
     };
     let outcome = site.tested.warehouse.commit(&shape, &request).await.unwrap();
@@ -214,7 +222,11 @@ async fn a_raised_erasure_epoch_sends_older_manifests_back() {
         fence,
         batch: "b".to_owned(),
         definition: site.shape.definitions[0].clone(),
-        loads: vec![StagedLoad { manifest: Arc::clone(&staging.manifests[0]), staging: staging.name.clone() }],
+        loads: vec![StagedLoad {
+            manifest: Arc::clone(&staging.manifests[0]),
+            staging: staging.name.clone(),
+            as_written: false,
+        }],
         now: Timestamp::from_micros(0),
     };
     let before = site.take().await;
@@ -252,7 +264,7 @@ async fn the_guard_itself_sees_what_changed_since_it_was_looked_at() {
             fence: site.take().await,
             batch: format!("guarded {number}"),
             definition: site.shape.definitions[0].clone(),
-            loads: vec![StagedLoad { manifest: Arc::clone(&manifest), staging: staging.name }],
+            loads: vec![StagedLoad { manifest: Arc::clone(&manifest), staging: staging.name, as_written: false }],
             now: Timestamp::from_micros(0),
         };
         // The state is looked at, then changed by somebody who does not ask the fence, then the batch is sent.

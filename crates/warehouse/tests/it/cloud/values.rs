@@ -81,7 +81,7 @@ impl Typed {
             fence: self.site.take().await,
             batch: name.to_owned(),
             definition: self.shape.definitions[0].clone(),
-            loads: vec![StagedLoad { manifest, staging: staging.name }],
+            loads: vec![StagedLoad { manifest, staging: staging.name, as_written: false }],
             now: Timestamp::from_micros(0),
         };
         self.warehouse.commit(&self.shape, &request).await
