@@ -90,6 +90,12 @@ fn everything_that_is_to_be_watched_is_a_number() {
     for name in ["lakehand_lease_losses_total{lease=\"message\"}", "lakehand_lease_losses_total{lease=\"entry\"}"] {
         assert_eq!(loaded[name], "0");
     }
+    for what in ["intake", "settle", "visibility", "leases", "letters", "sweep_claims", "sweep_stagings", "sweep_lake"]
+    {
+        assert_eq!(loaded[&format!("lakehand_failures_in_a_row{{what=\"{what}\"}}")], "0");
+    }
+    let swept = until(&address, |told| number(told, "lakehand_swept_pages_total") > 0);
+    assert_eq!(swept["lakehand_swept_objects_total"], "0", "all of it is young");
     assert_eq!(loaded["lakehand_rows_loaded_total{dataset=\"lines\",table=\"lines\"}"], "4");
     for name in [
         "lakehand_retries_total",

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use lakehand_testkit::memory::warehouse::Isolation;
 
 use crate::random::Random;
-use crate::wire::{Fate, Faults};
+use crate::wire::{Fate, Faults, Outage, Port};
 
 /// One world and its story. Steps and faults may be taken away from it, to find what matters.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -17,8 +17,12 @@ pub(crate) struct Plan {
     pub(crate) versioned: bool,
     /// Whether the landing is listed. Otherwise every object is announced.
     pub(crate) is_listed: bool,
+    /// Whether a listing looks up only what is new since the last whole one.
+    pub(crate) is_new: bool,
     /// How far the ledger's index may be behind.
     pub(crate) lag_ms: u64,
+    /// Whether it leaves out what has moved on, instead of showing it as it was.
+    pub(crate) omits: bool,
     pub(crate) max_files: usize,
     pub(crate) batch_entries: usize,
     /// Whether parts take longer than a lease to become visible, and nothing goes wrong: nobody may lose its lease.
@@ -29,6 +33,8 @@ pub(crate) struct Plan {
     /// What happens when, in milliseconds, in this order.
     pub(crate) steps: Vec<(u64, Step)>,
     pub(crate) faults: Faults,
+    /// Services that are away for a while.
+    pub(crate) outages: Vec<Outage>,
     /// The fates of calls by their number, instead of those that would be drawn.
     pub(crate) fates: Option<BTreeMap<u64, Fate>>,
     /// When faults end, in milliseconds.
@@ -219,7 +225,7 @@ impl Plan {
         }
         steps.sort_by_key(|(at, _)| *at);
         let last = steps.last().map_or(0, |(at, _)| *at);
-        let faults = draw_faults(random);
+        let mut faults = draw_faults(random);
         let goes_on = |step: &Step| {
             let lands = matches!(step, Step::Land { .. } | Step::Delete { .. } | Step::Announce { .. });
             lands || matches!(step, Step::Replay { .. } | Step::ReplayLetters | Step::Junk | Step::Stray)
@@ -229,6 +235,14 @@ impl Plan {
             steps.extend(draw_late(late, datasets.len()).into_iter().map(|step| (late.below(last), step)));
             steps.sort_by_key(|(at, _)| *at);
         }
+        // And what was thought of after that, too.
+        let later = &mut Random::new(seed ^ 0x0A_7A6E);
+        if faults != Faults::default() {
+            faults.denied = *later.pick(&[0, 0, 120, 600]);
+        }
+        let outages = if is_long { Vec::new() } else { draw_outages(later, last) };
+        let (is_new, omits) = (later.once_in(2), later.once_in(2));
+        let outage_ends = outages.iter().map(|outage| outage.until_ms).max().unwrap_or(0);
         Self {
             is_long,
             seed,
@@ -241,6 +255,8 @@ impl Plan {
             ]),
             versioned: random.once_in(2),
             is_listed,
+            is_new,
+            omits,
             lag_ms: *random.pick(&[0, 300, 2_500]),
             max_files: *random.pick(&[1, 2, 4]),
             batch_entries: *random.pick(&[1, 2, 10]),
@@ -248,8 +264,9 @@ impl Plan {
             datasets,
             steps,
             faults,
+            outages,
             fates: None,
-            calm_ms: last + random.between(2_000, 25_000),
+            calm_ms: outage_ends.max(last) + random.between(2_000, 25_000),
         }
     }
 }
@@ -376,6 +393,21 @@ fn draw_late(random: &mut Random, datasets: usize) -> Vec<Step> {
     steps
 }
 
+/// Services that are away for up to some minutes, one after the other or at once.
+fn draw_outages(random: &mut Random, last: u64) -> Vec<Outage> {
+    if !random.once_in(5) {
+        return Vec::new();
+    }
+    let ports = [Port::Queue, Port::Letters, Port::Ledger, Port::Landing, Port::Lake, Port::Warehouse];
+    let outage = |random: &mut Random| {
+        let from_ms = random.below(last + 1);
+        let longest = *random.pick(&[30_000, 90_000, 240_000]);
+        let until_ms = from_ms + random.between(5_000, longest);
+        Outage { port: *random.pick(&ports), from_ms, until_ms, fate: *random.pick(&[Fate::FailsBefore, Fate::Denied]) }
+    };
+    (0..random.between(1, 4)).map(|_| outage(random)).collect()
+}
+
 fn draw_faults(random: &mut Random) -> Faults {
     let Some(base) = *random.pick(&[None, Some(400), Some(400), Some(120), Some(120), Some(40)]) else {
         return Faults::default();
@@ -391,5 +423,6 @@ fn draw_faults(random: &mut Random) -> Faults {
         freeze: some(base * 3),
         slow_step: some(base / 2),
         abort: some(base * 2),
+        denied: 0,
     }
 }

@@ -63,6 +63,9 @@ impl Shrinker {
             any = true;
         }
         any |= self.attempt(Plan { lag_ms: 0, ..self.plan.clone() });
+        any |= self.attempt(Plan { omits: false, ..self.plan.clone() });
+        any |= self.attempt(Plan { is_new: false, ..self.plan.clone() });
+        any |= self.attempt(Plan { outages: Vec::new(), ..self.plan.clone() });
         any |= self.attempt(Plan { is_swept: false, ..self.plan.clone() });
         any |= self.attempt(Plan { max_files: 1, ..self.plan.clone() });
         let faults = self.plan.faults;

@@ -34,6 +34,37 @@ pub(crate) struct Faults {
     pub(crate) slow_step: u64,
     /// A transaction of the warehouse is ended in its middle.
     pub(crate) abort: u64,
+    /// A call is refused.
+    pub(crate) denied: u64,
+}
+
+/// A service.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Port {
+    Queue,
+    Letters,
+    Ledger,
+    Landing,
+    Lake,
+    Warehouse,
+}
+
+/// A service is away for a while: every call of it meets this fate.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Outage {
+    pub(crate) port: Port,
+    pub(crate) from_ms: u64,
+    pub(crate) until_ms: u64,
+    pub(crate) fate: Fate,
+}
+
+/// What is told of a call that failed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Broken {
+    /// The service cannot be reached, is throttled, or failed.
+    Unavailable(Effect),
+    /// It refuses, or is full: an operator has to act.
+    Denied,
 }
 
 /// What becomes of a call.
@@ -41,6 +72,8 @@ pub(crate) struct Faults {
 pub(crate) enum Fate {
     Works,
     FailsBefore,
+    /// It is refused, as where a permission is missing or a disk is full.
+    Denied,
     /// Nobody knows whether it happened; it did not.
     FailsUnknown,
     FailsAfter,
@@ -57,6 +90,8 @@ pub(crate) enum Fate {
 pub(crate) struct Network {
     pub(crate) timeline: Arc<Timeline>,
     faults: Faults,
+    /// What is away, and from when until when.
+    pub(crate) outages: Vec<(Timestamp, Timestamp, Outage)>,
     /// From here on everything works.
     calm_at: Timestamp,
     calls: AtomicU64,
@@ -83,6 +118,7 @@ impl Network {
         Self {
             timeline,
             faults,
+            outages: Vec::new(),
             calm_at,
             calls: AtomicU64::new(0),
             seed,
@@ -138,11 +174,20 @@ impl Network {
         self.met.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    fn fate(&self, number: u64) -> Fate {
+    /// What meets every call of a port that is away.
+    pub(crate) fn outage(&self, port: Port) -> Option<Fate> {
+        let now = self.timeline.now();
+        let is_now = |(from, until, outage): &&(Timestamp, Timestamp, Outage)| {
+            outage.port == port && *from <= now && now < *until
+        };
+        self.outages.iter().find(is_now).map(|(_, _, outage)| outage.fate)
+    }
+
+    fn fate(&self, number: u64, port: Port) -> Fate {
         let forced = self.forced.filter(|(at, _)| *at == number).map(|(_, fate)| fate);
         let fate = forced.unwrap_or_else(|| match &self.fates {
             Some(fates) => fates.get(&number).copied().unwrap_or(Fate::Works),
-            None => draw(self.seed, number, self.faults()),
+            None => self.outage(port).unwrap_or_else(|| draw(self.seed, number, self.faults())),
         });
         if fate != Fate::Works {
             self.met.lock().unwrap_or_else(PoisonError::into_inner).insert(number, fate);
@@ -169,6 +214,8 @@ fn draw(seed: u64, number: u64, faults: Faults) -> Fate {
         *random.pick(&[Fate::DiesBefore, Fate::DiesAfter])
     } else if random.once_in(faults.freeze) {
         *random.pick(&[Fate::FreezesBefore, Fate::FreezesAfter])
+    } else if random.once_in(faults.denied) {
+        Fate::Denied
     } else {
         Fate::Works
     }
@@ -179,13 +226,14 @@ fn draw(seed: u64, number: u64, faults: Faults) -> Fate {
 pub(crate) struct Wire {
     pub(crate) network: Arc<Network>,
     pub(crate) process: Arc<Process>,
+    pub(crate) port: Port,
 }
 
 /// When a call happens, and how its answer goes.
 struct Course {
     happens: Option<Timestamp>,
     /// The answer is lost: this is told instead, and when.
-    instead: Option<(Timestamp, Effect)>,
+    instead: Option<(Timestamp, Broken)>,
     dies: bool,
     answer: Duration,
 }
@@ -201,7 +249,7 @@ impl Wire {
         name: &'static str,
         detail: impl FnOnce() -> String,
         happen: impl FnOnce() -> Result<T, E> + Send + 'static,
-        broken: impl Fn(Effect) -> E + Send + Sync + 'static,
+        broken: impl Fn(Broken) -> E + Send + Sync + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -217,7 +265,7 @@ impl Wire {
         name: &'static str,
         detail: impl FnOnce() -> String,
         work: impl FnOnce() -> Pin<Box<dyn Future<Output = Result<T, E>> + Send>> + Send + 'static,
-        broken: impl Fn(Effect) -> E + Send + Sync + 'static,
+        broken: impl Fn(Broken) -> E + Send + Sync + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -240,7 +288,7 @@ impl Wire {
         name: &'static str,
         detail: impl FnOnce() -> String,
         start: impl FnOnce(Tell<T, E>) -> Box<dyn FnOnce() + Send>,
-        broken: impl Fn(Effect) -> E + Send + Sync + 'static,
+        broken: impl Fn(Broken) -> E + Send + Sync + 'static,
     ) -> Result<T, E>
     where
         T: Send + 'static,
@@ -254,7 +302,7 @@ impl Wire {
         if let Some(names) = &self.network.names {
             names.lock().unwrap_or_else(PoisonError::into_inner).push(name);
         }
-        let fate = self.network.fate(number);
+        let fate = self.network.fate(number, self.port);
         timeline.trace(|| {
             let told = if fate == Fate::Works { String::new() } else { format!(" {fate:?}") };
             format!("{} #{number} {name} {}{told}", self.process.name, detail())
@@ -264,9 +312,9 @@ impl Wire {
             course.answer = timeline.draw(|random| random.millis(2_000, 25_000));
         }
         let slot = Slot::new();
-        if let Some((at, effect)) = course.instead {
+        if let Some((at, what)) = course.instead {
             let (process, filled) = (Arc::clone(&self.process), slot.clone());
-            let (error, again) = (broken(effect), Arc::clone(timeline));
+            let (error, again) = (broken(what), Arc::clone(timeline));
             timeline.at(at, move || process.deliver(&again, filled, Err(error)));
         }
         let Some(happens) = course.happens else { return slot.await };
@@ -304,15 +352,21 @@ impl Wire {
         Some(match fate {
             Fate::Works => course,
             Fate::FailsBefore => {
-                Course { happens: None, instead: Some((arrives.plus(answer), Effect::NotApplied)), ..course }
+                let instead = Some((arrives.plus(answer), Broken::Unavailable(Effect::NotApplied)));
+                Course { happens: None, instead, ..course }
             }
+            Fate::Denied => Course { happens: None, instead: Some((arrives.plus(answer), Broken::Denied)), ..course },
             Fate::FailsUnknown => {
-                Course { happens: None, instead: Some((arrives.plus(answer), Effect::Unknown)), ..course }
+                let instead = Some((arrives.plus(answer), Broken::Unavailable(Effect::Unknown)));
+                Course { happens: None, instead, ..course }
             }
-            Fate::FailsAfter => Course { instead: Some((arrives.plus(answer), Effect::Unknown)), ..course },
+            Fate::FailsAfter => {
+                Course { instead: Some((arrives.plus(answer), Broken::Unavailable(Effect::Unknown))), ..course }
+            }
             Fate::Late => {
                 let given_up = now.plus(long / 4);
-                Course { happens: Some(now.plus(long)), instead: Some((given_up, Effect::Unknown)), ..course }
+                let instead = Some((given_up, Broken::Unavailable(Effect::Unknown)));
+                Course { happens: Some(now.plus(long)), instead, ..course }
             }
             Fate::Slow => Course { answer: long, ..course },
             Fate::DiesBefore => {

@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use lakehand_daemon::{
-    Daemon, DaemonError, DaemonSettings, IntakeSettings, LandingSettings, LoadingSettings, Mode, RunReport,
+    Daemon, DaemonError, DaemonSettings, IntakeSettings, LandingSettings, LoadingSettings, Mode, Reach, RunReport,
     SweeperSettings,
 };
 use lakehand_domain::backoff::Backoff;
@@ -34,7 +34,7 @@ use crate::process::Process;
 use crate::random::Random;
 use crate::timeline::{ProcessClock, ServerClock, Timeline};
 use crate::tiny::{Tiny, TinyParts};
-use crate::wire::{Fate, Network, Wire};
+use crate::wire::{Fate, Network, Port, Wire};
 
 /// When every world begins.
 const START: i64 = 1_800_000_000_000_000;
@@ -140,6 +140,9 @@ impl World {
         let timeline = Arc::new(Timeline::new(start, random, watch.is_traced));
         let calm_at = start.plus(Duration::from_millis(plan.calm_ms));
         let mut network = Network::new(Arc::clone(&timeline), plan.seed, plan.faults, calm_at);
+        let at = |ms| start.plus(Duration::from_millis(ms));
+        let outages = plan.outages.iter();
+        network.outages = outages.map(|outage| (at(outage.from_ms), at(outage.until_ms), *outage)).collect();
         network.forced = watch.forced;
         network.fates.clone_from(&plan.fates);
         network.is_long = plan.is_long;
@@ -150,8 +153,9 @@ impl World {
         let queue = MemoryQueue::new("queue", Arc::clone(&clock)).with_dead_letters(10_000, Arc::clone(&letters));
         let (lag, drawn) = (plan.lag_ms, Arc::clone(&timeline));
         let lag = move || if lag == 0 { Duration::ZERO } else { drawn.draw(|random| random.millis(0, lag)) };
-        let ledger = MemoryLedger::new(LedgerId::new("ledger"), Arc::clone(&clock)).lagging(Box::new(lag));
-        let ledger = Arc::new(ledger);
+        let ledger = MemoryLedger::new(LedgerId::new("ledger"), Arc::clone(&clock))
+            .lagging(Box::new(lag), Duration::from_millis(plan.lag_ms));
+        let ledger = Arc::new(if plan.omits { ledger.omitting() } else { ledger });
         let landing = MemoryStore::new(Arc::clone(&clock), plan.versioned);
         let lake = MemoryStore::new(clock, false);
         let parts = TinyParts { lake: lake.clone(), network: Arc::clone(&network) };
@@ -237,7 +241,7 @@ impl World {
         let waits = self.waits_for();
         if waits.is_none() && calm_looks >= 2 {
             let world = Arc::clone(self);
-            let rest = if self.plan.is_swept { PART_GRACE + LAKE_EVERY * 3 } else { Duration::ZERO };
+            let rest = if self.plan.is_swept { PART_GRACE + LAKE_EVERY * 6 } else { Duration::ZERO };
             self.timeline.after(rest, move || world.close());
             return;
         }
@@ -295,31 +299,31 @@ impl World {
     }
 
     fn ports(&self, process: &Arc<Process>, revisions: &[usize]) -> Ports {
-        let wire = Wire { network: Arc::clone(&self.network), process: Arc::clone(process) };
+        let wire = |port| Wire { network: Arc::clone(&self.network), process: Arc::clone(process), port };
         let queue = |queue: &Arc<MemoryQueue>, is_letters| WiredQueue {
-            wire: wire.clone(),
+            wire: wire(if is_letters { Port::Letters } else { Port::Queue }),
             queue: Arc::clone(queue),
             judge: Arc::clone(&self.judge),
             is_letters,
         };
-        let store = |store: &MemoryStore, is_lake| WiredStore {
-            wire: wire.clone(),
+        let store = |store: &MemoryStore, port| WiredStore {
+            wire: wire(port),
             store: store.clone(),
             judge: Arc::clone(&self.judge),
-            is_lake,
+            is_lake: port == Port::Lake,
         };
         let ledger =
-            WiredLedger { wire: wire.clone(), ledger: Arc::clone(&self.ledger), judge: Arc::clone(&self.judge) };
+            WiredLedger { wire: wire(Port::Ledger), ledger: Arc::clone(&self.ledger), judge: Arc::clone(&self.judge) };
         Ports {
             clock: Arc::new(ProcessClock { timeline: Arc::clone(&self.timeline), process: Arc::clone(process) }),
             queue: Arc::new(queue(&self.queue, false)),
             dead_letters: Arc::new(queue(&self.letters, true)),
             ledger: Arc::new(ledger),
-            landing: Arc::new(store(&self.landing, false)),
-            lake: Arc::new(store(&self.lake, true)),
+            landing: Arc::new(store(&self.landing, Port::Landing)),
+            lake: Arc::new(store(&self.lake, Port::Lake)),
             transformer: Arc::new(Tiny),
             warehouse: Arc::new(WiredWarehouse {
-                wire: wire.clone(),
+                wire: wire(Port::Warehouse),
                 warehouse: Arc::clone(&self.warehouse),
                 judge: Arc::clone(&self.judge),
             }),
@@ -369,6 +373,7 @@ fn settings(plan: &Plan) -> DaemonSettings {
             ..IntakeSettings::default()
         },
         landing: LandingSettings {
+            reach: if plan.is_new { Reach::New { overlap: seconds(120), history: true } } else { Reach::All },
             interval: if plan.is_listed { seconds(20) } else { Duration::from_hours(10_000) },
             settle: seconds(1),
             page: 3,
@@ -399,8 +404,11 @@ fn settings(plan: &Plan) -> DaemonSettings {
             part_grace: PART_GRACE,
             forgets_loaded: None,
             page: 7,
+            pages_per_second: 10,
             max_pages: 4,
             max_deletions: 20,
+            remember: LAKE_EVERY,
+            remembered: 5,
             staging_grace: seconds(60),
         },
         // It changes nothing, and would only make every world longer.

@@ -16,11 +16,16 @@ use lakehand_pipeline::observe::{FileInWork, LeaseKind, Observer};
 use lakehand_pipeline::settle::Fate;
 use tokio::sync::{Notify, Semaphore, watch};
 
+use crate::chores::Chore;
 use crate::in_flight::FileNow;
 use crate::landing::{ListingObserver, SweepReport};
 use crate::measures::Measures;
 use crate::report::Tally;
-use crate::snapshot::{FamilyHealth, FamilyState, IntakeHealth, ListingHealth, Phase, Snapshot, WorkingFile};
+use crate::snapshot::{FamilyHealth, FamilyState, ListingHealth, Phase, Snapshot, WorkingFile};
+use crate::sweeper::SweepHealth;
+
+/// A pass that finds nothing is over sooner.
+const LONG_PASS: Duration = Duration::from_secs(1);
 
 /// Looks on at intake and loading, and publishes what it sees.
 #[derive(Debug)]
@@ -67,9 +72,27 @@ impl Board {
         self.snapshot.borrow().clone()
     }
 
-    /// Whether a pass of a family that goes well is under way.
+    /// Whether a pass of a family that goes well is under way, and was long enough to have found something to load.
     pub(crate) fn is_loading(&self) -> bool {
-        self.snapshot.borrow().families.values().any(|family| family.state == FamilyState::Loading)
+        let now = self.clock.now();
+        let is_long = |since: Timestamp| now.since(since) > LONG_PASS;
+        let state = self.snapshot.borrow();
+        let mut families = state.families.values();
+        families.any(|family| family.state == FamilyState::Loading && family.loading_since.is_some_and(is_long))
+    }
+
+    /// Something that is done again and again went well, or did not: why.
+    pub(crate) fn chore(&self, chore: Chore, outcome: Result<(), &str>) {
+        let now = self.clock.now();
+        self.snapshot.send_if_modified(|state| state.chores.went(chore, outcome, now));
+    }
+
+    pub(crate) fn swept(&self, change: impl FnOnce(&mut SweepHealth)) {
+        let now = self.clock.now();
+        self.snapshot.send_modify(|state| {
+            change(&mut state.sweeps);
+            state.sweeps.at = Some(now);
+        });
     }
 
     /// Something goes on, though nothing has come to its end.
@@ -153,7 +176,7 @@ impl Observer for Board {
 
     fn record_ended(&self, _: &MessageId, file: Option<FileInWork<'_>>, fate: &Fate) {
         if matches!(fate, Fate::Written { .. } | Fate::SetAside { .. } | Fate::Done { .. }) {
-            self.snapshot.send_if_modified(|state| std::mem::take(&mut state.intake) != IntakeHealth::default());
+            self.chore(Chore::Intake, Ok(()));
         }
         if let Fate::Written { summary, .. } = fate {
             self.measure(|measures| measures.bytes_written += summary.bytes);
@@ -182,12 +205,15 @@ impl Observer for Board {
     }
 
     fn outside_failed(&self, error: &str) {
-        let now = self.clock.now();
-        self.snapshot.send_modify(|state| {
-            state.intake.failures = state.intake.failures.saturating_add(1);
-            state.intake.last_error = Some(error.to_owned());
-            state.intake.failing_since.get_or_insert(now);
-        });
+        self.chore(Chore::Intake, Err(error));
+    }
+
+    fn queue_told(&self, error: Option<&str>) {
+        self.chore(Chore::Settle, error.map_or(Ok(()), Err));
+    }
+
+    fn prolonged(&self, lease: LeaseKind, error: Option<&str>) {
+        self.chore(Chore::of_lease(lease), error.map_or(Ok(()), Err));
     }
 
     fn queue_answered(&self, error: Option<&str>) {

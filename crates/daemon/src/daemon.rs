@@ -7,6 +7,7 @@ use std::time::Duration;
 use lakehand_dataset::dataset::Dataset;
 use lakehand_domain::fault::chain;
 use lakehand_domain::port::landing_watch::LandingWatch;
+use lakehand_pipeline::error::Stage;
 use lakehand_pipeline::intake::IntakeSettings;
 use lakehand_pipeline::loading::LoadingSettings;
 use lakehand_pipeline::observe::Observer;
@@ -192,7 +193,7 @@ impl Run {
         let (run, stop) = (self.clone(), signals.stop.clone());
         self.keep_alive(tasks, TaskKind::Sweeper, signals, move || {
             let (run, stop) = (run.clone(), stop.clone());
-            async move { sweeper::run(&run.ports, &run.settings.sweeper, &stop).await }
+            async move { sweeper::run(&run.ports, &run.settings.sweeper, &run.board, &stop).await }
         });
         if !freshness::expected(&self.ports).is_empty() {
             let (run, stop) = (self.clone(), signals.stop.clone());
@@ -215,7 +216,7 @@ impl Run {
         let (run, stop) = (self.clone(), signals.stop.clone());
         self.keep_alive(tasks, TaskKind::Letters, signals, move || {
             let (run, stop) = (run.clone(), stop.clone());
-            async move { letters::run(&run.ports, &stop).await }
+            async move { letters::run(&run.ports, &run.board, &stop).await }
         });
         let (run, stop, mut watch) = (self.clone(), signals.stop.clone(), watch);
         self.keep_alive(tasks, TaskKind::Landing, signals, move || {
@@ -257,9 +258,11 @@ impl Run {
     }
 
     /// Whether nothing has come to its end for longer than a drain waits, and nothing is in work here that may take
-    /// long. A pass of a family that failed before is not waited for like that: each may end in the same failure.
+    /// long. A pass of a family that failed before is not waited for like that: each may end in the same failure; nor a
+    /// message that is only looked at, and hidden again because its file is another's.
     pub(crate) fn is_out_of_patience(&self) -> bool {
-        if self.in_flight.messages() > 0 || self.board.is_loading() {
+        let is_worked_on = self.in_flight.files().iter().any(|file| file.stage > Stage::Claim);
+        if is_worked_on || self.board.is_loading() {
             self.board.progress();
             return false;
         }

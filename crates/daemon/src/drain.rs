@@ -30,6 +30,10 @@ const FAILURES: u32 = 5;
 /// Entries that are counted at most; beyond it a report says so many.
 const COUNTED: usize = 1_000;
 
+/// Why files of another definition are not waited for.
+const FOREIGN: &str = "files were written under another definition than this worker's, and wait for workers that have it; \
+                       once it is given up they are transformed anew, if they can still be read";
+
 /// Why a look could not see all.
 #[derive(Debug, thiserror::Error)]
 enum LookError {
@@ -113,7 +117,7 @@ async fn look(run: &Run, asked: &mut Asked) -> Result<Seen, LookError> {
         return Ok(seen);
     }
     // No message is there to bring these back.
-    let lapsed = ask_for_lapsed(&run.ports, &run.settings.sweeper, Duration::ZERO, asked).await?;
+    let lapsed = ask_for_lapsed(&run.ports, &run.settings.sweeper, Duration::ZERO, None, asked).await?;
     if lapsed > 0 {
         seen.moving.push(moving(None, lapsed, "files whose worker was lost are asked for again"));
         return Ok(seen);
@@ -123,12 +127,20 @@ async fn look(run: &Run, asked: &mut Asked) -> Result<Seen, LookError> {
         if claimed > 0 {
             seen.moving.push(moving(Some(dataset), claimed, "files are being worked on, or wait to be tried again"));
         }
-        let written = count(run, dataset, StateName::Written).await?;
-        if written > 0 {
-            let health = run.board.state().families.get(&dataset.id).cloned().unwrap_or_default();
-            match why_stuck(&health) {
-                Some(why) => seen.stuck.push(moving(Some(dataset), written, &why)),
-                None => seen.moving.push(moving(Some(dataset), written, &why_not_yet(&health))),
+        let (written, foreign) = written(run, dataset).await?;
+        let health = run.board.state().families.get(&dataset.id).cloned().unwrap_or_default();
+        // What the loader will do something about by itself is not in its count.
+        let (written, foreign) = if foreign > health.foreign { (written + foreign, 0) } else { (written, foreign) };
+        match why_stuck(&health) {
+            Some(why) if written + foreign > 0 => seen.stuck.push(moving(Some(dataset), written + foreign, &why)),
+            Some(_) => {}
+            None => {
+                if written > 0 {
+                    seen.moving.push(moving(Some(dataset), written, &why_not_yet(&health)));
+                }
+                if foreign > 0 {
+                    seen.stuck.push(moving(Some(dataset), foreign, FOREIGN));
+                }
             }
         }
     }
@@ -165,15 +177,27 @@ fn moving(dataset: Option<&Dataset>, count: u64, message: &str) -> Unfinished {
 }
 
 async fn count(run: &Run, dataset: &Dataset, state: StateName) -> Result<u64, LookError> {
+    let (ours, foreign) = by_definition(run, dataset, state).await?;
+    Ok(ours + foreign)
+}
+
+/// Written files under our definition and under others.
+async fn written(run: &Run, dataset: &Dataset) -> Result<(u64, u64), LookError> {
+    by_definition(run, dataset, StateName::Written).await
+}
+
+async fn by_definition(run: &Run, dataset: &Dataset, state: StateName) -> Result<(u64, u64), LookError> {
     let mut query =
         EntryQuery { dataset: Some(dataset.id.clone()), state: Some(state), limit: COUNTED, ..EntryQuery::default() };
-    let mut count = 0;
+    let (mut ours, mut foreign) = (0, 0);
     loop {
         let page = run.ports.ledger.list(&query).await?;
-        count += page.entries.len();
+        let of_ours = page.entries.iter().filter(|entry| entry.fingerprint == dataset.fingerprint).count();
+        ours += of_ours;
+        foreign += page.entries.len() - of_ours;
         match page.next {
-            Some(next) if count < COUNTED => query.after = Some(next),
-            _ => return Ok(count as u64),
+            Some(next) if ours + foreign < COUNTED => query.after = Some(next),
+            _ => return Ok((ours as u64, foreign as u64)),
         }
     }
 }

@@ -133,4 +133,12 @@ impl Observer for InFlight {
     fn queue_answered(&self, error: Option<&str>) {
         self.next.queue_answered(error);
     }
+
+    fn queue_told(&self, error: Option<&str>) {
+        self.next.queue_told(error);
+    }
+
+    fn prolonged(&self, lease: LeaseKind, error: Option<&str>) {
+        self.next.prolonged(lease, error);
+    }
 }

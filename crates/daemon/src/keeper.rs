@@ -165,6 +165,7 @@ impl Keeper {
         // Near the longest visibility a message gets what is left of it, which is its own.
         let (full, capped): (Vec<_>, Vec<_>) =
             messages.into_iter().partition(|(_, kept)| self.left(kept, now) >= self.settings.visibility);
+        let mut went = BTreeMap::new();
         let mut waiting = FuturesUnordered::new();
         for batch in full.chunks(BATCH).chain(capped.chunks(1)).chain(leases.chunks(1)) {
             waiting.push(async move { (batch, self.extend(now, batch).await) });
@@ -176,7 +177,20 @@ impl Keeper {
                     Err(late) => late,
                 };
                 self.settle(*id, kept, outcome);
+                match outcome {
+                    // Whoever is told that it is lost has been answered.
+                    Outcome::Until(_) | Outcome::Lost(_) => {
+                        went.insert(kept.what.kind(), None);
+                    }
+                    Outcome::Failed(why) => {
+                        went.entry(kept.what.kind()).or_insert_with(|| Some(why.clone()));
+                    }
+                    Outcome::Enough => {}
+                }
             }
+        }
+        for (kind, failed) in went {
+            self.observer.prolonged(kind, failed.as_deref());
         }
         self.registered().extending.clear();
         self.calm.notify_waiters();

@@ -9,6 +9,9 @@ use lakehand_pipeline::dead_letters::{self, LettersError};
 use lakehand_pipeline::ports::Ports;
 use tokio_util::sync::CancellationToken;
 
+use crate::board::Board;
+use crate::chores::Chore;
+
 /// How long to wait between two looks at the ledger.
 pub const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -16,11 +19,13 @@ pub const INTERVAL: Duration = Duration::from_secs(5);
 const PAGE: usize = 100;
 
 /// Sends letters every few seconds until it is stopped.
-pub async fn run(ports: &Ports, stop: &CancellationToken) {
+pub(crate) async fn run(ports: &Ports, board: &Board, stop: &CancellationToken) {
     loop {
-        if let Err(error) = tell_all_once(ports).await {
-            tracing::warn!(error = chain(&error), "dead letters wait");
+        let told = tell_all_once(ports).await.map(drop).map_err(|error| chain(&error));
+        if let Err(error) = &told {
+            tracing::warn!(error, "dead letters wait");
         }
+        board.chore(Chore::Letters, told.as_ref().copied().map_err(String::as_str));
         tokio::select! {
             biased;
             () = stop.cancelled() => return,

@@ -12,6 +12,7 @@ pub mod permits;
 
 mod backlog;
 mod board;
+mod chores;
 mod clock;
 mod daemon;
 mod deadline;
@@ -26,6 +27,7 @@ mod snapshot;
 mod supervisor;
 mod sweeper;
 
+pub use chores::{Chore, Chores, Streak};
 pub use clock::SystemClock;
 pub use daemon::{Daemon, DaemonError, DaemonSettings, Mode};
 pub use deadline::{Deadlines, patient_warehouse, with_deadlines};
@@ -36,5 +38,5 @@ pub use loading::pause::{PauseWindowError, PauseWindows};
 pub use measures::{Histogram, Measures};
 pub use replay::{LetterLine, LetterOutcome, LetterReason, LetterSelection, ReplayReport};
 pub use report::{RunReport, Tally, Unfinished};
-pub use snapshot::{FamilyHealth, FamilyState, Freshness, IntakeHealth, ListingHealth, Phase, Snapshot, WorkingFile};
-pub use sweeper::SweeperSettings;
+pub use snapshot::{FamilyHealth, FamilyState, Freshness, ListingHealth, Phase, Snapshot, WorkingFile};
+pub use sweeper::{SweepHealth, SweeperSettings};

@@ -146,7 +146,9 @@ impl LoadingTask {
         if !self.hold().await {
             return Pass::Elsewhere;
         }
+        let now = self.ports.clock.now();
         self.board.family(&self.dataset.id, |family| {
+            family.loading_since = Some(now);
             if !matches!(family.state, FamilyState::Waiting | FamilyState::StandingAside) {
                 family.state = FamilyState::Loading;
             }
@@ -237,6 +239,7 @@ impl LoadingTask {
             }
             family.failures = 0;
             family.needs_operator = stuck.is_some();
+            family.foreign = outcome.foreign;
             family.state = if aside.is_some() { FamilyState::StandingAside } else { FamilyState::Idle };
             family.last_error = aside.or(stuck);
         });

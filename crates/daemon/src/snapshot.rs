@@ -7,9 +7,11 @@ use lakehand_domain::id::DatasetId;
 use lakehand_domain::port::queue::QueueDepth;
 use lakehand_domain::timestamp::Timestamp;
 
+use crate::chores::Chores;
 use crate::landing::SweepReport;
 use crate::measures::Measures;
 use crate::report::Tally;
+use crate::sweeper::SweepHealth;
 
 /// The state of the daemon at one moment.
 #[derive(Debug, Clone, PartialEq, Default)]
@@ -24,10 +26,12 @@ pub struct Snapshot {
     pub queue: Option<QueueDepth>,
     /// Why the queue did not answer when it was last asked.
     pub queue_error: Option<String>,
-    /// How the work on files goes, as far as what it needs is concerned.
-    pub intake: IntakeHealth,
+    /// How that goes which is done again and again, whatever the files.
+    pub chores: Chores,
     /// How the listing of the landing went last; `None`: this process has not listed.
     pub listing: Option<ListingHealth>,
+    /// What sweeping has come to.
+    pub sweeps: SweepHealth,
     /// Loading, by dataset.
     pub families: BTreeMap<DatasetId, FamilyHealth>,
     /// What has come of files since the daemon began.
@@ -37,30 +41,15 @@ pub struct Snapshot {
 }
 
 impl Snapshot {
-    /// Whether files are taken in, all families load, or would if there were something to load and nobody had paused
-    /// them, the queue answers, and the landing can be listed. That too little comes is no matter of health.
+    /// Whether the queue answers, files are taken in, their messages settled and kept, letters sent, the landing listed and
+    /// what is lost or dead swept; and all families load, or would if there were something to load and nobody had paused
+    /// them. That too little comes is no matter of health.
     pub fn is_healthy(&self) -> bool {
         self.queue_error.is_none()
-            && self.intake.failures < IntakeHealth::MANY
+            && self.chores.troubles().next().is_none()
             && self.listing.as_ref().is_none_or(|listing| listing.error.is_none())
             && self.families.values().all(|family| family.unhealthy_since.is_none())
     }
-}
-
-/// How the work on files goes, as far as stores, ledger, disk and network are concerned.
-#[derive(Debug, Clone, PartialEq, Eq, Default)]
-pub struct IntakeHealth {
-    /// How often in a row, over all files, something outside failed. No file loses an attempt by it.
-    pub failures: u32,
-    /// What failed last; `None` once a file was brought to its end.
-    pub last_error: Option<String>,
-    /// Since when.
-    pub failing_since: Option<Timestamp>,
-}
-
-impl IntakeHealth {
-    /// So many failures in a row are no accident.
-    pub const MANY: u32 = 3;
 }
 
 /// How the listing of the landing went last.
@@ -133,6 +122,11 @@ pub struct FamilyHealth {
     pub needs_operator: bool,
     /// Why nothing is loaded at all now, where somebody wants it so.
     pub paused: Option<String>,
+    /// Since when the pass under way lasts.
+    pub loading_since: Option<Timestamp>,
+    /// Files that the last pass found written under another definition than ours, which waits to come into force, or was
+    /// taken back before it did.
+    pub foreign: u64,
     /// When the last entry was loaded by this process.
     pub last_loaded: Option<Timestamp>,
     /// Whether it is loaded as often as its definition expects, by whomever; `None`: it expects nothing, or nobody has

@@ -13,15 +13,22 @@ use lakehand_domain::port::ledger::LedgerError;
 use lakehand_domain::port::object_store::StoreError;
 use lakehand_domain::port::queue::QueueError;
 use lakehand_domain::port::warehouse::WarehouseError;
+use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::ports::Ports;
 use tokio_util::sync::CancellationToken;
 
+use crate::board::Board;
+use crate::chores::Chore;
+
 pub(crate) use claims::{Asked, ask_for_lapsed};
-use lake::LakeSweep;
+use lake::{LakeSweep, LakeSwept};
 use stagings::SeenStagings;
 
-/// The lease under which one replica sweeps.
+/// The lease under which one replica sweeps claims and staging tables.
 const SWEEPING: &str = "sweeping";
+
+/// The lease under which one replica sweeps the lake, which takes long.
+const SWEEPING_LAKE: &str = "sweeping lake";
 
 /// How sweeping goes about its work.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -43,10 +50,16 @@ pub struct SweeperSettings {
     pub forgets_loaded: Option<Duration>,
     /// Objects in a page of a listing of the lake.
     pub page: usize,
+    /// At most this many pages a second, of the lake as of the ledger.
+    pub pages_per_second: u32,
     /// At most this many pages of a dataset are listed in one sweep; the next one goes on there.
     pub max_pages: usize,
     /// At most this many objects of a dataset are deleted in one sweep.
     pub max_deletions: usize,
+    /// A load that was found live is not looked up again for this long, so that it is not looked up at each listing.
+    pub remember: Duration,
+    /// At most this many loads are remembered.
+    pub remembered: usize,
     /// Staging tables are dropped this long after they were made, or, where their names do not say when, after this process
     /// saw them first; later, where the warehouse's calls may take long.
     pub staging_grace: Duration,
@@ -63,8 +76,11 @@ impl Default for SweeperSettings {
             part_grace: Duration::from_hours(24),
             forgets_loaded: None,
             page: 1_000,
+            pages_per_second: 2,
             max_pages: 200,
             max_deletions: 5_000,
+            remember: Duration::from_hours(24),
+            remembered: 100_000,
             staging_grace: Duration::from_hours(6),
         }
     }
@@ -83,45 +99,147 @@ pub(crate) enum SweepError {
     Warehouse(#[from] WarehouseError),
 }
 
-/// Sweeps at intervals until it is stopped. Being dropped in the middle is harmless.
-pub(crate) async fn run(ports: &Ports, settings: &SweeperSettings, stop: &CancellationToken) {
-    tokio::select! {
-        biased;
-        () = stop.cancelled() => {}
-        () = sweep_for_ever(ports, settings) => {}
+/// What sweeping has come to since the daemon began, as this process did it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct SweepHealth {
+    /// When something was last swept.
+    pub at: Option<Timestamp>,
+    /// Claims of lost workers that were asked for.
+    pub claims: u64,
+    /// Staging tables of lost loaders that were dropped.
+    pub stagings: u64,
+    /// Dead objects of the lake that were deleted, and unfinished uploads.
+    pub deleted: u64,
+    /// Pages of the lake that were listed.
+    pub pages: u64,
+    /// When the lake was last seen as a whole.
+    pub lake_ended: Option<Timestamp>,
+}
+
+/// The right of one replica to sweep, prolonged with every page.
+#[derive(Debug)]
+pub(crate) struct Turn<'a> {
+    ports: &'a Ports,
+    lease: &'static str,
+    length: Duration,
+    /// Between two pages.
+    pause: Duration,
+}
+
+impl<'a> Turn<'a> {
+    pub(crate) fn new(ports: &'a Ports, settings: &SweeperSettings, lease: &'static str) -> Self {
+        let pause = Duration::from_secs(1) / settings.pages_per_second.max(1);
+        Self { ports, lease, length: settings.every * 2, pause }
     }
-    if let Err(error) = ports.ledger.let_go(SWEEPING, ports.identity.worker()).await {
-        tracing::debug!(error = chain(&error), "the sweeping lease is left to run out");
+
+    /// Whether it is ours, from now on for twice the pause between two sweeps.
+    pub(crate) async fn hold(&self) -> Result<bool, LedgerError> {
+        self.hold_for(self.length).await
+    }
+
+    async fn hold_for(&self, length: Duration) -> Result<bool, LedgerError> {
+        let now = self.ports.clock.now();
+        self.ports.ledger.hold(self.lease, self.ports.identity.worker(), now, now.plus(length)).await
+    }
+
+    /// Waits as long as there must be between two pages. Whether it is still ours then.
+    pub(crate) async fn next_page(&self) -> Result<bool, LedgerError> {
+        self.ports.clock.sleep(self.pause).await;
+        self.hold().await
+    }
+
+    async fn let_go(&self) {
+        if let Err(error) = self.ports.ledger.let_go(self.lease, self.ports.identity.worker()).await {
+            tracing::debug!(lease = self.lease, error = chain(&error), "the lease is left to run out");
+        }
     }
 }
 
-async fn sweep_for_ever(ports: &Ports, settings: &SweeperSettings) {
+/// Sweeps at intervals until it is stopped. Being dropped in the middle is harmless.
+pub(crate) async fn run(ports: &Ports, settings: &SweeperSettings, board: &Board, stop: &CancellationToken) {
+    let (claims, lake) = (Turn::new(ports, settings, SWEEPING), Turn::new(ports, settings, SWEEPING_LAKE));
+    let both = async { tokio::join!(sweep_claims(settings, board, &claims), sweep_lake(settings, board, &lake)) };
+    tokio::select! {
+        biased;
+        () = stop.cancelled() => {}
+        _ = both => {}
+    }
+    claims.let_go().await;
+    lake.let_go().await;
+}
+
+async fn sweep_claims(settings: &SweeperSettings, board: &Board, turn: &Turn<'_>) {
+    let ports = turn.ports;
     let mut asked = Asked::default();
-    let mut lake = LakeSweep::default();
     let mut stagings = SeenStagings::default();
     loop {
-        let now = ports.clock.now();
-        let until = now.plus(settings.every * 2);
-        match ports.ledger.hold(SWEEPING, ports.identity.worker(), now, until).await {
+        match turn.hold().await {
             Ok(true) => {
-                said("claims", ask_for_lapsed(ports, settings, settings.claim_grace, &mut asked).await);
-                said("staging tables", stagings.sweep(ports, settings).await);
-                if lake.is_due(now, settings) {
-                    said("lake", lake.sweep(ports, settings).await);
-                }
+                let swept = ask_for_lapsed(ports, settings, settings.claim_grace, Some(turn), &mut asked).await;
+                let swept = said(board, Chore::SweepClaims, swept);
+                board.swept(|sweeps| sweeps.claims += swept);
+                let swept = said(board, Chore::SweepStagings, stagings.sweep(ports, settings).await);
+                board.swept(|sweeps| sweeps.stagings += swept);
             }
-            Ok(false) => {}
-            Err(error) => tracing::debug!(error = chain(&error), "the sweeping lease is not known"),
+            Ok(false) => {
+                // Whoever sweeps says how it goes.
+                board.chore(Chore::SweepClaims, Ok(()));
+                board.chore(Chore::SweepStagings, Ok(()));
+            }
+            Err(error) => drop(said(board, Chore::SweepClaims, Err(error.into()))),
         }
         ports.clock.sleep(settings.every).await;
     }
 }
 
-fn said(what: &'static str, swept: Result<u64, SweepError>) {
+async fn sweep_lake(settings: &SweeperSettings, board: &Board, turn: &Turn<'_>) {
+    let ports = turn.ports;
+    let mut lake = LakeSweep::default();
+    loop {
+        let is_due = lake.is_due(ports.clock.now(), settings);
+        match if is_due { turn.hold().await } else { Ok(false) } {
+            Ok(true) => {
+                let mut done = LakeSwept::default();
+                let swept = lake.sweep(ports, settings, turn, &mut done).await;
+                let ended = done.ended.then(|| ports.clock.now());
+                let swept = said(board, Chore::SweepLake, swept.map(|()| done.deleted));
+                board.swept(|sweeps| {
+                    sweeps.deleted += swept;
+                    sweeps.pages += done.pages;
+                    sweeps.lake_ended = ended.or(sweeps.lake_ended);
+                });
+                // Until the next one is due, so that the others do not sweep in turn.
+                let until_due = settings.lake_every.saturating_add(settings.every);
+                if ended.is_some()
+                    && let Err(error) = turn.hold_for(until_due).await
+                {
+                    tracing::debug!(error = chain(&error), "another replica may sweep the lake again at once");
+                }
+            }
+            Ok(false) if is_due => board.chore(Chore::SweepLake, Ok(())),
+            Ok(false) => {}
+            Err(error) => drop(said(board, Chore::SweepLake, Err(error.into()))),
+        }
+        ports.clock.sleep(settings.every).await;
+    }
+}
+
+/// Says what a sweep came to, and gives how much was swept.
+fn said(board: &Board, what: Chore, swept: Result<u64, SweepError>) -> u64 {
     match swept {
-        Ok(0) => {}
-        Ok(count) => tracing::info!(what, count, "swept"),
-        Err(error) => tracing::warn!(what, error = chain(&error), "the sweep stopped, to be tried again"),
+        Ok(count) => {
+            if count > 0 {
+                tracing::info!(what = what.as_str(), count, "swept");
+            }
+            board.chore(what, Ok(()));
+            count
+        }
+        Err(error) => {
+            let error = chain(&error);
+            tracing::warn!(what = what.as_str(), error, "the sweep stopped, to be tried again");
+            board.chore(what, Err(&error));
+            0
+        }
     }
 }
 

@@ -313,6 +313,19 @@ pub struct DefinitionInForce {
     pub fingerprint: Fingerprint,
 }
 
+impl DefinitionInForce {
+    /// The number under which the ledger keeps since when there are workers with this definition.
+    pub fn known_number(&self) -> String {
+        format!("definition/{}/{}", self.dataset, self.fingerprint)
+    }
+
+    /// The number under which the ledger keeps when the warehouse last refused to put this definition in force; 0: it was
+    /// put in force after all.
+    pub fn refused_number(&self) -> String {
+        format!("refused/{}/{}", self.dataset, self.fingerprint)
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -14,11 +14,13 @@ use lakehand_domain::object::{ObjectStat, ObjectUri, ObjectVersion};
 use lakehand_domain::port::ledger::{EntryQuery, Ledger, LedgerError};
 use lakehand_domain::port::object_store::{ObjectStore, StoreError};
 use lakehand_domain::port::warehouse::Warehouse;
+use lakehand_domain::shape::DefinitionInForce;
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::warehousing::TableStanding;
 use serde::Serialize;
 
 pub use self::account::{Standing, TableAccount};
+use self::advice::Written;
 pub use self::routing::NearMiss;
 
 /// What an explanation looks at. A ledger or a warehouse that does not exist yet is `None`.
@@ -167,7 +169,11 @@ pub async fn explain(ports: &ExplainPorts<'_>, object: &ObjectUri) -> Result<Exp
         versions.push(version(ports, entry, &store).await);
     }
     let routing = route(ports, object);
-    let advice = advice::advice(ports, &routing, &store, &entries);
+    let written = match entries.first() {
+        Some(newest) => written_under(ports, newest).await?,
+        None => Written::Ours { is_refused: false },
+    };
+    let advice = advice::advice(ports, &routing, &store, &entries, written);
     let tables = || {
         let generations = versions.iter().flat_map(|version| &version.generations).filter(|one| one.live);
         generations.flat_map(|generation| &generation.tables)
@@ -188,6 +194,19 @@ async fn entries_of(ledger: &dyn Ledger, object: &ObjectUri) -> Result<Vec<Entry
             return Ok(entries);
         }
     }
+}
+
+/// Whether an entry has today's definition, and whether the warehouse refuses the one it has.
+async fn written_under(ports: &ExplainPorts<'_>, entry: &Entry) -> Result<Written, LedgerError> {
+    let definition = DefinitionInForce { dataset: entry.dataset.clone(), fingerprint: entry.fingerprint.clone() };
+    let is_refused = match ports.ledger {
+        Some(ledger) if entry.state_name() == StateName::Written => {
+            ledger.number(&definition.refused_number()).await?.is_some_and(|at| at > 0)
+        }
+        _ => false,
+    };
+    let is_ours = in_use(ports, &entry.dataset, &entry.fingerprint).unwrap_or(true);
+    Ok(if is_ours { Written::Ours { is_refused } } else { Written::Other { is_refused } })
 }
 
 async fn store_says(store: &dyn ObjectStore, object: &ObjectUri) -> StoreSays {

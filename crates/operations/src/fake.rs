@@ -26,6 +26,8 @@ use lakehand_domain::warehousing::{CommitRequest, Fence, Marker, Staging, TableS
 pub(crate) struct FakeLedger {
     pub(crate) entries: Vec<Entry>,
     pub(crate) page: usize,
+    /// Numbers that it keeps, by name.
+    pub(crate) numbers: Vec<(String, i64)>,
 }
 
 fn ledger_refuses() -> LedgerError {
@@ -83,8 +85,8 @@ impl Ledger for FakeLedger {
     async fn let_go(&self, _: &str, _: &WorkerId) -> Result<(), LedgerError> {
         Err(ledger_refuses())
     }
-    async fn number(&self, _: &str) -> Result<Option<i64>, LedgerError> {
-        Err(ledger_refuses())
+    async fn number(&self, name: &str) -> Result<Option<i64>, LedgerError> {
+        Ok(self.numbers.iter().find(|(known, _)| known == name).map(|(_, number)| *number))
     }
     async fn raise(&self, _: &str, _: i64) -> Result<(), LedgerError> {
         Err(ledger_refuses())

@@ -202,6 +202,7 @@ mod tests {
                 entry("a", 4, claimed()),
             ],
             page: 1,
+            numbers: Vec::new(),
         };
         let query = LoadsQuery { dataset: None, state: None, since: None, limit: 3 };
         let all = loads(&ledger, &query).await.unwrap();

@@ -16,8 +16,8 @@ mod memory;
 mod outcome;
 mod send_back;
 
-pub(crate) use age::newer;
 pub use age::remember_definition;
+pub(crate) use age::{forget_refusal, newer, refused, remember_refusal};
 pub use error::LoadError;
 pub use loader::{Loader, LoadingSettings};
 pub use memory::Memory;

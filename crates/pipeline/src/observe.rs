@@ -51,6 +51,17 @@ pub trait Observer: Debug + Send + Sync {
     fn queue_answered(&self, error: Option<&str>) {
         let _ = error;
     }
+
+    /// The queue was told what becomes of a message: `None`, it took it; else why it did not, so that the message comes
+    /// again.
+    fn queue_told(&self, error: Option<&str>) {
+        let _ = error;
+    }
+
+    /// Leases of a kind were prolonged: `None`, some of those that were due; else why none could be.
+    fn prolonged(&self, lease: LeaseKind, error: Option<&str>) {
+        let _ = (lease, error);
+    }
 }
 
 /// What is leased for as long as there is work on it.

@@ -7,7 +7,7 @@ use lakehand_domain::entry::{Entry, EntryState, LoadSummary, SetAsideKind, SetAs
 use lakehand_domain::fault::{Retry, chain};
 use lakehand_domain::id::{DatasetId, EntryId, MessageId};
 use lakehand_domain::object::ObjectUri;
-use lakehand_domain::port::queue::QueueError;
+use lakehand_domain::port::queue::{QueueError, ReceiptOutcome};
 use lakehand_domain::timestamp::Timestamp;
 
 use crate::change::{Changed, change_read};
@@ -164,14 +164,31 @@ pub(crate) async fn entry(intake: &Intake<'_>, claimed: &Claimed, written: Resul
 /// An entry whose attempts are used up before the work began.
 pub(crate) async fn exhausted(intake: &Intake<'_>, claimed: &Claimed) -> Result<Ended, StageError> {
     let entry = claimed.entry();
-    let last = entry.last_error.as_deref().unwrap_or("unknown");
-    let reason = used_up(entry.attempts, last);
+    let last = entry.last_error.as_deref();
+    let reason = if entry.attempts >= intake.settings.max_attempts {
+        used_up(entry.attempts, last.unwrap_or("unknown"))
+    } else {
+        lost_too_often(entry, last)
+    };
     let entry = write::set_aside(intake, claimed, reason, None).await?;
     Ok(Ended { fate: fate_of(&entry), again: claimed.again() })
 }
 
 fn used_up(attempts: u32, last: &str) -> SetAsideReason {
     let message = format!("the file failed {attempts} times in a way no file should; the last time: {last}");
+    SetAsideReason { kind: SetAsideKind::AttemptsExhausted, message }
+}
+
+/// From outside, a file that kills its workers cannot be told from workers that are killed with it in hand.
+fn lost_too_often(entry: &Entry, last: Option<&str>) -> SetAsideReason {
+    let (lapses, uri) = (entry.lapses, &entry.object.uri);
+    let last = last.map(|last| format!("; what was said of it last: {last}")).unwrap_or_default();
+    let message = format!(
+        "the worker was lost {lapses} times with this file in hand, and none of them said why: look for workers that ran out \
+         of memory or crashed while they had it (their log names it), for workers that were killed or frozen, and for times \
+         in which the ledger could not be reached; if it was not the file, or once there is room for it, run: lakehand \
+         replay {uri}{last}"
+    );
     SetAsideReason { kind: SetAsideKind::AttemptsExhausted, message }
 }
 
@@ -263,21 +280,42 @@ fn retry_delay(intake: &Intake<'_>, error: &StageError, failures: u32, seed: &st
 pub(crate) async fn settle(intake: &Intake<'_>, received: Received, records: Vec<Ended>) -> Settled {
     intake.keep.let_go().await;
     let message = received.message();
-    let settlement = end(intake, &received, &records).await.unwrap_or_else(|error| {
-        tracing::warn!(error = chain(&error), "settle the message, which comes again");
-        Settlement::Untold
-    });
+    let settlement = match end(intake, &received, &records).await {
+        Ok(settlement) => {
+            intake.observer.queue_told(None);
+            settlement
+        }
+        Err(error) => {
+            let error = chain(&error);
+            tracing::warn!(error, "settle the message, which comes again");
+            intake.observer.queue_told(Some(&error));
+            Settlement::Untold
+        }
+    };
     intake.observer.message_settled(&message.id, &settlement);
     Settled { message: message.id.clone(), settlement, records }
 }
 
-async fn end(intake: &Intake<'_>, received: &Received, records: &[Ended]) -> Result<Settlement, QueueError> {
+/// Why a message could not be brought to its end. It comes again, and finds what was done.
+#[derive(Debug, thiserror::Error)]
+enum EndError {
+    #[error("the queue failed")]
+    Queue(#[from] QueueError),
+    #[error("the queue took the call, and says that it failed for this message")]
+    Failed,
+}
+
+/// A receipt that is lost was redelivered: whoever has it now settles it, so that it changes nothing here.
+fn taken(outcomes: &[ReceiptOutcome]) -> Result<(), EndError> {
+    if outcomes.contains(&ReceiptOutcome::Failed) { Err(EndError::Failed) } else { Ok(()) }
+}
+
+async fn end(intake: &Intake<'_>, received: &Received, records: &[Ended]) -> Result<Settlement, EndError> {
     let queue = intake.ports.queue.as_ref();
     let message = received.message();
     let receipt = std::slice::from_ref(&message.receipt);
-    // A receipt that is lost was redelivered: whoever has it now settles it, so its outcome changes nothing here.
     if records.iter().any(|record| record.fate == Fate::Released) {
-        queue.extend(receipt, Duration::ZERO).await?;
+        taken(&queue.extend(receipt, Duration::ZERO).await?)?;
         return Ok(Settlement::Released);
     }
     let now = intake.now();
@@ -288,11 +326,11 @@ async fn end(intake: &Intake<'_>, received: &Received, records: &[Ended]) -> Res
     if let Some(until) = waits.flatten().min() {
         let longest = intake.settings.max_visibility.saturating_sub(now.since(message.received_at));
         let hidden = until.since(now).max(SHORTEST_WAIT).min(longest);
-        queue.extend(receipt, hidden).await?;
+        taken(&queue.extend(receipt, hidden).await?)?;
         return Ok(Settlement::Waits { until: now.plus(hidden) });
     }
     tell(intake, received, records, now).await?;
-    queue.delete(receipt).await?;
+    taken(&queue.delete(receipt).await?)?;
     Ok(Settlement::Deleted)
 }
 

@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use lakehand_domain::entry::Entry;
-use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{EntryId, LedgerId, WorkerId};
 use lakehand_domain::port::ledger::{EntryPage, EntryQuery, Ledger, LedgerError, PutEntry, StateCount};
 use lakehand_domain::timestamp::Timestamp;
@@ -13,7 +12,7 @@ use lakehand_testkit::memory::ledger::MemoryLedger;
 
 use super::cause;
 use crate::judge::{Judge, told};
-use crate::wire::Wire;
+use crate::wire::{Broken, Wire};
 
 #[derive(Debug)]
 pub(crate) struct WiredLedger {
@@ -22,8 +21,11 @@ pub(crate) struct WiredLedger {
     pub(crate) judge: Arc<Judge>,
 }
 
-fn broken(operation: &'static str) -> impl Fn(Effect) -> LedgerError {
-    move |effect| LedgerError::Unavailable { operation, effect, source: cause() }
+fn broken(operation: &'static str) -> impl Fn(Broken) -> LedgerError {
+    move |what| match what {
+        Broken::Unavailable(effect) => LedgerError::Unavailable { operation, effect, source: cause() },
+        Broken::Denied => LedgerError::Denied { operation, source: cause() },
+    }
 }
 
 impl WiredLedger {

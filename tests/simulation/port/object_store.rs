@@ -16,7 +16,7 @@ use lakehand_testkit::memory::object_store::MemoryStore;
 
 use super::cause;
 use crate::judge::Judge;
-use crate::wire::Wire;
+use crate::wire::{Broken, Fate, Wire};
 
 #[derive(Debug, Clone)]
 pub(crate) struct WiredStore {
@@ -26,9 +26,16 @@ pub(crate) struct WiredStore {
     pub(crate) is_lake: bool,
 }
 
-fn broken(operation: &'static str, uri: &ObjectUri) -> impl Fn(Effect) -> StoreError + use<> {
+fn broken(operation: &'static str, uri: &ObjectUri) -> impl Fn(Broken) -> StoreError + use<> {
     let uri = uri.clone();
-    move |effect| StoreError::Unavailable { operation, uri: uri.clone(), effect, source: cause() }
+    move |what| match what {
+        Broken::Unavailable(effect) => StoreError::Unavailable { operation, uri: uri.clone(), effect, source: cause() },
+        // What cannot be written is so for want of room.
+        Broken::Denied if matches!(operation, "store.put" | "store.complete" | "begin_upload" | "write") => {
+            StoreError::Full { operation, uri: uri.clone(), source: cause() }
+        }
+        Broken::Denied => StoreError::Denied { operation, uri: uri.clone(), source: cause() },
+    }
 }
 
 impl WiredStore {
@@ -47,7 +54,12 @@ impl WiredStore {
         let network = &self.wire.network;
         let faults = network.faults();
         let fails = network.timeline.draw(|random| random.once_in(faults.before * 2));
-        if fails { Err(broken(operation, uri)(Effect::NotApplied)) } else { Ok(()) }
+        match network.outage(self.wire.port) {
+            Some(Fate::Denied) => Err(broken(operation, uri)(Broken::Denied)),
+            Some(_) => Err(broken(operation, uri)(Broken::Unavailable(Effect::NotApplied))),
+            None if fails => Err(broken(operation, uri)(Broken::Unavailable(Effect::NotApplied))),
+            None => Ok(()),
+        }
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{MessageId, ReceiptHandle};
 use lakehand_domain::message::{Attributes, Message};
 use lakehand_domain::port::queue::{Queue, QueueDepth, QueueError, ReceiptOutcome};
@@ -14,7 +13,7 @@ use lakehand_testkit::memory::queue::MemoryQueue;
 use super::cause;
 use crate::judge::Judge;
 use crate::timeline::Timeline;
-use crate::wire::{Tell, Wire};
+use crate::wire::{Broken, Tell, Wire};
 
 /// A waiting receive looks again after this long.
 const LOOK: Duration = Duration::from_millis(700);
@@ -27,8 +26,11 @@ pub(crate) struct WiredQueue {
     pub(crate) is_letters: bool,
 }
 
-fn broken(operation: &'static str) -> impl Fn(Effect) -> QueueError {
-    move |effect| QueueError::Unavailable { operation, effect, source: cause() }
+fn broken(operation: &'static str) -> impl Fn(Broken) -> QueueError {
+    move |what| match what {
+        Broken::Unavailable(effect) => QueueError::Unavailable { operation, effect, source: cause() },
+        Broken::Denied => QueueError::Denied { operation, source: cause() },
+    }
 }
 
 /// Looks until there is something or the wait is over.

@@ -17,7 +17,7 @@ use lakehand_testkit::memory::warehouse::{MemoryWarehouse, Pace};
 use super::cause;
 use crate::judge::Judge;
 use crate::timeline::Slot;
-use crate::wire::{Network, Wire};
+use crate::wire::{Broken, Network, Wire};
 
 /// Between two steps of a transaction goes a little time, or a long one, or the transaction ends.
 #[derive(Debug)]
@@ -36,7 +36,7 @@ impl Pace for DrawnPace {
         let filled = slot.clone();
         self.0.timeline.after(pause, move || filled.fill(()));
         slot.await;
-        if aborted { Err(broken("transaction")(Effect::Unknown)) } else { Ok(()) }
+        if aborted { Err(broken("transaction")(Broken::Unavailable(Effect::Unknown))) } else { Ok(()) }
     }
 }
 
@@ -47,8 +47,11 @@ pub(crate) struct WiredWarehouse {
     pub(crate) judge: Arc<Judge>,
 }
 
-fn broken(operation: &'static str) -> impl Fn(Effect) -> WarehouseError {
-    move |effect| WarehouseError::Unavailable { operation, effect, source: cause() }
+fn broken(operation: &'static str) -> impl Fn(Broken) -> WarehouseError {
+    move |what| match what {
+        Broken::Unavailable(effect) => WarehouseError::Unavailable { operation, effect, source: cause() },
+        Broken::Denied => WarehouseError::Denied { operation, source: cause() },
+    }
 }
 
 impl WiredWarehouse {

@@ -1,6 +1,7 @@
 //! Sweeping over the embedded ledger, queue and store, with a warehouse that has markers alone.
 
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
@@ -13,6 +14,7 @@ use lakehand_dataset::transformer::{PartSink, TransformError, TransformInput, Tr
 use lakehand_domain::entry::{
     ClaimDecision, ClaimRequest, Entry, EntryState, Lease, LoadSummary, SetAsideKind, SetAsideReason, StateName, claim,
 };
+use lakehand_domain::fault::Effect;
 use lakehand_domain::id::{
     DatasetId, EntryId, FamilyId, FencingToken, Fingerprint, Generation, LedgerId, LoadId, MessageId, Nonce, WorkerId,
     digest,
@@ -33,7 +35,10 @@ use lakehand_ledger::sqlite::SqliteLedger;
 use lakehand_pipeline::ports::{Identity, LakeRoot};
 use lakehand_queue::sqlite::{QueueOptions, SqliteQueue};
 use lakehand_store::file::{Durability, FileStore};
+use lakehand_testkit::faulty::object_store::FaultyStore;
+use lakehand_testkit::faulty::plan::FaultPlan;
 use lakehand_testkit::manual_clock::ManualClock;
+use tokio::sync::watch;
 
 use super::*;
 
@@ -54,7 +59,7 @@ impl World {
         }
         let uri = |name: &str| ObjectUri::parse(&format!("file://{}", path(name).display())).unwrap();
         // Files get their times from the file system, long before.
-        let clock = Arc::new(ManualClock::new(Timestamp::parse("2100-01-01T00:00:00Z").unwrap()));
+        let clock = Arc::new(ManualClock::hurrying(Timestamp::parse("2100-01-01T00:00:00Z").unwrap()));
         let files: Arc<dyn ObjectStore> = Arc::new(FileStore::new(Durability::None));
         let time: Arc<dyn lakehand_domain::clock::Clock> = Arc::<ManualClock>::clone(&clock);
         let queue: Arc<dyn Queue> = Arc::new(
@@ -79,6 +84,18 @@ impl World {
             identity: Arc::new(Identity::new(WorkerId::new("sweeper"))),
         };
         Self { clock, warehouse, ports, settings: SweeperSettings::default(), _folder: folder }
+    }
+
+    fn board(&self) -> Board {
+        Board::new(Arc::clone(&self.ports.clock), watch::Sender::default(), std::iter::empty())
+    }
+
+    /// How many objects a sweep of the lake deletes.
+    async fn sweep(&self, sweep: &mut LakeSweep) -> u64 {
+        let (turn, mut done) = (Turn::new(&self.ports, &self.settings, SWEEPING_LAKE), LakeSwept::default());
+        assert!(turn.hold().await.unwrap());
+        sweep.sweep(&self.ports, &self.settings, &turn, &mut done).await.unwrap();
+        done.deleted
     }
 
     async fn put(&self, entry: &Entry) {
@@ -193,17 +210,9 @@ async fn only_what_nobody_can_name_any_more_is_deleted() {
 
     let mut sweep = LakeSweep::default();
     assert!(sweep.is_due(world.ports.clock.now(), &world.settings));
-    assert_eq!(
-        sweep.sweep(&world.ports, &world.settings).await.unwrap(),
-        1,
-        "a stray part; the load was replaced just now"
-    );
+    assert_eq!(world.sweep(&mut sweep).await, 1, "a stray part; the load was replaced just now");
     world.clock.advance(world.settings.part_grace);
-    assert_eq!(
-        sweep.sweep(&world.ports, &world.settings).await.unwrap(),
-        4,
-        "the replaced load, once its readers are done"
-    );
+    assert_eq!(world.sweep(&mut sweep).await, 4, "the replaced load, once its readers are done");
     for (load_id, objects) in [
         (&written.load_id, 4),
         (&first.load_id, 0),
@@ -220,7 +229,7 @@ async fn only_what_nobody_can_name_any_more_is_deleted() {
     }
     assert!(world.ports.lake.stat(&world.ports.lake_root.0.join("d/readme.txt")).await.is_ok());
     assert!(!sweep.is_due(world.ports.clock.now(), &world.settings), "not again so soon");
-    assert_eq!(sweep.sweep(&world.ports, &world.settings).await.unwrap(), 0);
+    assert_eq!(world.sweep(&mut sweep).await, 0);
     let found = world.ports.ledger.get(&lost.id).await.unwrap().unwrap();
     assert_eq!((found.state_name(), &found.load_id), (StateName::Written, &lost.load_id), "it is known again");
 }
@@ -250,7 +259,7 @@ async fn what_the_ledger_has_lost_comes_back_from_the_lake() {
     let now = world.ports.clock.now();
     world.warehouse.mark_as_of(&forgotten, now.minus(Duration::from_hours(24)));
     world.clock.advance(world.settings.part_grace);
-    assert_eq!(LakeSweep::default().sweep(&world.ports, &world.settings).await.unwrap(), 0);
+    assert_eq!(world.sweep(&mut LakeSweep::default()).await, 0);
     let state = async |id: &EntryId| {
         let entry = world.ports.ledger.get(id).await.unwrap();
         entry.map(|entry| (entry.state_name(), entry.generation, entry.load_id.clone()))
@@ -292,7 +301,7 @@ async fn what_is_young_stays() {
     let stray = LoadId::new(digest(&[b"stray"]));
     world.lay(&format!("t/{stray}-00000.parquet")).await;
     world.settings.part_grace = Duration::from_hours(24 * 365 * 200);
-    assert_eq!(LakeSweep::default().sweep(&world.ports, &world.settings).await.unwrap(), 0);
+    assert_eq!(world.sweep(&mut LakeSweep::default()).await, 0);
     assert_eq!(world.objects(&stray).await, 1);
 }
 
@@ -307,7 +316,7 @@ async fn a_sweep_is_bounded_and_the_next_one_goes_on() {
     let mut sweep = LakeSweep::default();
     let mut deleted = Vec::new();
     while sweep.is_due(world.ports.clock.now(), &world.settings) {
-        deleted.push(sweep.sweep(&world.ports, &world.settings).await.unwrap());
+        deleted.push(world.sweep(&mut sweep).await);
     }
     assert_eq!(deleted, [2, 2, 2, 1]);
     assert_eq!(world.objects(&stray).await, 0);
@@ -318,7 +327,8 @@ async fn what_nobody_works_on_is_asked_for_once() {
     let world = World::new();
     let grace = Duration::from_mins(2);
     let mut asked = Asked::default();
-    let sweep = async |asked: &mut Asked| ask_for_lapsed(&world.ports, &world.settings, grace, asked).await.unwrap();
+    let sweep =
+        async |asked: &mut Asked| ask_for_lapsed(&world.ports, &world.settings, grace, None, asked).await.unwrap();
     let dead = world.claim("dead", None, Cause::Arrived).await;
     let back = world.claim("back", None, Cause::Arrived).await;
     let lease = back.lease().unwrap().clone();
@@ -391,11 +401,14 @@ async fn one_replica_sweeps_at_a_time() {
     let world = World::new();
     let now = world.ports.clock.now();
     let other = WorkerId::new("other");
-    assert!(world.ports.ledger.hold(SWEEPING, &other, now, now.plus(Duration::from_hours(1))).await.unwrap());
+    let for_long = now.plus(Duration::from_hours(24 * 365 * 100));
+    assert!(world.ports.ledger.hold(SWEEPING, &other, now, for_long).await.unwrap());
     let stray = LoadId::new(digest(&[b"stray"]));
     world.lay(&format!("t/{stray}-00000.parquet")).await;
     let stop = CancellationToken::new();
-    let sweeping = run(&world.ports, &world.settings, &stop);
+    assert!(world.ports.ledger.hold(SWEEPING_LAKE, &other, now, for_long).await.unwrap());
+    let board = world.board();
+    let sweeping = run(&world.ports, &world.settings, &board, &stop);
     let look = async {
         for _ in 0..20 {
             tokio::task::yield_now().await;
@@ -407,9 +420,115 @@ async fn one_replica_sweeps_at_a_time() {
     assert_eq!(world.objects(&stray).await, 1, "the other sweeps");
 }
 
+#[tokio::test]
+async fn a_sweep_of_the_lake_takes_its_time_keeps_its_turn_and_has_it_until_the_next_is_due() {
+    let mut world = World::new();
+    let stray = LoadId::new(digest(&[b"stray"]));
+    for number in 0..7 {
+        world.lay(&format!("t/{stray}-{number:05}.parquet")).await;
+    }
+    (world.settings.page, world.settings.pages_per_second) = (1, 2);
+    // Shorter than the sweep takes.
+    world.settings.every = Duration::from_secs(1);
+    let began = world.ports.clock.now();
+    let board = world.board();
+    let turn = Turn::new(&world.ports, &world.settings, SWEEPING_LAKE);
+    let other = WorkerId::new("other");
+    // What another gets is over at once.
+    let got = async |now| world.ports.ledger.hold(SWEEPING_LAKE, &other, now, Timestamp::default()).await.unwrap();
+    let others = async {
+        while board.state().sweeps.pages == 0 {
+            let now = world.ports.clock.now();
+            assert!(!got(now).await || now == began);
+        }
+        let until_due = world.ports.clock.now().plus(world.settings.lake_every);
+        while got(until_due).await {}
+    };
+    tokio::select! {
+        () = sweep_lake(&world.settings, &board, &turn) => {}
+        () = others => {}
+    }
+    let sweeps = board.state().sweeps;
+    assert_eq!((sweeps.deleted, sweeps.pages), (7, 7), "{sweeps:?}");
+    assert!(sweeps.lake_ended.unwrap().since(began) >= Duration::from_secs(3), "{sweeps:?}");
+    assert_eq!(world.objects(&stray).await, 0);
+}
+
+#[tokio::test]
+async fn a_sweep_ends_where_another_has_its_turn() {
+    let mut world = World::new();
+    let stray = LoadId::new(digest(&[b"stray"]));
+    for number in 0..3 {
+        world.lay(&format!("t/{stray}-{number:05}.parquet")).await;
+    }
+    world.settings.page = 1;
+    let (now, other) = (world.ports.clock.now(), WorkerId::new("other"));
+    world.ports.ledger.hold(SWEEPING_LAKE, &other, now, now.plus(Duration::from_hours(1))).await.unwrap();
+    let (turn, mut done) = (Turn::new(&world.ports, &world.settings, SWEEPING_LAKE), LakeSwept::default());
+    let mut sweep = LakeSweep::default();
+    sweep.sweep(&world.ports, &world.settings, &turn, &mut done).await.unwrap();
+    assert_eq!((done.pages, done.ended), (1, false));
+    assert!(sweep.is_due(world.ports.clock.now(), &world.settings));
+}
+
+#[tokio::test]
+async fn what_was_found_live_is_not_looked_up_again_for_a_while() {
+    let mut world = World::new();
+    let plan = Arc::new(FaultPlan::new());
+    world.ports.lake = Arc::new(FaultyStore::new(Arc::clone(&world.ports.lake), Arc::clone(&plan)));
+    for name in ["a", "b", "c"] {
+        world.load(&world.write(&world.claim(name, None, Cause::Arrived).await).await).await;
+    }
+    let opened = || plan.names().iter().filter(|name| **name == "store.open").count();
+    world.settings.remembered = 2;
+    let mut sweep = LakeSweep::default();
+    let mut lookups = Vec::new();
+    for _ in 0..3 {
+        let before = opened();
+        assert_eq!(world.sweep(&mut sweep).await, 0);
+        lookups.push(opened() - before);
+    }
+    assert_eq!(lookups[1..], [lookups[0] / 3; 2], "two of three are remembered: {lookups:?}");
+    assert!(lookups[0] >= 3, "{lookups:?}");
+    world.clock.advance(world.settings.remember);
+    let before = opened();
+    world.sweep(&mut sweep).await;
+    assert_eq!(opened() - before, lookups[0], "and are forgotten");
+}
+
+#[tokio::test]
+async fn a_sweep_that_fails_again_and_again_is_a_trouble_until_it_works() {
+    let world = World::new();
+    world.write(&world.claim("lost", None, Cause::Arrived).await).await;
+    world.claim("dead", None, Cause::Arrived).await;
+    world.clock.advance(Duration::from_hours(1));
+    world.warehouse.is_away.store(true, Ordering::SeqCst);
+    let stop = CancellationToken::new();
+    let board = world.board();
+    let look = async {
+        while board.state().is_healthy() {
+            tokio::task::yield_now().await;
+        }
+        let sick = board.state();
+        let troubles: Vec<_> = sick.chores.troubles().map(|(chore, streak)| (chore, streak.failures)).collect();
+        assert_eq!(troubles, [(Chore::SweepStagings, 3)]);
+        world.warehouse.is_away.store(false, Ordering::SeqCst);
+        while !board.state().is_healthy() {
+            tokio::task::yield_now().await;
+        }
+        stop.cancel();
+    };
+    tokio::join!(run(&world.ports, &world.settings, &board, &stop), look);
+    let state = board.state();
+    assert_eq!(state.chores.troubles().count(), 0);
+    assert!(state.sweeps.claims >= 1, "{:?}", state.sweeps);
+    assert!(state.sweeps.pages > 0 && state.sweeps.lake_ended.is_some(), "{:?}", state.sweeps);
+}
+
 /// A warehouse with markers and staging tables, and nothing else.
 #[derive(Debug, Default)]
 struct Marked {
+    is_away: AtomicBool,
     markers: Mutex<Vec<Marker>>,
     stagings: Mutex<Vec<Nonce>>,
     dropped: Mutex<Vec<Nonce>>,
@@ -480,6 +599,10 @@ impl Warehouse for Marked {
         Ok(())
     }
     async fn stagings(&self, _: &FamilyId) -> Answer<Vec<Nonce>> {
+        if self.is_away.load(Ordering::SeqCst) {
+            let source = "away".into();
+            return Err(WarehouseError::Unavailable { operation: "stagings", effect: Effect::NotApplied, source });
+        }
         Ok(lock(&self.stagings).clone())
     }
     async fn standing(&self, _: &FamilyShape, _: &LoadId) -> Answer<Vec<TableStanding>> {

@@ -2,6 +2,8 @@
 
 #![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test that cannot go on fails by panicking")]
 
+mod chores;
+mod definitions;
 mod drain;
 mod freshness;
 mod lag;

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use lakehand_daemon::{Daemon, Mode, Snapshot};
+use lakehand_daemon::{Chore, Daemon, Mode, Snapshot};
 use lakehand_domain::entry::StateName;
 use lakehand_pipeline::ports::Ports;
 use lakehand_testkit::faulty::ledger::FaultyLedger;
@@ -69,7 +69,7 @@ async fn an_unreachable_ledger_is_waited_out() {
 async fn a_full_disk_is_waited_out() {
     waited_out(
         |ports| ports.lake = Arc::new(FaultyStore::new(Arc::clone(&ports.lake), away(40))),
-        |state| state.intake.failing_since.and(state.intake.last_error.clone()),
+        |state| state.chores.of(Chore::Intake).and_then(|streak| streak.failing_since.and(streak.last_error.clone())),
     )
     .await;
 }

@@ -35,6 +35,8 @@ pub(crate) struct World {
     pub(crate) settings: DaemonSettings,
     /// How often the dataset expects something, in whole seconds.
     pub(crate) freshness: Option<Duration>,
+    /// What the column is, for daemons that are started from now on.
+    pub(crate) column: &'static str,
 }
 
 impl World {
@@ -76,7 +78,7 @@ impl World {
             drain_patience: Duration::from_secs(10),
             ..DaemonSettings::default()
         };
-        Self { folder, tiny: Arc::new(Tiny::default()), settings, freshness: None }
+        Self { folder, tiny: Arc::new(Tiny::default()), settings, freshness: None, column: "bigint" }
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -87,7 +89,8 @@ impl World {
     pub(crate) fn ports(&self, worker: &str) -> Ports {
         let files: Arc<dyn ObjectStore> = Arc::new(FileStore::new(Durability::None));
         let definition = "name = \"d\"\n\n[source]\nobjects = [\"in_*.txt\"]\nformat = \"jsonl\"\n\n[tables.t]\nmode = \
-                          \"append\"\ncolumns.a = { type = \"bigint\" }\n";
+                          \"append\"\ncolumns.a = { type = \"COLUMN\" }\n";
+        let definition = definition.replace("COLUMN", self.column);
         let quality = self.freshness.map(|every| format!("[quality]\nfreshness = \"{}s\"\n", every.as_secs()));
         let definition = format!("{definition}{}", quality.unwrap_or_default());
         let file = DefinitionFile { path: "d.toml".to_owned(), text: definition };

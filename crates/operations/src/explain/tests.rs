@@ -44,7 +44,7 @@ impl World {
         let identity = TransformIdentity("test".to_owned());
         let catalog =
             Catalog::check(&files, &landing_uri, None, &identity).unwrap_or_else(|problems| panic!("{problems:#?}"));
-        let ledger = FakeLedger { entries: Vec::new(), page: 1 };
+        let ledger = FakeLedger { entries: Vec::new(), page: 1, numbers: Vec::new() };
         Self { catalog, landing_uri, ledger, store: FakeStore::default(), warehouse: FakeWarehouse::default() }
     }
 
@@ -239,6 +239,29 @@ async fn versions_come_newest_first_over_all_pages_with_what_to_do() {
     assert_eq!(states, [StateName::Claimed, StateName::SetAside, StateName::Loaded]);
     assert_eq!(told.versions.iter().map(|v| v.is_current).collect::<Vec<_>>(), [Some(true), Some(false), Some(false)]);
     assert!(told.advice[0].contains("has not spoken since its lease ran out"), "{:?}", told.advice);
+}
+
+#[tokio::test]
+async fn what_is_written_waits_for_what_its_definition_waits_for() {
+    let written = || EntryState::Written { at: Timestamp::default(), summary: summary(1, 0, &[("offers", 1)]) };
+    for (is_ours, is_refused, what) in [
+        (true, false, "with the next batch"),
+        (true, true, "refuses to put its definition"),
+        (false, true, "which the warehouse refused"),
+        (false, false, "which is not the one of today"),
+    ] {
+        let mut world = World::new();
+        let entry = world.entry(9, written());
+        if !is_ours {
+            entry.fingerprint = Fingerprint::new("taken-back");
+        }
+        let (object, dataset, fingerprint) = (entry.object.clone(), entry.dataset.clone(), entry.fingerprint.clone());
+        world.store.objects.push(object);
+        let name = DefinitionInForce { dataset, fingerprint }.refused_number();
+        world.ledger.numbers.push((name, i64::from(is_refused)));
+        let told = world.explain("rents_1.csv").await;
+        assert!(told.advice[0].contains(what), "{is_ours} {is_refused}: {:?}", told.advice);
+    }
 }
 
 #[tokio::test]

@@ -7,7 +7,7 @@ use lakehand_domain::warehousing::Fence;
 
 use crate::commit::reconcile::{look_anew, reconcile};
 use crate::commit::{Obstacle, STAGE};
-use crate::loading::{LoadError, LoadOutcome, Loader, Memory, newer};
+use crate::loading::{LoadError, LoadOutcome, Loader, Memory, forget_refusal, newer, remember_refusal};
 
 /// How taking the fence ended.
 #[derive(Debug)]
@@ -77,10 +77,14 @@ pub(super) async fn take(
             Ok(MigrateOutcome::FenceLost) => return Ok(Take::Again(Obstacle::Loader)),
             Ok(MigrateOutcome::Refused { message }) => {
                 memory.doubt();
+                remember_refusal(ports, &definition).await.map_err(LoadError::ledger(STAGE))?;
                 return Err(LoadError::MigrationRefused { family: family.clone(), message });
             }
             Err(error) => return Ok(Take::Again(Obstacle::of(error, memory)?)),
         }
+    }
+    if !memory.verified {
+        forget_refusal(ports, &loader.definition()).await.map_err(LoadError::ledger(STAGE))?;
     }
     let batches = i64::try_from(fence.batches).unwrap_or(i64::MAX);
     if batches < remembered {

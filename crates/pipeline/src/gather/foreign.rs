@@ -15,7 +15,7 @@ use lakehand_domain::shape::DefinitionInForce;
 use lakehand_domain::timestamp::Timestamp;
 
 use crate::gather::{Gathered, OBJECTS_A_MESSAGE, ReadManifest, Room, STAGE, WrittenLoad, read_manifest};
-use crate::loading::{LoadError, Loader, Memory, ask, newer, source_is_there};
+use crate::loading::{LoadError, Loader, Memory, ask, newer, refused, source_is_there};
 
 /// A definition that nobody has put in force for so many times the pause between two questions is given up: it was
 /// taken back before it came into force.
@@ -34,6 +34,7 @@ pub(super) async fn redo(
     let mut due = foreign;
     due.retain(|entry| {
         let is_over = over.contains(&entry.fingerprint) || is_given_up(loader, memory, entry, now);
+        gathered.outcome.foreign += u64::from(!is_over);
         is_over && memory.is_to_be_asked(&entry.id, loader.settings.ask_again, now)
     });
     if due.is_empty() {
@@ -119,15 +120,18 @@ fn as_written(
     }
 }
 
-/// Those of the entries' definitions under which nothing can be committed any more: they are retired, or workers had them
-/// before ours, which is in force; an empty warehouse remembers none that were.
+/// Those of the entries' definitions under which nothing can be committed any more: they are retired or refused, or workers
+/// had them before ours, which is in force; an empty warehouse remembers none that were.
 async fn over(loader: &Loader<'_>, memory: &mut Memory, foreign: &[Entry]) -> Result<BTreeSet<Fingerprint>, LoadError> {
     let theirs: BTreeSet<&Fingerprint> = foreign.iter().map(|entry| &entry.fingerprint).collect();
+    let known: BTreeSet<Fingerprint> = theirs.iter().map(|one| (*one).clone()).collect();
+    let refused = refused(loader.ports, &loader.dataset.id, known).await.map_err(LoadError::ledger(STAGE))?;
     let mut over = BTreeSet::new();
     for fingerprint in theirs {
         let definition = DefinitionInForce { dataset: loader.dataset.id.clone(), fingerprint: fingerprint.clone() };
         let ours = [loader.definition()];
         if memory.is_retired(fingerprint)
+            || refused.contains(fingerprint)
             || newer(loader.ports, &definition, &ours).await.map_err(LoadError::ledger(STAGE))?.is_some()
         {
             over.insert(fingerprint.clone());

@@ -25,6 +25,9 @@ pub struct LoadOutcome {
     /// Entries sent back to transform: their parts are gone, an older life of theirs is marked, or their definition is
     /// no longer in force.
     pub sent_back: u64,
+    /// Entries found written under a definition that is neither ours nor known to be over: they wait for workers that have
+    /// it, or until it is given up.
+    pub foreign: u64,
     /// Entries that the warehouse has lost and that wait to be loaded again.
     pub restored: u64,
     /// Why some entry waits until somebody acts, if one does: neither the lake nor its source has it.

@@ -3,6 +3,7 @@
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
+use lakehand_domain::clock::Clock;
 use lakehand_domain::entry::{ClaimDecision, ClaimRequest, EntryState, SetAsideKind, StateName, claim};
 use lakehand_domain::id::{MessageId, WorkerId};
 use lakehand_domain::message::{Attributes, MessageRef};
@@ -101,6 +102,45 @@ async fn an_engine_that_fails_on_a_file_sets_it_aside_in_the_end() {
     }
 }
 
+/// Nobody can tell a file that kills its workers from workers that are killed: in the end a person is asked, in words that
+/// say which of both it may be.
+#[tokio::test]
+async fn a_file_whose_worker_was_lost_again_and_again_is_set_aside_in_words_of_its_own() {
+    let world = World::new();
+    world.land("in_1.txt", "a\nb");
+    let object = world.ports.landing.stat(&world.object("in_1.txt")).await.unwrap();
+    let mut before = None;
+    for _ in 0..=world.settings.max_lapses {
+        let request = ClaimRequest {
+            dataset: world.ports.catalog.iter().next().unwrap().id.clone(),
+            object: object.clone(),
+            fingerprint: world.ports.catalog.iter().next().unwrap().fingerprint.clone(),
+            worker: WorkerId::new("killed"),
+            lease_for: world.settings.lease,
+            skew: world.settings.skew,
+            cause: Cause::Arrived,
+            asked_at: world.clock.now(),
+            marked: None,
+            now: world.clock.now(),
+        };
+        let ClaimDecision::Take(taken) = claim(before.as_ref(), &request) else { panic!("{before:?}") };
+        assert_eq!(world.ledger.put(&taken).await.unwrap(), PutEntry::Stored);
+        before = Some(*taken);
+        world.clock.advance(world.settings.lease + world.settings.skew * 2);
+    }
+    world.send(&["in_1.txt"]).await;
+    let Fate::SetAside { reason, .. } = world.fate().await else { panic!("it is worked on") };
+    assert_eq!(reason.kind, SetAsideKind::AttemptsExhausted);
+    for word in ["was lost 21 times with this file in hand", "ran out of memory", "the ledger", "replay file://"] {
+        assert!(reason.message.contains(word), "{}", reason.message);
+    }
+    assert!(!reason.message.contains("failed 0 times"), "{}", reason.message);
+    // Who asks again has it begun anew.
+    world.clock.advance(Duration::from_secs(1));
+    world.ask(&["in_1.txt"], Cause::Replay).await;
+    assert!(matches!(world.fate().await, Fate::Written { .. }));
+}
+
 #[tokio::test]
 async fn a_lease_taken_by_another_stops_the_first_before_it_tells_anything() {
     let world = World::new();
@@ -125,13 +165,9 @@ async fn a_lease_taken_by_another_stops_the_first_before_it_tells_anything() {
                 lease_for: Duration::from_secs(30),
                 skew: Duration::from_secs(5),
                 cause: Cause::Arrived,
-                asked_by: MessageRef::new(
-                    &MessageId::new("m"),
-                    lakehand_domain::clock::Clock::now(clock.as_ref()),
-                    &Attributes::default(),
-                ),
+                asked_by: MessageRef::new(&MessageId::new("m"), Clock::now(clock.as_ref()), &Attributes::default()),
                 marked: None,
-                now: lakehand_domain::clock::Clock::now(clock.as_ref()),
+                now: Clock::now(clock.as_ref()),
             };
             let ClaimDecision::Take(taken) = claim(Some(entry), &request) else { panic!("not lapsed") };
             assert_eq!(ledger.put(&taken).await.unwrap(), PutEntry::Stored);

@@ -15,7 +15,7 @@ use lakehand_domain::object_event::Cause;
 use lakehand_domain::port::ledger::{Ledger, PutEntry};
 use lakehand_domain::shape::DefinitionInForce;
 use lakehand_domain::timestamp::Timestamp;
-use lakehand_pipeline::loading::{Memory, Standing, remember_definition};
+use lakehand_pipeline::loading::{LoadError, Memory, Standing, remember_definition};
 use lakehand_testkit::faulty::plan::{Fate, FaultPlan};
 
 use crate::world::World;
@@ -190,6 +190,47 @@ async fn what_was_written_under_a_definition_that_never_came_into_force_is_asked
     world.clock.advance(world.settings.ask_again * 10);
     world.load(&world.ports, &mut memory).await.unwrap();
     assert_eq!(world.asked().await, [("in_1.txt".to_owned(), Cause::DefinitionChanged)]);
+}
+
+/// Nobody is left that has a definition which the warehouse refused: what was written under it is asked for at once.
+#[tokio::test]
+async fn what_was_written_under_a_refused_definition_is_asked_for_at_once() {
+    let world = World::new();
+    let mut memory = Memory::default();
+    world.write("in_0.txt", &[1]).await;
+    world.load_all(&world.ports, &mut memory).await.unwrap();
+    let narrow = world.narrowed();
+    fs::write(world.landed("in_1.txt"), "1").unwrap();
+    world.write_under("in_1.txt", &[1], &narrow, Cause::Arrived).await;
+    // Its workers were started after ours.
+    let definition = DefinitionInForce { dataset: narrow.id.clone(), fingerprint: narrow.fingerprint.clone() };
+    let later = world.clock.now().plus(Duration::from_secs(1));
+    remember_definition(&world.ports, &definition, later, &mut Memory::default()).await.unwrap();
+    let outcome = world.load(&world.ports, &mut memory).await.unwrap();
+    assert_eq!((outcome.foreign, outcome.sent_back), (1, 0), "it may be about to come into force");
+    assert!(world.asked().await.is_empty());
+
+    let refused = world.load_under(&world.as_worker("narrow"), &narrow, &mut Memory::default()).await;
+    assert!(matches!(refused, Err(LoadError::MigrationRefused { .. })), "{refused:?}");
+    for _ in 0..2 {
+        assert_eq!(world.load(&world.ports, &mut memory).await.unwrap().foreign, 0);
+    }
+    assert_eq!(world.asked().await, [("in_1.txt".to_owned(), Cause::DefinitionChanged)], "once");
+}
+
+#[tokio::test]
+async fn a_definition_that_was_refused_and_comes_into_force_after_all_is_refused_no_more() {
+    let mut world = World::new();
+    world.write("in_0.txt", &[1]).await;
+    world.load_all(&world.ports, &mut Memory::default()).await.unwrap();
+    let narrow = world.narrowed();
+    let definition = DefinitionInForce { dataset: narrow.id.clone(), fingerprint: narrow.fingerprint.clone() };
+    assert!(world.load_under(&world.as_worker("narrow"), &narrow, &mut Memory::default()).await.is_err());
+    assert!(world.ledger.number(&definition.refused_number()).await.unwrap().unwrap() > 0);
+    // Somebody makes room for it.
+    world.swap_warehouse(&world.folder.path().join("another.db"));
+    world.load_under(&world.as_worker("narrow"), &narrow, &mut Memory::default()).await.unwrap();
+    assert_eq!(world.ledger.number(&definition.refused_number()).await.unwrap(), Some(0));
 }
 
 /// The question whose sending fails is asked with the next pass, and not only when it would be asked again anyway.

@@ -20,6 +20,10 @@ pub struct MemoryLedger {
     identity: LedgerId,
     clock: Arc<dyn Clock>,
     lag: Lag,
+    /// The most that the index is behind.
+    most: Duration,
+    /// What has moved on since the index was written is left out of lists, and not shown as it was.
+    omits: bool,
     held: Mutex<Held>,
 }
 
@@ -44,13 +48,27 @@ impl fmt::Debug for MemoryLedger {
 impl MemoryLedger {
     /// An empty ledger whose index is up to date at once.
     pub fn new(identity: LedgerId, clock: Arc<dyn Clock>) -> Self {
-        Self { identity, clock, lag: Box::new(|| Duration::ZERO), held: Mutex::default() }
+        Self {
+            identity,
+            clock,
+            lag: Box::new(|| Duration::ZERO),
+            most: Duration::ZERO,
+            omits: false,
+            held: Mutex::default(),
+        }
     }
 
-    /// The same ledger with an index that lags.
+    /// The same ledger with an index that lags, by `most` at most.
     #[must_use]
-    pub fn lagging(self, lag: Lag) -> Self {
-        Self { lag, ..self }
+    pub fn lagging(self, lag: Lag, most: Duration) -> Self {
+        Self { lag, most, ..self }
+    }
+
+    /// The same ledger, whose index has positions alone: what it shows is read from the items, and an entry that is not
+    /// where the index has it any more is left out until the index has caught up.
+    #[must_use]
+    pub fn omitting(self) -> Self {
+        Self { omits: true, ..self }
     }
 
     fn held(&self) -> MutexGuard<'_, Held> {
@@ -104,7 +122,9 @@ impl MemoryLedger {
     pub fn list_now(&self, query: &EntryQuery) -> EntryPage {
         let mut held = self.held();
         held.catch_up(self.clock.now());
-        let mut found: Vec<&Entry> = held.shown.values().filter(|entry| matches(entry, query)).collect();
+        let read = |shown| if self.omits { held.read(shown, query.object.is_some()) } else { Some(shown) };
+        let shown = held.shown.values().filter_map(read);
+        let mut found: Vec<&Entry> = shown.filter(|entry| matches(entry, query)).collect();
         found.sort_by(|a, b| (a.updated, &a.id).cmp(&(b.updated, &b.id)));
         if query.newest_first {
             found.reverse();
@@ -173,6 +193,12 @@ impl MemoryLedger {
 }
 
 impl Held {
+    /// The item of what the index shows, where it is still at its place in the order; of one object, wherever it is.
+    fn read(&self, shown: &Entry, is_of_object: bool) -> Option<&Entry> {
+        let entry = self.entries.get(&shown.id)?;
+        (is_of_object || entry.updated == shown.updated).then_some(entry)
+    }
+
     fn show(&mut self, entry: Entry) {
         let newer = self.shown.get(&entry.id).is_none_or(|shown| shown.revision < entry.revision);
         if newer {
@@ -249,9 +275,8 @@ impl Ledger for MemoryLedger {
         Ok(())
     }
 
-    /// How long the index lags is drawn anew for each change; who drains by it asks [`Ledger::get`].
     fn lag(&self) -> Duration {
-        Duration::ZERO
+        self.most
     }
 }
 
@@ -275,12 +300,35 @@ mod tests {
     async fn an_index_lags_and_an_item_does_not() {
         let clock = Arc::new(ManualClock::new(Timestamp::default()));
         let ledger = MemoryLedger::new(LedgerId::new("memory"), Arc::<ManualClock>::clone(&clock));
-        let ledger = ledger.lagging(Box::new(|| Duration::from_secs(2)));
+        let ledger = ledger.lagging(Box::new(|| Duration::from_secs(2)), Duration::from_secs(2));
         let entry = claimed_entry("d", "s3://landing/a", 1);
         assert_eq!(ledger.put_now(&entry), PutEntry::Stored);
         assert_eq!(ledger.get_now(&entry.id), Some(entry.clone()));
         assert!(ledger.list_now(&EntryQuery::default()).entries.is_empty());
         clock.advance(Duration::from_secs(2));
         assert_eq!(ledger.list_now(&EntryQuery::default()).entries, vec![entry]);
+    }
+
+    #[tokio::test]
+    async fn an_index_shows_what_moves_as_it_was_or_leaves_it_out() {
+        for omits in [false, true] {
+            let clock = Arc::new(ManualClock::new(Timestamp::default()));
+            let ledger = MemoryLedger::new(LedgerId::new("memory"), Arc::<ManualClock>::clone(&clock));
+            let ledger = ledger.lagging(Box::new(|| Duration::from_secs(2)), Duration::from_secs(2));
+            let ledger = if omits { ledger.omitting() } else { ledger };
+            let entry = claimed_entry("d", "s3://landing/a", 1);
+            ledger.put_now(&entry);
+            clock.advance(Duration::from_secs(2));
+            let lease = entry.lease().unwrap().clone();
+            let back = entry.given_back(&lease, None, false, None, clock.now().plus(Duration::from_secs(1))).unwrap();
+            assert_eq!(ledger.put_now(&back), PutEntry::Stored);
+            let all = EntryQuery::default();
+            let of_object = EntryQuery { object: Some(entry.object.uri.clone()), ..EntryQuery::default() };
+            let (stale, moved) = (vec![entry], vec![back]);
+            assert_eq!(ledger.list_now(&all).entries, if omits { Vec::new() } else { stale.clone() });
+            assert_eq!(ledger.list_now(&of_object).entries, if omits { moved.clone() } else { stale });
+            clock.advance(Duration::from_secs(2));
+            assert_eq!(ledger.list_now(&all).entries, moved);
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use lakehand_console::{Source, Status};
-use lakehand_daemon::{IntakeHealth, Snapshot};
+use lakehand_daemon::{Chore, Snapshot};
 use lakehand_domain::clock::Clock;
 use serde_json::{Value, json};
 use tokio::sync::watch;
@@ -40,11 +40,12 @@ fn troubles(snapshot: &Snapshot) -> Vec<String> {
             let said = family.last_error.as_deref().unwrap_or("no reason was given");
             format!("{id} is not loaded: {said}")
         });
-    let intake = snapshot.intake.last_error.iter().filter(|_| snapshot.intake.failures >= IntakeHealth::MANY);
-    let intake = intake.map(|error| format!("files are not taken in: {error}"));
+    let chores = snapshot.chores.troubles().map(|(chore, streak)| {
+        format!("{}: {}", chore.trouble(), streak.last_error.as_deref().unwrap_or("no reason was given"))
+    });
     let listing = snapshot.listing.iter().filter_map(|listing| listing.error.as_ref());
     let listing = listing.map(|error| format!("the landing cannot be listed: {error}"));
-    queue.chain(intake).chain(listing).chain(families).collect()
+    queue.chain(chores).chain(listing).chain(families).collect()
 }
 
 /// What a person should know, and what keeps the worker from nothing.
@@ -58,6 +59,15 @@ fn notices(snapshot: &Snapshot) -> Vec<String> {
 
 fn document(worker: &str, snapshot: &Snapshot) -> Value {
     let tally = &snapshot.tally;
+    let failing: BTreeMap<&str, Value> = Chore::ALL
+        .into_iter()
+        .filter_map(|chore| {
+            let streak = snapshot.chores.of(chore)?;
+            let told = json!({"failures": streak.failures, "error": streak.last_error, "since": streak.failing_since});
+            Some((chore.as_str(), told))
+        })
+        .collect();
+    let sweeps = &snapshot.sweeps;
     let families: BTreeMap<String, Value> = snapshot
         .families
         .iter()
@@ -69,6 +79,7 @@ fn document(worker: &str, snapshot: &Snapshot) -> Value {
                 "failures": family.failures,
                 "needs_operator": family.needs_operator,
                 "paused": family.paused,
+                "written_elsewise": family.foreign,
                 "last_loaded": family.last_loaded,
                 "freshness": family.freshness.map(|freshness| {
                     json!({
@@ -100,10 +111,15 @@ fn document(worker: &str, snapshot: &Snapshot) -> Value {
             json!({"visible": depth.visible, "in_flight": depth.in_flight, "delayed": depth.delayed})
         }),
         "queue_error": snapshot.queue_error,
-        "intake_error": snapshot.intake.last_error,
+        "intake_error": snapshot.chores.of(Chore::Intake).and_then(|streak| streak.last_error.as_ref()),
+        "failing": failing,
         "listing": snapshot.listing.as_ref().map(|listing| {
             json!({"at": listing.at, "error": listing.error, "objects": listing.report.objects, "sent": listing.report.sent})
         }),
+        "sweeps": {
+            "at": sweeps.at, "claims": sweeps.claims, "staging_tables": sweeps.stagings, "deleted": sweeps.deleted,
+            "pages": sweeps.pages, "lake_ended": sweeps.lake_ended,
+        },
         "messages": tally.messages,
         "ignored": tally.ignored,
         "written": tally.written,

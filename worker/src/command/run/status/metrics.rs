@@ -1,7 +1,7 @@
 //! Its numbers, as Prometheus reads them.
 
 use lakehand_console::{Distribution, Kind, Metric};
-use lakehand_daemon::{Freshness, Histogram, Measures, Snapshot, Tally};
+use lakehand_daemon::{Chore, Freshness, Histogram, Measures, Snapshot, SweepHealth, Tally};
 use lakehand_domain::timestamp::Timestamp;
 use lakehand_pipeline::observe::LeaseKind;
 
@@ -77,12 +77,46 @@ pub(super) fn metrics(snapshot: &Snapshot, now: Timestamp) -> Vec<Metric> {
             }),
         ),
     ];
+    metrics.push(failing(snapshot));
+    metrics.extend(sweeps(&snapshot.sweeps, now));
     metrics.extend(freshness(snapshot));
     metrics.extend(measures(&snapshot.measures, now));
     if let Some(depth) = &snapshot.queue {
         let states = [("visible", depth.visible), ("in_flight", depth.in_flight), ("delayed", depth.delayed)];
         let samples = states.map(|(state, count)| (vec![("state", state.to_owned())], count));
         metrics.push(Metric::by("lakehand_queue_messages", "Messages in the queue, about.", Kind::Gauge, samples));
+    }
+    metrics
+}
+
+/// What is done again and again, whatever the files.
+fn failing(snapshot: &Snapshot) -> Metric {
+    Metric::by(
+        "lakehand_failures_in_a_row",
+        "How often what is done again and again failed since it went well last; from three on the worker is not healthy.",
+        Kind::Gauge,
+        Chore::ALL.map(|chore| {
+            let failures = snapshot.chores.of(chore).map_or(0, |streak| streak.failures);
+            (vec![("what", chore.as_str().to_owned())], u64::from(failures))
+        }),
+    )
+}
+
+fn sweeps(sweeps: &SweepHealth, now: Timestamp) -> Vec<Metric> {
+    let counter = |name, help, value| Metric::of(name, help, Kind::Counter, value);
+    let mut metrics = vec![
+        counter("lakehand_swept_claims_total", "Files of lost workers that were asked for.", sweeps.claims),
+        counter("lakehand_swept_staging_tables_total", "Old staging tables that were dropped.", sweeps.stagings),
+        counter("lakehand_swept_objects_total", "Dead objects of the lake that were deleted.", sweeps.deleted),
+        counter("lakehand_swept_pages_total", "Pages of the lake that the sweep listed.", sweeps.pages),
+    ];
+    if let Some(ended) = sweeps.lake_ended {
+        metrics.push(Metric::of(
+            "lakehand_lake_swept_age_seconds",
+            "How long ago this worker has last seen the whole lake.",
+            Kind::Gauge,
+            now.since(ended).as_secs(),
+        ));
     }
     metrics
 }
