@@ -105,6 +105,7 @@ fn revived(manifest: &Manifest, state: EntryState, live: Option<LiveLoad>, now: 
         lapses: 0,
         last_error: None,
         live,
+        asked_by: None,
         unloaded: None,
         first_seen: now,
         updated: now,

@@ -119,7 +119,7 @@ async fn a_file_whose_worker_was_lost_again_and_again_is_set_aside_in_words_of_i
             lease_for: world.settings.lease,
             skew: world.settings.skew,
             cause: Cause::Arrived,
-            asked_at: world.clock.now(),
+            asked_by: MessageRef::new(&MessageId::new("m"), world.clock.now(), &Attributes::default()),
             marked: None,
             now: world.clock.now(),
         };

@@ -7,7 +7,8 @@ use lakehand_domain::clock::Clock;
 use lakehand_domain::entry::{
     ClaimDecision, ClaimRequest, Entry, EntryState, SetAsideKind, SetAsideReason, StateName, claim,
 };
-use lakehand_domain::id::WorkerId;
+use lakehand_domain::id::{MessageId, WorkerId};
+use lakehand_domain::message::{Attributes, MessageRef};
 use lakehand_domain::object_event::Cause;
 use lakehand_domain::port::ledger::{Ledger, PutEntry};
 use lakehand_domain::port::warehouse::QueryWarehouse;
@@ -118,7 +119,7 @@ async fn what_a_replay_that_fails_was_to_replace_is_loaded_again_after_a_restore
         lease_for: Duration::from_mins(1),
         skew: Duration::ZERO,
         cause: Cause::Replay,
-        asked_at: world.clock.now(),
+        asked_by: MessageRef::new(&MessageId::new("m"), world.clock.now(), &Attributes::default()),
         marked: None,
         now: world.clock.now(),
     };
