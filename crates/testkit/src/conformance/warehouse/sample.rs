@@ -15,9 +15,7 @@ use lakehand_domain::timestamp::Timestamp;
 use lakehand_domain::value::{ColumnValues, RowBatch};
 use lakehand_domain::warehousing::{CommitRequest, Fence, StagedLoad};
 
-use super::model::similar;
-use super::scope::said;
-use super::{SampleParts, Tested};
+use super::{SampleParts, Tested, model::similar, scope::said};
 
 /// Rows as text: object, order, record, key, version, note, standing; sorted.
 pub type Dump = Vec<Vec<Option<String>>>;
