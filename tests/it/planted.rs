@@ -137,8 +137,8 @@ fn record(id: u64, dice: &mut Dice) -> Record {
 
 /// Bends a record in one way that its format can have; the rule that it then breaks.
 fn bend(record: &mut Record, format: &str, dice: &mut Dice) -> &'static str {
-    // What has types of its own has no fraction among its whole numbers, and no syntax.
-    let way = if is_binary(format) { 1 + dice.below(7) } else { dice.below(9) };
+    // What has types of its own has no fraction among its whole numbers, and no syntax; and what makes them here takes no NUL.
+    let way = if is_binary(format) { 1 + dice.below(6) } else { dice.below(9) };
     let (at, value, rule) = match way {
         0 => (1, "1.5", "type"),
         1 => (1, "2147483648", "range"),
