@@ -94,8 +94,9 @@ fn everything_that_is_to_be_watched_is_a_number() {
     {
         assert_eq!(loaded[&format!("lakehand_failures_in_a_row{{what=\"{what}\"}}")], "0");
     }
-    let swept = until(&address, |told| number(told, "lakehand_swept_pages_total") > 0);
-    assert_eq!(swept["lakehand_swept_objects_total"], "0", "all of it is young");
+    // Whether this process sweeps, or the one that drained before it did, is up to the lease of sweeping.
+    assert!(loaded.contains_key("lakehand_swept_pages_total"), "{loaded:#?}");
+    assert_eq!(loaded["lakehand_swept_objects_total"], "0", "all of it is young");
     assert_eq!(loaded["lakehand_rows_loaded_total{dataset=\"lines\",table=\"lines\"}"], "4");
     for name in [
         "lakehand_retries_total",
