@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use lakehand_domain::entry::StateName;
 use lakehand_domain::id::{DatasetId, LoadId};
 use lakehand_domain::object::{ObjectStat, ObjectUri};
 use lakehand_domain::timestamp::Timestamp;
@@ -54,7 +55,10 @@ impl Judge {
         let entries = self.ledger.entries();
         let named = entries.iter().find(|entry| {
             let (live, unloaded) = (entry.live.as_ref(), entry.unloaded.as_ref());
-            entry.load_id == load
+            // A claim needs what it writes itself, and not what is left of the same load from before the ledger lost it: a
+            // deletion takes what is old, by its version. Had it taken more, the end would show it.
+            let is_claimed = entry.state_name() == StateName::Claimed;
+            entry.load_id == load && !is_claimed
                 || live.is_some_and(|live| live.load_id == load)
                 || unloaded.is_some_and(|unloaded| unloaded.load_id == load)
         });
