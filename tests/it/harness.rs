@@ -11,6 +11,18 @@ use tempfile::TempDir;
 /// The program under test.
 pub(crate) const BINARY: &str = env!("CARGO_BIN_EXE_lakehand");
 
+/// The least that a dataset needs.
+pub(crate) const LINES: &str = r#"
+name = "lines"
+[source]
+objects = ["lines_*.csv"]
+format = "csv"
+[tables.lines]
+mode = "append"
+[tables.lines.columns]
+id = { type = "bigint", required = true }
+"#;
+
 /// The settings of a site: everything short, so that tests are.
 const SETTINGS: &str = r#"
 [landing]

@@ -5,19 +5,8 @@ use std::time::{Duration, Instant};
 
 use serde_json::Value;
 
-use crate::harness::Site;
+use crate::harness::{LINES, Site};
 use crate::http::{Running, ask, free_address};
-
-const LINES: &str = r#"
-name = "lines"
-[source]
-objects = ["lines_*.csv"]
-format = "csv"
-[tables.lines]
-mode = "append"
-[tables.lines.columns]
-id = { type = "bigint", required = true }
-"#;
 
 /// Numbers as they are written, by name and labels.
 type Numbers = BTreeMap<String, String>;

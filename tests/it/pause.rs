@@ -1,17 +1,6 @@
 //! Pausing and resuming from the command line, and by the clock.
 
-use crate::harness::{Site, text};
-
-const LINES: &str = r#"
-name = "lines"
-[source]
-objects = ["lines_*.csv"]
-format = "csv"
-[tables.lines]
-mode = "append"
-[tables.lines.columns]
-id = { type = "bigint", required = true }
-"#;
+use crate::harness::{LINES, Site, text};
 
 #[test]
 fn loading_is_paused_for_all_processes_and_resumed() {

@@ -64,3 +64,21 @@ impl Clients {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use lakehand_aws::{AwsOptions, connect};
+
+    use super::*;
+
+    /// A budget that is only named is shared by all of the process.
+    #[tokio::test]
+    async fn no_client_pays_for_the_retries_of_another() {
+        let config = connect(&AwsOptions { region: Some("eu-central-1".to_owned()), ..AwsOptions::default() }).await;
+        let Clients { receive, extend, delete, other } = Clients::new(&config);
+        for (name, client) in [("receive", receive), ("extend", extend), ("delete", delete), ("other", other)] {
+            let budget = client.config().retry_partition().expect("a budget of its own");
+            assert_ne!(budget, &RetryPartition::new(name));
+        }
+    }
+}
