@@ -70,6 +70,8 @@ fn a_dataset_begins_to_rescue_and_a_column_is_added() {
     let shown = site.json(&["preview", "people", site.path("landing/people_2.jsonl").to_str().expect("a path")]);
     let first = &shown["tables"][0]["first"][0];
     assert_eq!(first["_rescued"], "{\"nick\":\"bb\",\"contact\":{\"fax\":[7, 8]}}", "{shown:#}");
+    let output = site.run(&["preview", "people", site.path("landing/people_2.jsonl").to_str().expect("a path")]);
+    assert!(text(&output).contains("\"nick\":\"bb\""), "people see it too: {}", text(&output));
     for (warehouse, column) in [("sqlite", "_rescued"), ("redshift", "\"_rescued\" VARCHAR(65535)")] {
         let ddl = shown["ddl"][warehouse].to_string().replace("\\\"", "\"");
         assert!(ddl.contains(column), "{warehouse}: {ddl}");

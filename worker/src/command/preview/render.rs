@@ -2,10 +2,10 @@
 
 use std::collections::BTreeMap;
 
-use lakehand_dataset::dataset::Dataset;
+use lakehand_dataset::dataset::{Dataset, RESCUED};
 use lakehand_dataset::transformer::Verdict;
 use lakehand_domain::reject::Reject;
-use lakehand_domain::shape::ColumnShape;
+use lakehand_domain::shape::{ColumnShape, lineage};
 use lakehand_transform::{Preview, PreviewTable};
 use serde::Serialize;
 
@@ -129,10 +129,11 @@ fn table(table: &PreviewTable) -> TableTold {
     }
 }
 
-/// Few columns stand side by side, many one below the other, so that neither kind of table breaks its lines.
+/// Few columns stand side by side, many one below the other, so that neither kind of table breaks its lines. Of lineage
+/// only the record is shown.
 fn render_table(page: &mut Page, table: &TableTold) {
-    let columns: Vec<&ColumnShape> =
-        table.columns.iter().filter(|column| !column.name.starts_with('_') || column.name == "_record").collect();
+    let is_shown = |name: &str| !name.starts_with('_') || [RESCUED, lineage::RECORD].contains(&name);
+    let columns: Vec<&ColumnShape> = table.columns.iter().filter(|column| is_shown(&column.name)).collect();
     let mut title = format!("{}: {}", table.table, plural(table.rows, "row"));
     if !table.partitions.is_empty() {
         title.push_str(" in ");
